@@ -1,0 +1,43 @@
+"""The words every other file uses.
+
+Shapes: B source images and B' target images in a mini-batch, M = B + B'; C channels, H x W pixels;
+K classes; F features; N source images in all.
+
+The domain label of the source is 0 and that of the target 1. Signs and importance weights flip with this
+convention, so it is written here and nowhere else.
+"""
+
+__all__ = ["SOURCE", "TARGET", "DomainPair", "LabelledBatch", "UnlabelledBatch"]
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+SOURCE = 0
+TARGET = 1
+
+
+@dataclass(frozen=True)
+class LabelledBatch:
+    """Source images, each knowing its class, its place in the source and the source it came from."""
+
+    images: Tensor  # (B, C, H, W) float, normalised
+    labels: Tensor  # (B,) int64, in [0, K)
+    index: Tensor  # (B,) int64, in [0, N): the row of this image in everything stored per source image
+    source: Tensor  # (B,) int64: which of the --source folders it came from
+
+
+@dataclass(frozen=True)
+class UnlabelledBatch:
+    """Target images. There is no label field, so no method can be taught by a target label."""
+
+    images: Tensor  # (B', C, H, W) float, normalised
+    index: Tensor  # (B',) int64
+
+
+@dataclass(frozen=True)
+class DomainPair:
+    """What one training step sees."""
+
+    source: LabelledBatch
+    target: UnlabelledBatch

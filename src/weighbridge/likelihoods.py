@@ -1,0 +1,88 @@
+"""Where P_a and P_t of eq. 5 come from (Osumi et al. 2019, sec. 3.1), for any method that weights its source images."""
+
+__all__ = ["P_T_MODES", "InstanceWeighting", "SourceLikelihood", "per_step", "stored"]
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from weighbridge.networks import Network
+from weighbridge.types import LabelledBatch
+from weighbridge.weights import Weighting, class_likelihood
+
+SourceLikelihood = Callable[[LabelledBatch], Tensor]
+"""P_a of a batch of source images: LabelledBatch -> (B,)."""
+
+PtMode = Literal["shared-features", "training-pass", "evaluation-pass"]
+P_T_MODES: tuple[str, ...] = get_args(PtMode)
+
+
+def stored(p_a: Tensor) -> SourceLikelihood:
+    """P_a computed once for every source image, (N,), and looked up by index: costs a gather a step."""
+    return lambda batch: p_a[batch.index]
+
+
+def per_step(pre_classifier: Network) -> SourceLikelihood:
+    """P_a from a frozen pre-classifier at every step, on the very pixels the step sees: the textbook form."""
+    pre_classifier.eval().requires_grad_(False)
+
+    def likelihood(batch: LabelledBatch) -> Tensor:
+        with torch.no_grad():
+            return class_likelihood(pre_classifier(batch.images), batch.labels)
+
+    return likelihood
+
+
+@dataclass(frozen=True)
+class InstanceWeighting:
+    """All that eq. 5 needs to know: where P_a comes from, how P_t is read, and the rule that makes w of them.
+
+    Args:
+        p_a: gives P_a of a batch.
+        rule: (P_a, P_t) -> w; one of `weights.WEIGHTINGS`.
+        p_t_mode: `shared-features`: the features of the training pass, the label predictor in evaluation mode (no
+            dropout), exact for networks whose G_f has neither dropout nor batch norm; `training-pass`: the label
+            logits of the training pass as they are, dropout and all; `evaluation-pass`: a second pass of the whole
+            network in evaluation mode, exact for any network, at the price of a forward pass.
+    """
+
+    p_a: SourceLikelihood
+    rule: Weighting
+    p_t_mode: PtMode = "shared-features"
+
+    def p_t(self, network: Network, batch: LabelledBatch, features: Tensor, label_logits: Tensor) -> Tensor:
+        """P_t(y_i | x_i) of the network being adapted, (B,) detached.
+
+        Args:
+            network: the network being adapted.
+            batch: B source images.
+            features: (B, F) of the training pass. label_logits: (B, K) of the training pass.
+        """
+        logits = label_logits
+        if self.p_t_mode == "evaluation-pass":
+            logits = _in_evaluation_mode(network, batch.images)
+        elif self.p_t_mode == "shared-features" and _has_dropout(network.label_head):
+            logits = _in_evaluation_mode(network.label_head, features.detach())
+        return class_likelihood(logits, batch.labels)
+
+    def __call__(self, network: Network, batch: LabelledBatch, features: Tensor, label_logits: Tensor) -> Tensor:
+        """w of a batch, (B,) detached."""
+        return self.rule(self.p_a(batch), self.p_t(network, batch, features, label_logits))
+
+
+def _in_evaluation_mode(module: nn.Module, inputs: Tensor) -> Tensor:
+    """One forward pass without gradient in evaluation mode; every part is put back as it was."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    with torch.no_grad():
+        outputs: Tensor = module(inputs)
+    for part, training in modes:
+        part.training = training
+    return outputs
+
+
+def _has_dropout(module: nn.Module) -> bool:
+    return any(isinstance(part, nn.Dropout) and part.p > 0 and part.training for part in module.modules())

@@ -1,0 +1,1 @@
+"""One paper, one file. Start with `weighted_dann.py`."""

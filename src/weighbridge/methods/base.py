@@ -1,0 +1,60 @@
+"""What a method is: networks, optimisers, and one training step that reads like its paper."""
+
+__all__ = ["Method", "StepLog", "Update"]
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from weighbridge.networks import Network
+from weighbridge.types import DomainPair
+
+Update = Callable[[Tensor, Optimizer], None]
+"""Takes one optimiser step down one loss. The method says in which order, `optim.Updater` says how."""
+
+
+@dataclass(frozen=True)
+class StepLog:
+    """What a step tells the outside: scalars to log, and the weight each source image had, where there is one."""
+
+    scalars: dict[str, Tensor | float] = field(default_factory=dict)
+    weights: Tensor | None = None  # (B,)
+
+
+class Method(ABC):
+    """Abstract; DANN, ADDA, source-only and weighted DANN are final and stand side by side.
+
+    Attributes:
+        network: what is trained, and what predicts afterwards.
+        optimizers: by name, for learning rates and checkpoints.
+        uses_target: False where target images are never looked at.
+        needs_pre_classifier: True where training starts from a network trained on the source.
+    """
+
+    uses_target: ClassVar[bool] = True
+    needs_pre_classifier: ClassVar[bool] = False
+
+    network: Network
+    optimizers: dict[str, Optimizer]
+
+    @abstractmethod
+    def step(self, pair: DomainPair, progress: float, update: Update) -> StepLog:
+        """Train on one pair of batches.
+
+        Args:
+            pair: B source images with labels, B' target images without.
+            progress: the share of all steps that is done, in [0, 1).
+            update: called once per optimiser step with the loss and the optimiser it is for.
+        """
+
+    def modules(self) -> dict[str, nn.Module]:
+        """Everything a checkpoint has to hold, by name."""
+        return {"network": self.network}
+
+    def train(self) -> None:
+        """Put the parts that learn into training mode."""
+        self.network.train()

@@ -1,0 +1,202 @@
+"""The three parts of every method here: feature extractor G_f, label predictor G_y, domain classifier G_d.
+
+G_f ends where the paper attaches the domain classifier, at the last convolution output, flattened to (M, F). Which layer
+that is, is said at each network below.
+"""
+
+__all__ = ["BACKBONES", "Network", "build_network", "parameter_count"]
+
+import math
+from urllib.error import URLError
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from weighbridge.errors import ConfigError, did_you_mean
+
+BACKBONES = ("lenet", "small", "small-batchnorm", "vgg16")  # and any torchvision name, and timm:NAME
+
+
+class Network(nn.Module):
+    """G_f, G_y and G_d side by side. Methods call the parts; calling the network classifies.
+
+    Args:
+        features: G_f, (M, C, H, W) -> (M, F).
+        label_head: G_y, (M, F) -> (M, K) label logits.
+        domain_head: G_d, (M, F) -> (M, 1) domain logits; positive means target.
+    """
+
+    def __init__(self, features: nn.Module, label_head: nn.Module, domain_head: nn.Module) -> None:
+        super().__init__()
+        self.features = features
+        self.label_head = label_head
+        self.domain_head = domain_head
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Label logits, (M, C, H, W) -> (M, K)."""
+        logits: Tensor = self.label_head(self.features(images))
+        return logits
+
+    def domain_logits(self, features: Tensor) -> Tensor:
+        """(M, F) -> (M,)."""
+        logits: Tensor = self.domain_head(features).squeeze(1)
+        return logits
+
+
+def build_network(backbone: str, *, classes: int, channels: int, size: int, weights: str = "none") -> Network:
+    """A network by name.
+
+    Args:
+        backbone: `lenet`, `small`, `small-batchnorm`, `vgg16`, any other torchvision classifier, or `timm:NAME`.
+        classes: K >= 2.
+        channels: 1 or 3; torchvision and timm networks take 3.
+        size: side of the square images in pixels.
+        weights: `none`, `imagenet` (downloads), or the path of a state dict of the torchvision or timm model.
+
+    Raises:
+        ConfigError: if there is no such backbone, the images do not fit it, or the weights cannot be had.
+    """
+    if backbone in ("lenet", "small", "small-batchnorm"):
+        if weights != "none":
+            raise ConfigError(f"backbone '{backbone}' has no published weights, got weights='{weights}'; use 'none'")
+        if backbone == "lenet":
+            return _lenet(classes, channels, size)
+        return _small(classes, channels, size, batch_norm=backbone == "small-batchnorm")
+    if channels != 3:
+        raise ConfigError(f"backbone '{backbone}' takes colour images, got channels={channels}; set channels = 3")
+    if backbone == "vgg16":
+        return _vgg16(classes, size, weights)
+    return _pooled_backbone(backbone, classes, size, weights)
+
+
+def parameter_count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _mlp(*widths: int) -> nn.Sequential:
+    """Linear layers with ReLU between them, none after the last."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def _lenet(classes: int, channels: int, size: int) -> Network:
+    """The digit network of Ganin et al. (JMLR 2016, fig. 4a); last convolution output: the second max-pooling."""
+    if size < 16:
+        raise ConfigError(f"backbone 'lenet' needs images of at least 16 pixels, got {size}")
+    side = ((size - 4) // 2 - 4) // 2
+    width = 48 * side * side  # 768 at 28 pixels
+    features = nn.Sequential(
+        *(nn.Conv2d(channels, 32, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(32, 48, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        nn.Flatten(),
+    )
+    return Network(features, _mlp(width, 100, 100, classes), _mlp(width, 100, 1))
+
+
+def _small(classes: int, channels: int, size: int, *, batch_norm: bool) -> Network:
+    """For 16 to 64 pixels: pairs of 3x3 convolutions, halved until 4x4; last convolution output: the last max-pooling.
+
+    Group norm by default: it treats every image alone, so that a training pass and an evaluation pass agree and eq. 5
+    gives w = 1 at the first step. Batch norm mixes the images, and the domains, of a mini-batch.
+    """
+    blocks = round(math.log2(max(size, 1) / 4))
+    if not 1 <= blocks <= 4 or size % 2**blocks:
+        raise ConfigError(f"backbone 'small' takes images of 8 to 64 pixels divisible into 4x4 by halving, got {size}")
+    layers: list[nn.Module] = []
+    width = channels
+    for wider in (32, 64, 128, 128)[:blocks]:
+        for inputs in (width, wider):
+            norm = nn.BatchNorm2d(wider) if batch_norm else nn.GroupNorm(8, wider)
+            layers += [nn.Conv2d(inputs, wider, 3, padding=1, bias=False), norm, nn.ReLU()]
+        layers.append(nn.MaxPool2d(2))
+        width = wider
+    flat = width * (size // 2**blocks) ** 2
+    return Network(nn.Sequential(*layers, nn.Flatten()), _mlp(flat, 128, classes), _mlp(flat, 256, 256, 1))
+
+
+def _vgg16(classes: int, size: int, weights: str) -> Network:
+    """VGG-16 as in Osumi et al. (2019), sec. 4.1.
+
+    The last convolution output is torchvision's `features.30`: conv5_3, its ReLU and its max-pooling, 512 x 7 x 7 at
+    224 pixels, flattened to F = 25,088. G_y is VGG's own classifier, G_d is F-1024-1024-1 as in the DANN paper.
+    """
+    if size < 32:
+        raise ConfigError(f"backbone 'vgg16' needs images of at least 32 pixels, got {size}; use backbone = 'small'")
+    model = _torchvision_model("vgg16", weights)
+    model.classifier[6] = nn.Linear(4096, classes)
+    features = nn.Sequential(model.features, model.avgpool, nn.Flatten())
+    return Network(features, model.classifier, _mlp(25_088, 1024, 1024, 1))
+
+
+def _pooled_backbone(backbone: str, classes: int, size: int, weights: str) -> Network:
+    """Any convolutional classifier: its last feature map, averaged over the pixels; G_y is one linear layer."""
+    if backbone.startswith("timm:"):
+        features = _timm_features(backbone.removeprefix("timm:"), weights)
+    else:
+        model = _torchvision_model(backbone, weights)
+        if hasattr(model, "layer4"):  # ResNet and its relatives keep their stages as children in order
+            stages = list(model.children())
+            trunk = nn.Sequential(*stages[: stages.index(model.layer4) + 1])
+        elif isinstance(getattr(model, "features", None), nn.Module):
+            trunk = model.features
+        else:
+            raise ConfigError(
+                f"backbone '{backbone}' has no convolution output that weighbridge knows how to find; "
+                f"expected a torchvision network with 'features' or 'layer4', or 'timm:NAME'"
+            )
+        features = nn.Sequential(trunk, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    features.eval()
+    with torch.inference_mode():  # published feature counts are not to be trusted: ask the network
+        width = features(torch.zeros(1, 3, size, size)).shape[1]
+    features.train()
+    return Network(features, nn.Linear(width, classes), _mlp(width, 1024, 1024, 1))
+
+
+def _torchvision_model(name: str, weights: str) -> nn.Module:
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        raise ConfigError(f"there is no backbone '{name}'. {did_you_mean(name, [*BACKBONES, *known])}")
+    try:
+        model: nn.Module = torchvision.models.get_model(name, weights="DEFAULT" if weights == "imagenet" else None)
+    except (URLError, OSError) as error:
+        raise ConfigError(
+            f"the ImageNet weights of '{name}' could not be downloaded ({error}); "
+            f"give a file you have with weights = 'FILE', or train from scratch with weights = 'none'"
+        ) from error
+    if weights not in ("none", "imagenet"):
+        _load_state(model, weights)
+    return model
+
+
+def _timm_features(name: str, weights: str) -> nn.Module:
+    try:
+        import timm
+    except ImportError as error:
+        raise ConfigError("timm backbones need an extra: pip install 'weighbridge[timm]'") from error
+    if not timm.is_model(name):
+        near = did_you_mean(name, timm.list_models())[:200]
+        raise ConfigError(f"timm has no model '{name}'. {near}")
+    model: nn.Module = timm.create_model(name, pretrained=weights == "imagenet", num_classes=0, global_pool="avg")
+    if weights not in ("none", "imagenet"):
+        _load_state(model, weights)
+    return model
+
+
+def _load_state(model: nn.Module, file: str) -> None:
+    """Fill the model from a state dict on disk, .safetensors or .pth (read without running code)."""
+    try:
+        if file.endswith(".safetensors"):
+            from safetensors.torch import load_file
+
+            state = load_file(file)
+        else:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        model.load_state_dict(state)
+    except (OSError, RuntimeError) as error:
+        first_line = str(error).splitlines()[0]
+        raise ConfigError(
+            f"the weights in '{file}' do not fit this backbone or cannot be read: {first_line}"
+        ) from error

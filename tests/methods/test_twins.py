@@ -1,0 +1,110 @@
+"""Every method against its plain-PyTorch twin: same start, same batches, three steps, same parameters."""
+
+import copy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from weighbridge.likelihoods import InstanceWeighting, per_step, stored
+from weighbridge.methods.adda import Adda
+from weighbridge.methods.dann import Dann
+from weighbridge.methods.source_only import SourceOnly
+from weighbridge.methods.weighted_dann import WeightedDann
+from weighbridge.networks import Network
+from weighbridge.optim import Updater, adam, set_progress, sgd
+from weighbridge.types import DomainPair, LabelledBatch, UnlabelledBatch
+from weighbridge.weights import class_likelihood, paper_weights
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from reference import twins
+
+STEPS, B, B_TARGET, N = 3, 5, 3, 40
+
+
+def network(seed=0):
+    torch.manual_seed(seed)
+    features = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())  # 8x8 -> 36
+    return Network(features, nn.Sequential(nn.Linear(36, 8), nn.ReLU(), nn.Linear(8, 3)), nn.Linear(36, 1))
+
+
+def batches():
+    torch.manual_seed(1)
+    images, labels, index = torch.randn(N, 1, 8, 8), torch.randint(0, 3, (N,)), torch.randperm(N)
+    pairs = []
+    for k in range(STEPS):
+        rows = index[k * B : (k + 1) * B]
+        source = LabelledBatch(images[rows], labels[rows], rows, torch.zeros(B, dtype=torch.int64))
+        target = UnlabelledBatch(torch.randn(B_TARGET, 1, 8, 8) + 0.5, torch.arange(B_TARGET))
+        pairs.append(DomainPair(source, target))
+    return images, labels, pairs
+
+
+def plain(pairs):
+    return [(pair.source.images, pair.source.labels, pair.target.images) for pair in pairs]
+
+
+def train(method, pairs):
+    method.train()
+    logs = []
+    for k, pair in enumerate(pairs):
+        set_progress(method.optimizers.values(), k / STEPS)
+        logs.append(method.step(pair, k / STEPS, Updater(lambda loss: loss.backward())))
+    return logs
+
+
+def assert_same(ours, twin):
+    for (name, a), b in zip(ours.named_parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7, msg=name)
+
+
+def moved(ours, start):
+    return max(float((a - b).abs().max().detach()) for a, b in zip(ours.parameters(), start.parameters(), strict=True))
+
+
+def sgd_of(*modules):
+    return sgd([p for m in modules for p in m.parameters()], learning_rate=twins.LR, momentum=twins.MOMENTUM)
+
+
+def test_source_only_agrees_with_its_twin():
+    ours, (_, _, pairs) = network(), batches()
+    twin = copy.deepcopy(ours)
+    train(SourceOnly(ours, sgd_of(ours.features, ours.label_head)), pairs)
+    twins.source_only(twin.features, twin.label_head, plain(pairs), STEPS)
+    assert moved(ours.features, network().features) > 1e-3
+    assert_same(ours, twin)
+
+
+def test_dann_agrees_with_its_twin():
+    ours, (_, _, pairs) = network(), batches()
+    twin = copy.deepcopy(ours)
+    train(Dann(ours, sgd_of(ours)), pairs)
+    twins.dann(twin.features, twin.label_head, twin.domain_head, plain(pairs), STEPS)
+    assert moved(ours.domain_head, network().domain_head) > 1e-3
+    assert_same(ours, twin)
+
+
+@pytest.mark.parametrize("p_a", ["stored", "per-step"])
+def test_weighted_dann_agrees_with_its_twin(p_a):
+    ours, (images, labels, pairs) = network(), batches()
+    twin = copy.deepcopy(ours)
+    likelihood = stored(class_likelihood(ours(images), labels)) if p_a == "stored" else per_step(copy.deepcopy(ours))
+    logs = train(WeightedDann(ours, sgd_of(ours), InstanceWeighting(likelihood, paper_weights)), pairs)
+    twins.weighted_dann(twin.features, twin.label_head, twin.domain_head, plain(pairs), STEPS)
+    assert (logs[-1].weights - 1).abs().max() > 1e-4  # by then the weights do something
+    assert_same(ours, twin)
+
+
+def test_adda_agrees_with_its_twin():
+    ours, (_, _, pairs) = network(), batches()
+    twin = copy.deepcopy(ours)
+    encoder, head = (
+        adam(ours.features.parameters(), learning_rate=2e-4),
+        adam(ours.domain_head.parameters(), learning_rate=2e-4),
+    )
+    train(Adda(ours, encoder, head), pairs)
+    twins.adda(twin.features, twin.domain_head, plain(pairs), STEPS)
+    assert moved(ours.features, network().features) > 1e-4
+    assert_same(ours, twin)

@@ -1,0 +1,86 @@
+"""Plain-PyTorch twins. G_f, G_y, G_d are modules; sources are (images, labels), targets are images."""
+
+import copy
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+LR, MOMENTUM = 0.05, 0.9
+
+
+def source_only(G_f, G_y, batches, steps):
+    optimizer = torch.optim.SGD([*G_f.parameters(), *G_y.parameters()], LR, MOMENTUM)
+    for k in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = LR / (1 + 10 * k / steps) ** 0.75
+        x_s, y_s, _ = batches[k]
+        optimizer.zero_grad()
+        F.cross_entropy(G_y(G_f(x_s)), y_s).backward()
+        optimizer.step()
+
+
+def dann(G_f, G_y, G_d, batches, steps, gamma=10.0):
+    """JMLR 2016, eq. 9 and 18: saddle point by two gradients, without a reversal layer at all."""
+    parameters = [*G_f.parameters(), *G_y.parameters(), *G_d.parameters()]
+    optimizer = torch.optim.SGD(parameters, LR, MOMENTUM)
+    for k in range(steps):
+        p = k / steps
+        lam = 2 / (1 + math.exp(-gamma * p)) - 1
+        for group in optimizer.param_groups:
+            group["lr"] = LR / (1 + 10 * p) ** 0.75
+        x_s, y_s, x_t = batches[k]
+        f = G_f(torch.cat([x_s, x_t]))
+        label = F.cross_entropy(G_y(f[: len(x_s)]), y_s)
+        d = torch.sigmoid(G_d(f)[:, 0])
+        domain = -torch.log(1 - d[: len(x_s)]).mean() - torch.log(d[len(x_s) :]).mean()  # source 0, target 1
+        f_grads = torch.autograd.grad(label - lam * domain, list(G_f.parameters()), retain_graph=True)
+        y_grads = torch.autograd.grad(label, list(G_y.parameters()), retain_graph=True)
+        d_grads = torch.autograd.grad(domain, list(G_d.parameters()))
+        for parameter, gradient in zip(parameters, [*f_grads, *y_grads, *d_grads], strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+
+
+def weighted_dann(G_f, G_y, G_d, batches, steps, lam=1.0):
+    """Osumi et al. 2019, section 3, the pre-classifier run at every step."""
+    pre_f, pre_y = copy.deepcopy(G_f), copy.deepcopy(G_y)
+    parameters = [*G_f.parameters(), *G_y.parameters(), *G_d.parameters()]
+    optimizer = torch.optim.SGD(parameters, LR, MOMENTUM)
+    for k in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = LR / (1 + 10 * k / steps) ** 0.75
+        x_s, y_s, x_t = batches[k]
+        rows = torch.arange(len(x_s))
+        f = G_f(torch.cat([x_s, x_t]))
+        with torch.no_grad():
+            p_a = F.softmax(pre_y(pre_f(x_s)), 1)[rows, y_s]
+            p_t = F.softmax(G_y(f[: len(x_s)]), 1)[rows, y_s]
+            w = torch.exp(p_a) / torch.exp(p_t)
+        label = F.cross_entropy(G_y(f[: len(x_s)]), y_s)
+        d = torch.sigmoid(G_d(f)[:, 0])
+        per_image = torch.cat([-w * torch.log(1 - d[: len(x_s)]), -torch.log(d[len(x_s) :])])
+        domain = per_image.sum() / (len(x_s) + len(x_t))
+        f_grads = torch.autograd.grad(label - lam * domain, list(G_f.parameters()), retain_graph=True)
+        y_grads = torch.autograd.grad(label, list(G_y.parameters()), retain_graph=True)
+        d_grads = torch.autograd.grad(domain, list(G_d.parameters()))
+        for parameter, gradient in zip(parameters, [*f_grads, *y_grads, *d_grads], strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+
+
+def adda(M_t: nn.Module, D: nn.Module, batches, steps, lr=2e-4):
+    """CVPR 2017, eq. 9; D first, then M_t against the new D."""
+    M_s = copy.deepcopy(M_t)
+    optimizer_d = torch.optim.Adam(D.parameters(), lr, betas=(0.5, 0.999))
+    optimizer_m = torch.optim.Adam(M_t.parameters(), lr, betas=(0.5, 0.999))
+    for k in range(steps):
+        x_s, _, x_t = batches[k]
+        d_s, d_t = torch.sigmoid(D(M_s(x_s).detach())), torch.sigmoid(D(M_t(x_t).detach()))
+        optimizer_d.zero_grad()
+        (-torch.log(1 - d_s).mean() - torch.log(d_t).mean()).backward()
+        optimizer_d.step()
+        optimizer_m.zero_grad()
+        (-torch.log(1 - torch.sigmoid(D(M_t(x_t)))).mean()).backward()  # target called source
+        optimizer_m.step()

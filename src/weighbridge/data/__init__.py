@@ -1,0 +1,1 @@
+"""From folders to training batches: decode, domains, transforms, pairs."""

@@ -1,0 +1,103 @@
+"""The endless stream of training batches: what step number k sees is a function of (seed, k) and of nothing else.
+
+So there is no loader state to save: a resumed run asks for the next step and gets the batch it would have got.
+"""
+
+__all__ = ["PairStream"]
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from weighbridge.data.domains import LabelledDomain, UnlabelledDomain
+from weighbridge.data.transforms import Preparation
+from weighbridge.types import SOURCE, TARGET, DomainPair, LabelledBatch, UnlabelledBatch
+
+_AUGMENTATION = 2  # a random stream of its own, beside SOURCE and TARGET
+
+
+class PairStream:
+    """Mini-batches of B source and B' target images, each domain shuffled anew every time it is used up.
+
+    Args:
+        source: labelled images.
+        target: unlabelled images.
+        batch_source: B >= 1, over all processes.
+        batch_target: B' >= 0, over all processes; 0 for methods that do not look at the target.
+        preparation: the same for both domains.
+        seed: fixes the order of the images and their augmentation.
+        device: where the pixels are turned into floats.
+        rank: which of the processes asks.
+        processes: how many share a batch.
+    """
+
+    def __init__(
+        self,
+        source: LabelledDomain,
+        target: UnlabelledDomain,
+        *,
+        batch_source: int,
+        batch_target: int,
+        preparation: Preparation,
+        seed: int,
+        device: torch.device,
+        memory_format: torch.memory_format = torch.contiguous_format,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        self._source, self._target = source, target
+        self._preparation, self._seed = preparation, seed
+        self._device, self._memory_format = device, memory_format
+        self._rank, self._processes = rank, processes
+        self._order = {
+            SOURCE: _Order(len(source.files), batch_source, (seed, SOURCE)),
+            TARGET: _Order(len(target.files), batch_target, (seed, TARGET)),
+        }
+
+    def at(self, step: int) -> DomainPair:
+        """The pair of batches of this step, counted from 0, prepared on the device."""
+        source_index = self._order[SOURCE].at(step)[self._rank :: self._processes]  # (B,)
+        target_index = self._order[TARGET].at(step)[self._rank :: self._processes]  # (B',)
+        seed = np.random.SeedSequence((self._seed, _AUGMENTATION, self._rank, step)).generate_state(1, np.uint64)
+        generator = torch.Generator().manual_seed(int(seed[0]))
+        return DomainPair(
+            source=LabelledBatch(
+                images=self._prepare(self._source.images.fetch(source_index), generator),
+                labels=self._source.labels[source_index].to(self._device),
+                index=source_index.to(self._device),
+                source=self._source.source[source_index].to(self._device),
+            ),
+            target=UnlabelledBatch(
+                images=self._prepare(self._target.images.fetch(target_index), generator),
+                index=target_index.to(self._device),
+            ),
+        )
+
+    def _prepare(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+        images = self._preparation.training(pixels.to(self._device, non_blocking=True), generator)
+        return images.contiguous(memory_format=self._memory_format)
+
+
+class _Order:
+    """An endless walk over `count` images in batches, every image once before any comes again."""
+
+    def __init__(self, count: int, batch: int, key: tuple[int, ...]) -> None:
+        self._count, self._batch, self._key = count, batch, key
+        self._epoch, self._shuffled = -1, np.empty(0, dtype=np.int64)
+
+    def at(self, step: int) -> Tensor:
+        """Rows of batch number `step`, (B,) int64; a batch may span the end of one epoch and the start of the next."""
+        first, last = step * self._batch, (step + 1) * self._batch
+        parts = []
+        while first < last:
+            epoch, offset = divmod(first, self._count)
+            taken = min(self._count - offset, last - first)
+            parts.append(self._epoch_order(epoch)[offset : offset + taken])
+            first += taken
+        return torch.from_numpy(np.concatenate(parts)) if parts else torch.empty(0, dtype=torch.int64)
+
+    def _epoch_order(self, epoch: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        if epoch != self._epoch:
+            self._shuffled = np.random.default_rng((*self._key, epoch)).permutation(self._count)
+            self._epoch = epoch
+        return self._shuffled

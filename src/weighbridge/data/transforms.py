@@ -1,0 +1,123 @@
+"""From uint8 pixels to what a network sees, on the device, a whole batch at a time.
+
+One `Preparation` serves both domains. Different augmentation or scaling per domain would hand the domain classifier a
+cue that has nothing to do with the images.
+"""
+
+__all__ = ["NORMALISATIONS", "Augmentation", "Preparation"]
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Normalisation = Literal["half", "imagenet", "per-image"]
+NORMALISATIONS: tuple[str, ...] = get_args(Normalisation)
+
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far training images are moved about; every number is the edge of a uniform range, and 0 switches it off.
+
+    Args:
+        rotate: degrees to either side.
+        shift: share of the side length, in both directions.
+        zoom: 0.2 draws factors from 1/1.2 to 1.2.
+        shear: tangent of the angle.
+        flip: mirror left-right, half of the images.
+        brightness: added to pixels in [0, 1].
+        contrast: 0.3 draws factors from 1/1.3 to 1.3, around the image's mean.
+        noise: largest standard deviation of Gaussian pixel noise, in [0, 1].
+        invert: probability of a photographic negative.
+    """
+
+    rotate: float = 0.0
+    shift: float = 0.0
+    zoom: float = 0.0
+    shear: float = 0.0
+    flip: bool = False
+    brightness: float = 0.0
+    contrast: float = 0.0
+    noise: float = 0.0
+    invert: float = 0.0
+
+    def __call__(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+        """(B, C, H, W) in [0, 1] -> the same; draws come from a CPU generator, so every device sees the same ones."""
+        if self.rotate or self.shift or self.zoom or self.shear or self.flip:
+            pixels = self._move(pixels, generator)
+        if self.invert:
+            chosen = torch.rand(len(pixels), 1, 1, 1, generator=generator) < self.invert
+            pixels = torch.where(chosen.to(pixels.device), 1.0 - pixels, pixels)
+        if self.contrast:
+            factor = torch.exp(_uniform(pixels, math.log1p(self.contrast), generator))
+            mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
+            pixels = (pixels - mean) * factor + mean
+        if self.brightness:
+            pixels = pixels + _uniform(pixels, self.brightness, generator)
+        if self.noise:
+            size = torch.rand(len(pixels), 1, 1, 1, generator=generator) * self.noise
+            pixels = pixels + (torch.randn(pixels.shape, generator=generator) * size).to(pixels.device)
+        return pixels.clamp(0.0, 1.0)
+
+    def _move(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+        count = len(pixels)
+
+        def draw(edge: float) -> Tensor:
+            return (2.0 * torch.rand(count, generator=generator) - 1.0) * edge
+
+        angle = draw(math.radians(self.rotate))
+        zoom = torch.exp(draw(math.log1p(self.zoom)))
+        shear = draw(self.shear)
+        mirror = (
+            torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0) if self.flip else torch.ones(count)
+        )
+        cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
+        rows = [
+            torch.stack([cos * mirror, -sin + shear * cos, 2 * draw(self.shift)], dim=1),
+            torch.stack([sin * mirror, cos + shear * sin, 2 * draw(self.shift)], dim=1),
+        ]
+        theta = torch.stack(rows, dim=1).to(pixels)  # (B, 2, 3): where each output pixel is fetched from
+        grid = functional.affine_grid(theta, list(pixels.shape), align_corners=False)
+        return functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """uint8 -> normalised float: to [0, 1], augmentation when training, then the network's scale.
+
+    Args:
+        augmentation: applied by `training`, never by `plain`.
+        normalisation: `half`: (x - 0.5) / 0.5; `imagenet`: that data set's mean and deviation per channel;
+            `per-image`: each image to mean 0 and deviation 1, which removes brightness and contrast as domain cues.
+    """
+
+    augmentation: Augmentation = Augmentation()
+    normalisation: Normalisation = "half"
+
+    def training(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """(B, C, H, W) uint8 -> float, augmented."""
+        return self._normalise(self.augmentation(images.float().div_(255.0), generator))
+
+    def plain(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) uint8 -> float, as it is: for evaluation, prediction and stored likelihoods."""
+        return self._normalise(images.float().div_(255.0))
+
+    def _normalise(self, pixels: Tensor) -> Tensor:
+        if self.normalisation == "imagenet":
+            mean = pixels.new_tensor(_IMAGENET_MEAN).view(1, 3, 1, 1)
+            return (pixels - mean) / pixels.new_tensor(_IMAGENET_STD).view(1, 3, 1, 1)
+        if self.normalisation == "per-image":
+            mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
+            return (pixels - mean) / pixels.std(dim=(1, 2, 3), keepdim=True).clamp_min(1e-2)
+        return pixels.mul(2.0).sub_(1.0)
+
+
+def _uniform(pixels: Tensor, edge: float, generator: torch.Generator) -> Tensor:
+    """One number in [-edge, edge] per image, (B, 1, 1, 1)."""
+    return ((2.0 * torch.rand(len(pixels), 1, 1, 1, generator=generator) - 1.0) * edge).to(pixels.device)

@@ -1,0 +1,339 @@
+"""The training loop, read top to bottom. It knows what a method is, never which one."""
+
+__all__ = ["Interrupted", "Quiet", "Watch", "WeightHistory", "fit", "stop_on_signals"]
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from types import FrameType
+from typing import Protocol
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from weighbridge.checkpoint import load_checkpoint, save_checkpoint
+from weighbridge.data.pairs import PairStream
+from weighbridge.errors import DivergenceError
+from weighbridge.methods.base import Method, StepLog
+from weighbridge.optim import Updater, set_progress
+from weighbridge.runs import RunFolder
+from weighbridge.types import DomainPair
+
+# A smoothed loss this far above chance has left for good: an untrained network starts at 1 times chance.
+_RUNAWAY_LABEL_LOSS = 3.0  # times ln K
+_RUNAWAY_DOMAIN_LOSS = 10.0  # times ln 2
+_FORGOTTEN = 0.95  # times ln K, after having been below half of it: the source is no longer told apart
+_FORGOTTEN_RECORDS = 5  # log records in a row
+
+_SNAPSHOTS = 40  # of the weights, over a run
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was asked to stop and wrote a checkpoint first."""
+
+    def __init__(self, step: int, steps: int) -> None:
+        super().__init__(f"stopped after step {step} of {steps}")
+        self.step, self.steps = step, steps
+        self.how_to_go_on = ""  # said by whoever knows which command was running
+
+
+class Watch(Protocol):
+    """Somebody who looks on: a progress bar, or nobody."""
+
+    def about(self, run: str) -> None: ...
+
+    def reading(self, what: str) -> Callable[[int, int], None]: ...
+
+    def begin(self, stage: str, steps: int, start: int) -> None: ...
+
+    def advance(self, step: int, record: Mapping[str, float] | None) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class Quiet:
+    """Nobody looks on."""
+
+    def about(self, run: str) -> None:
+        """See `Watch`."""
+
+    def reading(self, what: str) -> Callable[[int, int], None]:
+        """See `Watch`."""
+        return lambda done, total: None
+
+    def begin(self, stage: str, steps: int, start: int) -> None:
+        """See `Watch`."""
+
+    def advance(self, step: int, record: Mapping[str, float] | None) -> None:
+        """See `Watch`."""
+
+    def end(self) -> None:
+        """See `Watch`."""
+
+
+class WeightHistory:
+    """The weight every source image had when it was last seen, its mean so far, and snapshots over time.
+
+    Args:
+        images: N.
+    """
+
+    def __init__(self, images: int, device: torch.device) -> None:
+        self.last = torch.full((images,), math.nan, device=device)  # (N,)
+        self.total = torch.zeros(images, dtype=torch.float64, device=device)  # (N,)
+        self.count = torch.zeros(images, dtype=torch.int64, device=device)  # (N,)
+        self.steps: list[int] = []
+        self.snapshots: list[Tensor] = []  # T of (N,)
+
+    def add(self, index: Tensor, weights: Tensor) -> None:
+        """index, weights: (B,)."""
+        self.last[index] = weights
+        self.total.index_add_(0, index, weights.double())
+        self.count.index_add_(0, index, torch.ones_like(index))
+
+    def snapshot(self, step: int) -> None:
+        self.steps.append(step)
+        self.snapshots.append(self.last.cpu().clone())
+
+    def mean(self) -> Tensor:
+        """(N,), NaN for images never seen."""
+        return (self.total / self.count).float().cpu()
+
+    def state(self) -> dict[str, Tensor]:
+        history = torch.stack(self.snapshots) if self.snapshots else torch.empty(0, len(self.last))
+        steps = torch.tensor(self.steps, dtype=torch.int64)
+        return {"last": self.last, "total": self.total, "count": self.count, "steps": steps, "snapshots": history}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        for name in ("last", "total", "count"):
+            getattr(self, name).copy_(state[name])
+        self.steps = state["steps"].tolist()
+        self.snapshots = list(state["snapshots"].unbind())
+
+
+def fit(
+    method: Method,
+    pairs: PairStream,
+    *,
+    fabric: Fabric,
+    stage: str,
+    steps: int,
+    classes: int,
+    folder: RunFolder,
+    history: WeightHistory | None = None,
+    clip_norm: float | None = None,
+    log_every: int = 10,
+    checkpoint_every: int = 0,
+    resume: bool = False,
+    watch: Watch | None = None,
+) -> float:
+    """Train a method for a number of steps, logging and checkpointing into a run folder.
+
+    Args:
+        stage: what the log calls it, `pre-classifier` or `adapt`.
+        classes: K, for telling a runaway label loss from chance.
+        history: where the source images' weights are kept, for methods that have them.
+        checkpoint_every: in steps; 0 for a tenth of them.
+        resume: go on from the folder's checkpoint, if it has one.
+
+    Returns:
+        Seconds of training, in this call.
+
+    Raises:
+        DivergenceError: at a non-finite or runaway loss; the last good checkpoint stays in the folder.
+        Interrupted: at Ctrl-C or SIGTERM, after a checkpoint was written.
+    """
+    watch = watch or Quiet()
+    update = Updater(
+        fabric.backward,
+        average=(lambda tensor: fabric.all_reduce(tensor, reduce_op="mean")) if fabric.world_size > 1 else None,
+        clip_norm=clip_norm,
+    )
+    done = 0
+    if resume and folder.checkpoint.is_file():
+        done, extra = load_checkpoint(folder.checkpoint, method)
+        if history is not None:
+            history.restore(extra)
+        folder.trim_log(done)
+
+    def checkpoint(step: int) -> None:
+        _refuse_broken_weights(method, step, folder)
+        if folder.writes:
+            save_checkpoint(folder.checkpoint, method, step=step, extra=history.state() if history else {})
+        fabric.barrier()
+
+    records = _Records(stage, classes, folder)
+    checkpoint_every = checkpoint_every or max(1, steps // 10)
+    snapshot_every = max(1, steps // _SNAPSHOTS)
+    started = time.perf_counter()
+    watch.begin(stage, steps, done)
+    method.train()
+    try:
+        with stop_on_signals() as stop_asked, _ahead(pairs, done, steps) as stream:
+            for step, pair in stream:
+                set_progress(method.optimizers.values(), step / steps)
+                with fabric.autocast():
+                    log = method.step(pair, step / steps, update)
+                if history is not None and log.weights is not None:
+                    history.add(pair.source.index, log.weights)
+
+                done = step + 1
+                records.add(step, pair, log)
+                record = None
+                if done % log_every == 0 or done == steps:
+                    record = records.close(method)
+                watch.advance(done, record)
+                if history is not None and (done % snapshot_every == 0 or done == steps):
+                    history.snapshot(done)
+                stopping = _asked(fabric, stop_asked(), due=done % log_every == 0)
+                if done % checkpoint_every == 0 or done == steps or stopping:
+                    records.check()
+                    checkpoint(done)
+                if stopping and done < steps:
+                    raise Interrupted(done, steps)
+    finally:
+        watch.end()
+    return time.perf_counter() - started
+
+
+class _Records:
+    """Losses of the last steps, kept on the device until a log line is due, so that a step never waits for one."""
+
+    def __init__(self, stage: str, classes: int, folder: RunFolder) -> None:
+        self._stage, self._folder = stage, folder
+        self._chance = math.log(classes)
+        self._steps: list[int] = []
+        self._logs: list[StepLog] = []
+        self._images = 0
+        self._since = time.perf_counter()
+        self._learned, self._forgotten = False, 0
+
+    def add(self, step: int, pair: DomainPair, log: StepLog) -> None:
+        self._steps.append(step)
+        self._logs.append(log)
+        self._images += len(pair.source.images) + len(pair.target.images)
+
+    def check(self) -> dict[str, list[float]]:
+        """The pending scalars, each a list over steps; a loss that is not a number ends the run here."""
+        if not self._logs:
+            return {}
+        names = self._logs[0].scalars
+        device = next((v.device for v in self._logs[0].scalars.values() if isinstance(v, Tensor)), None)
+        rows = [
+            torch.stack([torch.as_tensor(v, device=device).float() for v in log.scalars.values()]) for log in self._logs
+        ]
+        table = torch.stack(rows).cpu()  # one wait for the device, however many scalars
+        for step, row in zip(self._steps, table, strict=True):
+            for name, value in zip(names, row.tolist(), strict=True):
+                if not math.isfinite(value):
+                    raise DivergenceError(
+                        f"{self._stage}: {name} became {value} at step {step + 1}. {self._advice()}", step=step
+                    )
+        return {name: column.tolist() for name, column in zip(names, table.unbind(dim=1), strict=True)}
+
+    def close(self, method: Method) -> dict[str, float]:
+        """Average the pending steps into one log line and write it."""
+        scalars = self.check()
+        now = time.perf_counter()
+        record: dict[str, float] = {name: sum(values) / len(values) for name, values in scalars.items()}
+        weights = [log.weights for log in self._logs if log.weights is not None]
+        if weights:
+            w = torch.cat(weights)
+            stats = torch.stack([w.mean(), w.std(), w.min(), w.max()]).tolist()
+            record |= dict(zip(("weight_mean", "weight_std", "weight_min", "weight_max"), stats, strict=True))
+        record["learning_rate"] = next(iter(method.optimizers.values())).param_groups[0]["lr"]
+        record["images_per_second"] = self._images / max(now - self._since, 1e-9)
+        step = self._steps[-1]
+        self._steps, self._logs, self._images, self._since = [], [], 0, now
+        self._folder.log({"stage": self._stage, "step": step + 1, **record})
+        self._watch_for_runaway(record, step)
+        return record
+
+    def _watch_for_runaway(self, record: Mapping[str, float], step: int) -> None:
+        label, domain = record.get("label_loss", 0.0), record.get("domain_loss", 0.0)
+        self._learned = self._learned or 0.0 < label < 0.5 * self._chance
+        self._forgotten = self._forgotten + 1 if self._learned and label > _FORGOTTEN * self._chance else 0
+        if label > _RUNAWAY_LABEL_LOSS * self._chance:
+            what = f"the label loss rose to {label:.3g} ({self._chance:.3g} is chance)"
+        elif domain > _RUNAWAY_DOMAIN_LOSS * math.log(2):
+            what = f"the domain loss rose to {domain:.3g} (0.693 is chance)"
+        elif self._forgotten >= _FORGOTTEN_RECORDS:
+            what = f"the label loss went back to {label:.3g}, which is chance: the features lost the classes"
+        else:
+            return
+        raise DivergenceError(f"{self._stage}: {what} by step {step + 1}. {self._advice()}", step=step)
+
+    def _advice(self) -> str:
+        kept = f"The last good checkpoint is {self._folder.checkpoint}. " if self._folder.checkpoint.is_file() else ""
+        return f"{kept}Try a lower learning rate, --clip-norm 1, or a smaller --strength."
+
+
+def _refuse_broken_weights(method: Method, step: int, folder: RunFolder) -> None:
+    """A finite loss can still have led to an update that is not: never let that replace a good checkpoint."""
+    for module in method.modules().values():
+        for name, parameter in module.named_parameters():
+            if not bool(torch.isfinite(parameter).all()):
+                raise DivergenceError(
+                    f"the weights of {name} stopped being numbers at step {step}. "
+                    f"The last good checkpoint, if any, is {folder.checkpoint}. Try a lower learning rate.",
+                    step=step - 1,
+                )
+
+
+def _asked(fabric: Fabric, flag: bool, *, due: bool) -> bool:
+    """Whether to stop. Several processes must stop at the same step, so they ask each other when a log line is due."""
+    if fabric.world_size == 1:
+        return flag
+    return due and bool(fabric.all_reduce(torch.tensor(float(flag), device=fabric.device), reduce_op="sum") > 0)
+
+
+@contextmanager
+def _ahead(pairs: PairStream, start: int, steps: int) -> Iterator[Iterator[tuple[int, DomainPair]]]:
+    """Batches one step ahead of their use: decoding and copying go on while the network computes."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as worker:
+
+        def stream() -> Iterator[tuple[int, DomainPair]]:
+            if start >= steps:
+                return
+            upcoming = worker.submit(pairs.at, start)
+            for step in range(start, steps):
+                pair = upcoming.result()
+                if step + 1 < steps:
+                    upcoming = worker.submit(pairs.at, step + 1)
+                yield step, pair
+
+        yield stream()
+
+
+@contextmanager
+def stop_on_signals() -> Iterator["_Flag"]:
+    """Turn the first Ctrl-C or SIGTERM into a flag that is read between steps; a second Ctrl-C stops at once."""
+    flag = _Flag()
+    previous = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            previous[number] = signal.signal(number, flag.raise_it)
+    except ValueError:  # not in the main thread: signals are somebody else's
+        pass
+    try:
+        yield flag
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+class _Flag:
+    def __init__(self) -> None:
+        self._asked = False
+
+    def raise_it(self, number: int, frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+
+    def __call__(self) -> bool:
+        return self._asked

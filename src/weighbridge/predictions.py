@@ -1,0 +1,43 @@
+"""The two tables a finished run leaves: what each target image is, and what each source image counted."""
+
+__all__ = ["write_predictions", "write_weights"]
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from weighbridge.data.domains import LabelledDomain
+from weighbridge.engine import WeightHistory
+from weighbridge.runs import RunFolder, replace_text
+
+
+def write_predictions(path: Path, files: Sequence[str], logits: Tensor, classes: Sequence[str]) -> None:
+    """CSV with one row per image: file, label, probability of that label. logits: (N, K)."""
+    probability, row = logits.softmax(dim=1).max(dim=1)
+    table = zip(files, (classes[k] for k in row.tolist()), (f"{p:.4f}" for p in probability.tolist()), strict=True)
+    replace_text(path, _csv([("file", "label", "probability"), *table]))
+
+
+def write_weights(folder: RunFolder, history: WeightHistory, source: LabelledDomain) -> None:
+    """weights.npz: the weights over time, (T, N). weights.csv: a row per source image, the highest mean first."""
+    if not folder.writes:
+        return
+    weights = history.state()["snapshots"].numpy()
+    np.savez_compressed(folder.path / "weights.npz", step=np.array(history.steps, dtype=np.int64), weights=weights)
+    mean, last = history.mean().tolist(), history.last.tolist()
+    rows = [
+        (source.files[i], source.classes[int(source.labels[i])], source.source_names[int(source.source[i])])
+        + (f"{mean[i]:.6f}", f"{last[i]:.6f}")
+        for i in sorted(range(len(mean)), key=lambda i: (mean[i] != mean[i], -mean[i]))  # never seen (NaN) comes last
+    ]
+    replace_text(folder.path / "weights.csv", _csv([("file", "label", "source", "mean_weight", "last_weight"), *rows]))
+
+
+def _csv(rows: Sequence[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

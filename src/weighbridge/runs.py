@@ -1,0 +1,141 @@
+"""The run folder: where training writes and everything after training reads."""
+
+__all__ = ["RunFolder", "replace_text", "write_json"]
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from weighbridge.errors import RunFolderError, did_you_mean
+
+_FACTS, _METRICS, _LOG = "run.json", "metrics.json", "log.jsonl"
+
+
+class RunFolder:
+    """One folder per run.
+
+        config.toml              every setting
+        run.json                 facts at the start: method, classes, data, machine, command
+        log.jsonl                losses and rates while it trains
+        checkpoints/last.safetensors
+        model.safetensors        the network that predicts
+        metrics.json             what came out; present when the run is complete
+        weights.npz, weights.csv, predictions.csv, report.html
+
+    Args:
+        path: the folder; use `create` or `open`.
+        writes: False in all training processes but the first, whose folder stays untouched.
+    """
+
+    def __init__(self, path: Path, *, writes: bool = True) -> None:
+        self.path = path
+        self.writes = writes
+
+    @classmethod
+    def create(cls, path: Path, *, writes: bool = True) -> "RunFolder":
+        """Start a new run folder.
+
+        Raises:
+            RunFolderError: if something is there already; nothing is ever overwritten.
+        """
+        if writes:
+            cls.refuse_existing(path)
+            (path / "checkpoints").mkdir(parents=True)
+        return cls(path, writes=writes)
+
+    @staticmethod
+    def refuse_existing(path: Path) -> None:
+        """Raise RunFolderError if something is at this path."""
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunFolderError(
+                f"'{path}' exists already and nothing in it is overwritten. "
+                f"Choose another --out, or go on with it: weighbridge adapt --resume {path}"
+            )
+
+    @classmethod
+    def open(cls, path: Path, *, writes: bool = True) -> "RunFolder":
+        """Open an existing run folder.
+
+        Raises:
+            RunFolderError: if there is none.
+        """
+        if not (path / _FACTS).is_file():
+            siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+            hint = f" {did_you_mean(path.name, siblings)}" if siblings and not path.exists() else ""
+            raise RunFolderError(f"expected a run folder with {_FACTS} in it at '{path}'.{hint}")
+        return cls(path, writes=writes)
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoints" / "last.safetensors"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.toml"
+
+    @property
+    def complete(self) -> bool:
+        return (self.path / _METRICS).is_file()
+
+    def facts(self) -> dict[str, Any]:
+        return _read_json(self.path / _FACTS)
+
+    def metrics(self) -> dict[str, Any]:
+        if not self.complete:
+            raise RunFolderError(f"the run in '{self.path}' is not finished: weighbridge adapt --resume {self.path}")
+        return _read_json(self.path / _METRICS)
+
+    def write_facts(self, facts: Mapping[str, Any]) -> None:
+        if self.writes:
+            write_json(self.path / _FACTS, facts)
+
+    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
+        if self.writes:
+            write_json(self.path / _METRICS, metrics)
+
+    def log(self, record: Mapping[str, Any]) -> None:
+        """Append one line to log.jsonl."""
+        if self.writes:
+            with (self.path / _LOG).open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(record) + "\n")
+
+    def trim_log(self, steps: int) -> None:
+        """Drop what was logged after the checkpoint a run goes on from, and a line cut short by a kill."""
+        log = self.path / _LOG
+        if not self.writes or not log.is_file():
+            return
+        kept = []
+        for line in log.read_text(encoding="utf-8").splitlines():
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:
+                break
+            if record["step"] <= steps:
+                kept.append(line + "\n")
+        replace_text(log, "".join(kept))
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a JSON file whole or not at all."""
+    replace_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise RunFolderError(f"'{path}' cannot be read: {error}") from error
+    return values

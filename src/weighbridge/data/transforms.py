@@ -101,7 +101,9 @@ class Preparation:
     normalisation: Normalisation = "half"
 
     def training(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """(B, C, H, W) uint8 -> float, augmented."""
+        """(B, C, H, W) uint8 -> float, augmented; B = 0 where a method does not look at the target."""
+        if not len(images):
+            return images.float()
         return self._normalise(self.augmentation(images.float().div_(255.0), generator))
 
     def plain(self, images: Tensor) -> Tensor:
@@ -114,7 +116,7 @@ class Preparation:
             return (pixels - mean) / pixels.new_tensor(_IMAGENET_STD).view(1, 3, 1, 1)
         if self.normalisation == "per-image":
             mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
-            return (pixels - mean) / pixels.std(dim=(1, 2, 3), keepdim=True).clamp_min(1e-2)
+            return (pixels - mean) / pixels.std(dim=(1, 2, 3), correction=0, keepdim=True).clamp_min(1e-2)
         return pixels.mul(2.0).sub_(1.0)
 
 

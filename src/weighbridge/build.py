@@ -1,0 +1,194 @@
+"""From settings to objects: the only file below the doors that knows both."""
+
+__all__ = [
+    "Data",
+    "build_fabric",
+    "build_machine",
+    "build_method",
+    "build_preparation",
+    "new_network",
+    "open_source",
+    "open_target",
+]
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+
+from weighbridge.config import Config
+from weighbridge.data.domains import LabelledDomain, UnlabelledDomain, read_labelled, read_unlabelled, split_off
+from weighbridge.data.pairs import PairStream
+from weighbridge.data.transforms import Augmentation, Preparation
+from weighbridge.errors import ConfigError
+from weighbridge.likelihoods import InstanceWeighting, SourceLikelihood
+from weighbridge.machine import Machine, probe
+from weighbridge.methods.adda import Adda
+from weighbridge.methods.base import Method
+from weighbridge.methods.dann import Dann
+from weighbridge.methods.source_only import SourceOnly
+from weighbridge.methods.weighted_dann import WeightedDann
+from weighbridge.networks import Network, build_network
+from weighbridge.optim import adam, sgd
+from weighbridge.schedules import constant_strength, reversal_strength
+from weighbridge.weights import WEIGHTINGS
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Data:
+    """The domains of a run: source images to train on, source images held out, target images without labels."""
+
+    source: LabelledDomain
+    held_out: LabelledDomain
+    target: UnlabelledDomain
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.source.classes
+
+
+def open_source(
+    paths: Sequence[Path], config: Config, progress: Progress | None = None
+) -> tuple[LabelledDomain, LabelledDomain]:
+    """The labelled source, split into training and held-out images by the seed-independent split 0."""
+    source = read_labelled(paths, size=config.image_size, channels=config.channels, fit=config.fit, progress=progress)
+    return split_off(source, config.held_out, seed=0)
+
+
+def open_target(path: Path, config: Config, progress: Progress | None = None) -> UnlabelledDomain:
+    return read_unlabelled(path, size=config.image_size, channels=config.channels, fit=config.fit, progress=progress)
+
+
+def open_labelled(
+    path: Path, config: Config, classes: Sequence[str], progress: Progress | None = None
+) -> LabelledDomain:
+    """Labelled images of the source's classes, to evaluate on."""
+    size, channels, fit = config.image_size, config.channels, config.fit
+    return read_labelled([path], size=size, channels=channels, fit=fit, classes=classes, progress=progress)
+
+
+def build_machine(config: Config) -> Machine:
+    return probe(
+        device=config.device,
+        processes=config.processes,
+        precision=config.precision,
+        channels_last=config.channels_last,
+        keep_memory=config.keep_memory,
+    )
+
+
+def build_fabric(machine: Machine) -> Fabric:
+    return Fabric(
+        accelerator="cuda" if machine.device == "cuda" else "cpu",
+        devices=machine.processes,
+        strategy="ddp" if machine.processes > 1 else "auto",
+        precision=machine.fabric_precision,
+    )
+
+
+def build_preparation(config: Config) -> Preparation:
+    augmentation = Augmentation(
+        rotate=config.rotate,
+        shift=config.shift,
+        zoom=config.zoom,
+        shear=config.shear,
+        flip=config.flip,
+        brightness=config.brightness,
+        contrast=config.contrast,
+        noise=config.noise,
+        invert=config.invert,
+    )
+    return Preparation(augmentation, config.normalisation)
+
+
+def new_network(config: Config, classes: int, device: torch.device, memory_format: torch.memory_format) -> Network:
+    """A network with the weights that this seed gives it, on the device."""
+    torch.manual_seed(config.seed)
+    backbone = config.backbone if config.backbone != "auto" else ("small" if config.image_size <= 64 else "vgg16")
+    size, channels = config.image_size, config.channels
+    network = build_network(backbone, classes=classes, channels=channels, size=size, weights=config.weights)
+    return network.to(device=device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
+
+
+def build_pairs(
+    config: Config, data: Data, method: Method, machine: Machine, device: torch.device, *, rank: int = 0
+) -> PairStream:
+    return PairStream(
+        data.source,
+        data.target,
+        batch_source=config.batch_source,
+        batch_target=config.batch_target if method.uses_target else 0,
+        preparation=build_preparation(config),
+        seed=config.seed,
+        device=device,
+        memory_format=machine.memory_format,
+        rank=rank,
+        processes=machine.processes,
+    )
+
+
+def build_method(config: Config, network: Network, p_a: SourceLikelihood | None = None) -> Method:
+    """The method that the settings name, around a network.
+
+    Args:
+        network: random or published weights for source-only and dann; the pre-classifier's for adda and weighted-dann.
+        p_a: P_a of a batch, where a weighting is asked for.
+    """
+    if config.method == "source-only":
+        trained = [*network.features.parameters(), *network.label_head.parameters()]
+        return SourceOnly(network, _sgd(config, trained, rate=config.learning_rate))
+    weighting = _weighting(config, p_a)
+    if config.method == "dann":
+        optimizer = _sgd(config, network.parameters(), rate=config.learning_rate)
+        return Dann(network, optimizer, strength=_strength(config, default="eq3"), weighting=weighting)
+    if config.method == "adda":
+        return Adda(
+            network,
+            encoder_optimizer=adam(network.features.parameters(), learning_rate=config.adda_rate),
+            discriminator_optimizer=adam(network.domain_head.parameters(), learning_rate=config.adda_rate),
+            weighting=weighting,
+        )
+    if weighting is None:
+        raise ConfigError("weighted-dann needs P_a from a pre-classifier")
+    optimizer = sgd(
+        [*network.features.parameters(), *network.label_head.parameters()],
+        network.domain_head.parameters(),
+        learning_rate=config.fine_tune_rate,
+        new_multiplier=config.new_layer_multiplier,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+    )
+    return WeightedDann(network, optimizer, weighting, strength=_strength(config, default="constant"))
+
+
+def weighting_name(config: Config) -> str | None:
+    """The rule that will be used, `default` resolved; None for no weights."""
+    if config.weighting == "default":
+        return "paper" if config.method == "weighted-dann" else None
+    return None if config.weighting == "none" else config.weighting
+
+
+def copy_network(network: Network) -> Network:
+    """A training network that starts from the pre-classifier (section 3.3)."""
+    return copy.deepcopy(network).requires_grad_(True)
+
+
+def _weighting(config: Config, p_a: SourceLikelihood | None) -> InstanceWeighting | None:
+    name = weighting_name(config)
+    return InstanceWeighting(p_a, WEIGHTINGS[name], config.p_t) if name and p_a else None
+
+
+def _strength(config: Config, *, default: str) -> Callable[[float], float]:
+    schedule = config.schedule if config.schedule != "default" else default
+    if schedule == "constant":
+        return constant_strength(config.strength)
+    return lambda progress: config.strength * reversal_strength(progress, config.gamma)
+
+
+def _sgd(config: Config, parameters: object, *, rate: float) -> torch.optim.Optimizer:
+    return sgd(parameters, learning_rate=rate, momentum=config.momentum, weight_decay=config.weight_decay)  # type: ignore[arg-type]

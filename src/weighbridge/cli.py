@@ -1,0 +1,227 @@
+"""The command line. Each command is a few lines over the library; heavy imports wait until one runs."""
+
+__all__ = ["app", "main"]
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import cyclopts.config
+from cyclopts import App, CycloptsError, Group, Parameter
+
+from weighbridge import __version__
+from weighbridge.config import Config, read_toml
+from weighbridge.errors import ConfigError, WeighbridgeError
+
+_DATA = Group("Data", sort_key=0)
+_SETTINGS = Group("Settings", help="Every one is also a key of the TOML file given with --config.", sort_key=1)
+
+Source = Annotated[
+    list[Path] | None,
+    Parameter(
+        group=_DATA,
+        consume_multiple=True,
+        negative=(),
+        help="Labelled renders: a folder with one folder per class, a CSV manifest or an .npz. More than one may be given.",
+    ),
+]
+Target = Annotated[
+    Path | None,
+    Parameter(group=_DATA, help="Unlabelled photos: a flat or nested folder, a CSV manifest or an .npz."),
+]
+Settings = Annotated[Config, Parameter(name="*", group=_SETTINGS)]
+ConfigFile = Annotated[Path | None, Parameter(name="--config", group=_DATA, help="TOML file with settings.")]
+
+app = App(
+    name="weighbridge",
+    version=__version__,
+    help="Labelled renders in, unlabelled photos in, a classifier for the photos out.",
+    help_epilogue="First steps: weighbridge demo",
+)
+
+
+@app.command
+def demo(
+    *,
+    out: Annotated[Path, Parameter(help="Where data, runs and report go.")] = Path("runs/demo"),
+    seeds: Annotated[int, Parameter(help="How many paired seeds.")] = 3,
+) -> None:
+    """Train and compare all methods on printed against handwritten digits; nothing is downloaded."""
+    from weighbridge.demo import demo as run_demo
+    from weighbridge.progress import ProgressBars
+
+    with ProgressBars() as bars:
+        folder = run_demo(out, seeds=range(seeds), watch=bars)
+    _show_comparison(folder)
+
+
+@app.command
+def adapt(
+    *,
+    source: Source = None,
+    target: Target = None,
+    out: Annotated[Path | None, Parameter(group=_DATA, help="The run folder to make.")] = None,
+    config: ConfigFile = None,
+    resume: Annotated[
+        Path | None, Parameter(group=_DATA, help="A run folder to go on with; nothing else is needed.")
+    ] = None,
+    settings: Settings = Config(),  # noqa: B008 (frozen)
+) -> None:
+    """Train a classifier for the target from labelled source images and unlabelled target images."""
+    from weighbridge.progress import ProgressBars
+    from weighbridge.report import write_report
+    from weighbridge.training import adapt as run_adapt
+    from weighbridge.training import resume as run_resume
+
+    if resume is None:
+        sources, photos, path = _required(source, "--source"), _required(target, "--target"), _required(out, "--out")
+        with ProgressBars() as bars:
+            folder = run_adapt(sources, photos, settings, path, bars)
+    else:
+        with ProgressBars() as bars:
+            folder = run_resume(resume, bars)
+    if folder.writes:
+        report = write_report(folder.path)
+        print(f"run         {folder.path}\nreport      {report}\npredictions {folder.path / 'predictions.csv'}")
+
+
+@app.command
+def compare(
+    *,
+    source: Source = None,
+    target: Target = None,
+    evaluation: Annotated[
+        Path | None, Parameter(group=_DATA, help="Labelled photos for the table; read after all training.")
+    ] = None,
+    out: Annotated[Path | None, Parameter(group=_DATA, help="The folder to make, or to go on with.")] = None,
+    config: ConfigFile = None,
+    methods: Annotated[
+        list[str] | None,
+        Parameter(
+            group=_DATA,
+            consume_multiple=True,
+            negative=(),
+            help="METHOD or METHOD:WEIGHTING, such as weighted-dann:permuted.",
+        ),
+    ] = None,
+    seeds: Annotated[int, Parameter(group=_DATA, help="How many paired seeds: 0, 1, 2, ...")] = 5,
+    title: Annotated[str, Parameter(group=_DATA, help="Heading of the report.")] = "Comparison",
+    settings: Settings = Config(),  # noqa: B008 (frozen)
+) -> None:
+    """Train several methods on the same seeds and say which helped, by how much, and how sure we are."""
+    from weighbridge.compare import compare as run_compare
+    from weighbridge.progress import ProgressBars
+
+    with ProgressBars() as bars:
+        folder = run_compare(
+            _required(source, "--source"),
+            _required(target, "--target"),
+            settings,
+            _required(out, "--out"),
+            methods=methods or ["source-only", "dann", "adda", "weighted-dann"],
+            seeds=range(seeds),
+            evaluation=evaluation,
+            title=title,
+            watch=bars,
+        )
+    _show_comparison(folder)
+
+
+@app.command
+def evaluate(run: Path, *, data: Annotated[Path, Parameter(help="Labelled photos.")]) -> None:
+    """Accuracy of a finished run on labelled images."""
+    from weighbridge.trained import Run
+
+    result = Run(run).evaluate(data)
+    width = max(len(name) for name in result.classes)
+    for name, facts in result.facts()["per_class"].items():
+        share = "     -" if facts["accuracy"] is None else f"{100 * facts['accuracy']:6.1f}"
+        print(f"{name:<{width}} {share} %  of {facts['images']}")
+    print(f"{'all':<{width}} {100 * result.accuracy:6.1f} %  of {result.images}")
+
+
+@app.command
+def predict(run: Path, images: Path, *, out: Path = Path("predictions.csv")) -> None:
+    """Label images with a finished run and write a CSV: file, label, probability."""
+    from weighbridge.trained import Run
+
+    count = Run(run).write_predictions(images, out)
+    print(f"{count} images labelled in {out}")
+
+
+@app.command
+def report(folder: Path) -> None:
+    """Write the HTML report of a run or a comparison again."""
+    from weighbridge.report import write_report
+
+    print(write_report(folder))
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 2 something to put right, 130 interrupted."""
+    arguments = sys.argv[1:]
+    try:
+        _load_config_file(arguments)
+        app(arguments, exit_on_error=False, print_error=True)
+    except CycloptsError:
+        sys.exit(2)
+    except WeighbridgeError as error:
+        _fail(str(error))
+    except KeyboardInterrupt as interruption:
+        _say_interrupted(interruption)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _load_config_file(arguments: list[str]) -> None:
+    """Put a --config file underneath the options of the command line."""
+    for place, word in enumerate(arguments):
+        name, _, value = word.partition("=")
+        if name == "--config":
+            path = Path(value or "".join(arguments[place + 1 : place + 2]))
+            values: dict[str, Any] = read_toml(path)
+            app.config = [cyclopts.config.Dict(values, source=str(path), use_commands_as_keys=False)]
+
+
+def _required(value: Any, option: str) -> Any:
+    if value is None:
+        raise ConfigError(f"{option} is needed; see weighbridge {sys.argv[1]} --help")
+    return value
+
+
+def _show_comparison(folder: Path) -> None:
+    import json
+
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from weighbridge.comparison import findings, summarise
+
+    summary = summarise(json.loads((folder / "results.json").read_text(encoding="utf-8")))
+    console = Console()
+    console.print(Markdown((folder / "table.md").read_text(encoding="utf-8")))
+    for sentence in findings(summary):
+        console.print(f"• {sentence}")
+    print(f"report {folder / 'report.html'}")
+
+
+def _fail(sentence: str) -> None:
+    print(f"weighbridge: {sentence}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _say_interrupted(interruption: KeyboardInterrupt) -> None:
+    from weighbridge.engine import Interrupted
+
+    if isinstance(interruption, Interrupted):
+        print(
+            f"\nStopped after step {interruption.step} of {interruption.steps}; the checkpoint is complete. "
+            f"Go on with: {interruption.how_to_go_on}",
+            file=sys.stderr,
+        )
+    else:
+        print("\nStopped.", file=sys.stderr)
+    sys.exit(130)

@@ -1,0 +1,189 @@
+"""Several methods over several seeds on the same data, and an honest table. Behind `weighbridge compare` and `demo`."""
+
+__all__ = ["compare", "method_config"]
+
+import dataclasses
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from weighbridge import build
+from weighbridge.comparison import csv_table, markdown_table, summarise
+from weighbridge.config import METHODS, Config, write_toml
+from weighbridge.data.domains import LabelledDomain
+from weighbridge.engine import Quiet, Watch
+from weighbridge.errors import ConfigError, DivergenceError, RunFolderError, did_you_mean
+from weighbridge.report import write_report
+from weighbridge.runs import RunFolder, replace_text, write_json
+from weighbridge.trained import Run
+from weighbridge.training import Workplace, describe, open_workplace, train_run
+
+_NAMES = {"source-only": "source only", "dann": "DANN", "adda": "ADDA", "weighted-dann": "weighted DANN"}
+
+
+def method_config(name: str, config: Config) -> Config:
+    """Settings for `METHOD` or `METHOD:WEIGHTING`, such as `weighted-dann:permuted` or `adda:paper`.
+
+    Raises:
+        ConfigError: if there is no such method or weighting.
+    """
+    method, _, weighting = name.partition(":")
+    if method not in METHODS:
+        raise ConfigError(f"there is no method '{method}'. {did_you_mean(method, METHODS)}")
+    return config.replace(method=method, weighting=weighting or "default")
+
+
+def compare(
+    source: Sequence[Path],
+    target: Path,
+    config: Config,
+    out: Path,
+    *,
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    evaluation: Path | None = None,
+    title: str = "Comparison",
+    watch: Watch | None = None,
+) -> Path:
+    """Train every method on every seed and write tables and a report; finished runs in the folder are kept.
+
+    Methods of one seed share its pre-classifier, the order of the images and the first weights of the network, so that
+    their differences are paired.
+
+    Args:
+        methods: `METHOD` or `METHOD:WEIGHTING`, each once.
+        evaluation: labelled images of the target domain. They are read after all training, for the table alone.
+    """
+    watch = watch or Quiet()
+    configs = {name: method_config(name, config) for name in methods}
+    if (out / "config.toml").is_file():
+        _refuse_other_settings(out, config)
+    elif out.exists() and any(out.iterdir()):
+        raise RunFolderError(f"'{out}' exists already and is not a comparison. Choose another --out.")
+    started = time.perf_counter()
+    workplace = open_workplace(source, target, config, watch)
+    out.mkdir(parents=True, exist_ok=True)
+    write_toml(out / "config.toml", dataclasses.asdict(config))
+
+    diverged: dict[Path, int] = {}
+    for seed in seeds:
+        shared = RunFolder(out / f"seed-{seed}" / "pre-classifier", writes=workplace.fabric.is_global_zero)
+        for name, settings in configs.items():
+            path = shared.path.with_name(name.replace(":", "-"))
+            watch.about(f"seed {seed} · {name}")
+            try:
+                _train_one(workplace, settings.replace(seed=seed), path, shared)
+            except DivergenceError as error:
+                diverged[path] = error.step + 1
+
+    # Only now are the labels of the target looked at.
+    labelled = build.open_labelled(evaluation, config, workplace.data.classes) if evaluation else None
+    rows = []
+    for name, settings in configs.items():
+        weighting = build.weighting_name(settings)
+        paths = [out / f"seed-{seed}" / name.replace(":", "-") for seed in seeds]
+        runs = [
+            _result(path, seed, labelled, str(evaluation), diverged.get(path))
+            for path, seed in zip(paths, seeds, strict=True)
+        ]
+        rows.append(
+            {
+                "method": settings.method,
+                "weighting": weighting,
+                "name": _display_name(name),
+                "runs": _relative(runs, out),
+            }
+        )
+    results = {
+        "title": title,
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "task": _task(workplace, labelled, target, evaluation, config),
+        "seeds": list(seeds),
+        "machine": workplace.machine.facts(),
+        "labels": _labels_used(evaluation),
+        "rows": rows,
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    write_json(out / "results.json", results)
+    summary = summarise(results)
+    write_json(out / "summary.json", dataclasses.asdict(summary))
+    replace_text(out / "table.md", markdown_table(summary))
+    replace_text(out / "table.csv", csv_table(summary))
+    write_report(out)
+    return out
+
+
+def _train_one(workplace: Workplace, config: Config, path: Path, shared: RunFolder) -> None:
+    folder = RunFolder(path, writes=workplace.fabric.is_global_zero)
+    if folder.complete:
+        return
+    if not (path / "run.json").is_file():
+        folder = RunFolder.create(path, writes=folder.writes)
+        describe(workplace, config, folder)
+    train_run(workplace, config, folder, pre_classifier=shared)
+
+
+def _result(
+    path: Path, seed: int, labelled: LabelledDomain | None, name: str, diverged_at: int | None
+) -> dict[str, Any]:
+    if diverged_at is not None:
+        empty = dict.fromkeys(("accuracy", "source_accuracy", "prediction_entropy", "seconds"))
+        return {"seed": seed, "folder": str(path), **empty, "diverged_at": diverged_at}
+    run = Run(path)
+    accuracy = run.evaluate_on(labelled, name).accuracy if labelled else None
+    held_out = run.metrics["source_held_out"]
+    return {
+        "seed": seed,
+        "folder": str(path),
+        "accuracy": accuracy,
+        "source_accuracy": held_out and held_out["accuracy"],
+        "prediction_entropy": run.metrics["target"]["prediction_entropy"],
+        "seconds": run.metrics["seconds"],
+        "diverged_at": None,
+    }
+
+
+def _relative(runs: list[dict[str, Any]], out: Path) -> list[dict[str, Any]]:
+    return [{**run, "folder": str(Path(run["folder"]).relative_to(out))} for run in runs]
+
+
+def _display_name(name: str) -> str:
+    method, _, weighting = name.partition(":")
+    return f"{_NAMES[method]}, {weighting} weights" if weighting else _NAMES[method]
+
+
+def _task(
+    workplace: Workplace, labelled: LabelledDomain | None, target: Path, evaluation: Path | None, config: Config
+) -> dict[str, Any]:
+    data = workplace.data
+    names = data.source.source_names
+    return {
+        "source": [{"name": name, "images": int((data.source.source == k).sum())} for k, name in enumerate(names)],
+        "target": {"name": target.name, "images": len(data.target)},
+        "evaluation": {"name": evaluation.name, "images": len(labelled)} if labelled and evaluation else None,
+        "classes": list(data.classes),
+        "image_size": config.image_size,
+    }
+
+
+def _labels_used(evaluation: Path | None) -> str:
+    if evaluation is None:
+        return "No target labels were given and none were used."
+    return (
+        "No target label was used for training, for stopping or for any choice of settings in this command: every run is "
+        "taken at its last step. The labels of the evaluation images were read once, after all training, for this table."
+    )
+
+
+def _refuse_other_settings(out: Path, config: Config) -> None:
+    from weighbridge.config import from_mapping, read_toml
+
+    before = dataclasses.asdict(from_mapping(read_toml(out / "config.toml"), where=str(out / "config.toml")))
+    now = dataclasses.asdict(config)
+    changed = [key for key in now if now[key] != before[key]]
+    if changed:
+        listed = ", ".join(f"{key} ({before[key]} there, {now[key]} now)" for key in changed)
+        raise RunFolderError(f"'{out}' holds a comparison with other settings: {listed}. Choose another --out.")

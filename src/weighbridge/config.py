@@ -1,0 +1,229 @@
+"""Every setting of a run in one visible block. Known only to `build.py` and the doors above it.
+
+The same names are keys in a TOML file, options on the command line (`--image-size`) and arguments of
+`weighbridge.adapt`.
+"""
+
+__all__ = ["METHODS", "Config", "from_mapping", "read_toml", "write_toml"]
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import tomli_w
+
+from weighbridge.errors import ConfigError, did_you_mean
+
+MethodName = Literal["source-only", "dann", "adda", "weighted-dann"]
+METHODS: tuple[str, ...] = get_args(MethodName)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings of one run; the defaults are the recipe that docs/recipe.md explains."""
+
+    # What is trained
+    method: MethodName = "weighted-dann"
+    """source-only, dann, adda or weighted-dann."""
+    seed: int = 0
+    """Fixes weights, order of images and augmentation."""
+    backbone: str = "auto"
+    """lenet, small, small-batchnorm, vgg16, any torchvision name, timm:NAME; auto: small up to 64 pixels, else vgg16."""
+    weights: str = "none"
+    """Where the backbone starts: none (random), imagenet (downloads), or a file."""
+
+    # What it sees
+    image_size: int = 32
+    """Side of the square images in pixels."""
+    channels: Literal[1, 3] = 3
+    """1: grey, 3: colour."""
+    fit: Literal["crop", "stretch", "pad"] = "crop"
+    """How an oblong image becomes square."""
+    normalisation: Literal["half", "imagenet", "per-image"] = "half"
+    """Pixel scale, the same for both domains."""
+    batch_source: int = 64
+    """B, source images per step."""
+    batch_target: int = 64
+    """B', target images per step."""
+    held_out: float = 0.1
+    """Share of the source kept out of training to measure source accuracy."""
+    rotate: float = 0.0
+    """Augmentation, both domains: degrees to either side."""
+    shift: float = 0.0
+    """Augmentation: share of the side."""
+    zoom: float = 0.0
+    """Augmentation: 0.2 draws factors from 1/1.2 to 1.2."""
+    shear: float = 0.0
+    """Augmentation: tangent of the angle."""
+    flip: bool = False
+    """Augmentation: mirror left-right."""
+    brightness: float = 0.0
+    """Augmentation: added to pixels in [0, 1]."""
+    contrast: float = 0.0
+    """Augmentation: 0.3 draws factors from 1/1.3 to 1.3."""
+    noise: float = 0.0
+    """Augmentation: largest standard deviation of pixel noise."""
+    invert: float = 0.0
+    """Augmentation: probability of a photographic negative."""
+
+    # How it learns
+    pre_steps: int = 1000
+    """Steps of the pre-classifier; source-only and dann take pre_steps + steps, so that every method sees as much."""
+    steps: int = 1000
+    """Steps of adaptation."""
+    learning_rate: float = 0.01
+    """First learning rate of networks trained from the start."""
+    fine_tune_rate: float = 0.001
+    """First learning rate of weighted-dann, which starts from the pre-classifier."""
+    new_layer_multiplier: float = 10.0
+    """weighted-dann: how many times faster the new domain classifier learns."""
+    momentum: float = 0.9
+    """Of SGD."""
+    weight_decay: float = 0.0
+    """Of SGD."""
+    clip_norm: float = 0.0
+    """Largest gradient norm; 0 does not clip."""
+
+    # The adversary
+    schedule: Literal["default", "eq3", "constant"] = "default"
+    """lambda over training; default: eq3 for dann, constant for weighted-dann."""
+    strength: float = 1.0
+    """lambda, or what eq. 3 rises to."""
+    gamma: float = 10.0
+    """How soon lambda of eq. 3 rises."""
+    adda_rate: float = 0.0002
+    """adda: learning rate of Adam for encoder and discriminator."""
+
+    # The instance weights
+    weighting: Literal["default", "none", "paper", "uniform", "permuted", "inverse", "normalised"] = "default"
+    """Which rule makes w of P_a and P_t; default: paper for weighted-dann, none for the others."""
+    p_a: Literal["stored", "per-step", "cross-fitted"] = "stored"
+    """stored: once per image, from the pre-classifier; per-step: on the step's own pixels; cross-fitted: out of fold."""
+    p_t: Literal["shared-features", "training-pass", "evaluation-pass"] = "shared-features"
+    """How the network being adapted is read; see weighbridge.likelihoods."""
+    folds: int = 5
+    """Of cross-fitting."""
+
+    # The machine
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes a GPU if there is one."""
+    processes: int = 1
+    """Training processes; batches are shared among them."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto takes bf16 where it is measured to be faster."""
+    channels_last: bool = True
+    """Memory layout of images and convolutions."""
+    keep_memory: bool = True
+    """Freed memory stays with the process (glibc)."""
+    log_every: int = 10
+    """Steps between two lines of log.jsonl."""
+    checkpoint_every: int = 0
+    """Steps between two checkpoints; 0: a tenth of the steps."""
+
+    def __post_init__(self) -> None:
+        _check_values(self)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of this method's own training; source-only and dann also do what others leave to the pre-classifier."""
+        return self.steps + (self.pre_steps if self.method in ("source-only", "dann") else 0)
+
+    def replace(self, **changes: Any) -> "Config":
+        """The same settings but for these."""
+        return from_mapping({**dataclasses.asdict(self), **changes})
+
+
+def from_mapping(values: Mapping[str, Any], *, where: str = "settings") -> Config:
+    """Settings from a mapping; what is not given keeps its default.
+
+    Raises:
+        ConfigError: for a key that does not exist, with the nearest one, and for a value of the wrong kind.
+    """
+    known = [field.name for field in dataclasses.fields(Config)]
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"there is no setting '{key}' ({where}). {did_you_mean(key, known)}")
+    return Config(**values)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The keys of a TOML file.
+
+    Raises:
+        ConfigError: if the file is missing or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"expected a configuration file at '{path}': {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"'{path}' is not valid TOML: {error}") from error
+
+
+def write_toml(path: Path, values: Mapping[str, Any]) -> None:
+    """Write keys as TOML, None left out."""
+    path.write_text(tomli_w.dumps({k: v for k, v in values.items() if v is not None}), encoding="utf-8")
+
+
+_AT_LEAST_ONE = ("image_size", "batch_source", "log_every", "processes")
+_NOT_NEGATIVE = (
+    *(
+        "seed",
+        "steps",
+        "pre_steps",
+        "batch_target",
+        "rotate",
+        "shift",
+        "zoom",
+        "shear",
+        "brightness",
+        "contrast",
+        "noise",
+        "invert",
+    ),
+    *("learning_rate", "fine_tune_rate", "new_layer_multiplier", "momentum", "weight_decay", "clip_norm"),
+    *("strength", "gamma", "adda_rate", "checkpoint_every"),
+)
+
+
+def _check_values(config: Config) -> None:
+    hints = get_type_hints(Config)
+    for field in dataclasses.fields(config):
+        value, hint = getattr(config, field.name), hints[field.name]
+        if get_origin(hint) is Literal:
+            choices = get_args(hint)
+            if value not in choices:
+                listed = ", ".join(str(choice) for choice in choices)
+                raise ConfigError(
+                    f"{field.name} must be one of {listed}, got '{value}'. {did_you_mean(str(value), map(str, choices))}"
+                )
+        elif hint is float and isinstance(value, int) and not isinstance(value, bool):
+            object.__setattr__(config, field.name, float(value))
+        elif type(value) is not hint:
+            raise ConfigError(f"{field.name} must be {hint.__name__}, got {value!r}")
+    for name in _AT_LEAST_ONE:
+        if getattr(config, name) < 1:
+            raise ConfigError(f"{name} must be at least 1, got {getattr(config, name)}")
+    for name in _NOT_NEGATIVE:
+        if getattr(config, name) < 0:
+            raise ConfigError(f"{name} must not be negative, got {getattr(config, name)}")
+    if not 0.0 <= config.held_out < 1.0:
+        raise ConfigError(f"held_out is a share of the source in [0, 1), got {config.held_out}")
+    if config.total_steps < 1:
+        raise ConfigError(
+            f"{config.method} needs at least 1 step, got pre_steps={config.pre_steps}, steps={config.steps}"
+        )
+    if config.folds < 2:
+        raise ConfigError(f"cross-fitting needs folds of at least 2, got {config.folds}")
+    if config.method == "weighted-dann" and config.weighting == "none":
+        raise ConfigError("weighted-dann needs a weighting; for no weights say weighting = 'uniform'")
+    if config.method in ("dann", "adda", "weighted-dann") and config.batch_target < 1:
+        raise ConfigError(f"{config.method} looks at target images: batch_target must be at least 1, got 0")
+    if config.batch_source % config.processes or config.batch_target % config.processes:
+        raise ConfigError(
+            f"batch_source and batch_target must divide among {config.processes} processes, "
+            f"got {config.batch_source} and {config.batch_target}"
+        )

@@ -1,0 +1,95 @@
+"""A finished run, ready to predict. What `weighbridge.adapt` returns."""
+
+__all__ = ["Prediction", "Run"]
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from weighbridge import build
+from weighbridge.checkpoint import load_network
+from weighbridge.config import Config, from_mapping, read_toml
+from weighbridge.data.domains import LabelledDomain, UnlabelledDomain
+from weighbridge.evaluate import Evaluation, evaluate, label_logits
+from weighbridge.networks import Network
+from weighbridge.predictions import write_predictions
+from weighbridge.runs import RunFolder
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What an image is taken for.
+
+    Attributes:
+        probability: of that label, in [0, 1].
+    """
+
+    file: str
+    label: str
+    probability: float
+
+
+class Run:
+    """A finished run folder.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        RunFolderError: if there is no run, or it is not finished.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.folder = RunFolder.open(Path(path))
+        self.metrics: dict[str, Any] = self.folder.metrics()
+        self.config: Config = from_mapping(read_toml(self.folder.config), where=str(self.folder.config))
+        self.classes: tuple[str, ...] = tuple(self.folder.facts()["classes"])
+
+    @property
+    def path(self) -> Path:
+        return self.folder.path
+
+    def network(self) -> Network:
+        """The trained network, in evaluation mode on this machine's device."""
+        machine = build.build_machine(self.config.replace(processes=1, device="auto", precision="fp32"))
+        device = Fabric(accelerator="cuda" if machine.device == "cuda" else "cpu", devices=1).device
+        # The weights come from the run, not from the hub or file that training started with.
+        network = build.new_network(
+            self.config.replace(weights="none"), len(self.classes), device, machine.memory_format
+        )
+        load_network(self.folder.model, network)
+        network.eval()
+        return network
+
+    def predict(self, images: Path | str) -> list[Prediction]:
+        """What each image of a folder, manifest or .npz is taken for, in the order of their names."""
+        domain, logits = self._logits(Path(images))
+        probability, row = logits.softmax(dim=1).max(dim=1)
+        return [
+            Prediction(file, self.classes[k], p)
+            for file, k, p in zip(domain.files, row.tolist(), probability.tolist(), strict=True)
+        ]
+
+    def write_predictions(self, images: Path | str, out: Path | str) -> int:
+        """The same as a CSV file: file, label, probability. Returns the number of images."""
+        domain, logits = self._logits(Path(images))
+        write_predictions(Path(out), domain.files, logits, self.classes)
+        return len(domain)
+
+    def evaluate(self, labelled: Path | str) -> Evaluation:
+        """Accuracy on labelled images, which training never saw; also noted in the run's metrics.json."""
+        return self.evaluate_on(build.open_labelled(Path(labelled), self.config, self.classes), str(labelled))
+
+    def evaluate_on(self, labelled: LabelledDomain, name: str) -> Evaluation:
+        """`evaluate` on images that are read already."""
+        evaluation = evaluate(self.network(), labelled, build.build_preparation(self.config))
+        self.metrics = {**self.metrics, "evaluation": {"data": name, **evaluation.facts()}}
+        self.folder.write_metrics(self.metrics)
+        return evaluation
+
+    def _logits(self, images: Path) -> tuple[UnlabelledDomain, Tensor]:
+        domain = build.open_target(images, self.config)
+        return domain, label_logits(self.network(), domain.images, build.build_preparation(self.config))

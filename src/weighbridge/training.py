@@ -1,0 +1,256 @@
+"""One run from start to finish: pre-classifier, P_a, adaptation, and what came out. Behind `weighbridge adapt`."""
+
+__all__ = [
+    "Workplace",
+    "adapt",
+    "adapt_in",
+    "describe",
+    "open_workplace",
+    "resume",
+    "train_pre_classifier",
+    "train_run",
+]
+
+import dataclasses
+import hashlib
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+import weighbridge
+from weighbridge import build
+from weighbridge.checkpoint import load_network, save_network
+from weighbridge.config import Config, from_mapping, read_toml, write_toml
+from weighbridge.data.domains import LabelledDomain
+from weighbridge.engine import Quiet, Watch, WeightHistory, fit
+from weighbridge.errors import RunFolderError
+from weighbridge.evaluate import evaluate, label_logits, stored_likelihood, summarise_target
+from weighbridge.likelihoods import SourceLikelihood, per_step, stored
+from weighbridge.machine import Machine
+from weighbridge.networks import Network, parameter_count
+from weighbridge.predictions import write_predictions, write_weights
+from weighbridge.runs import RunFolder
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What runs on the same data and machine share."""
+
+    data: build.Data
+    machine: Machine
+    fabric: Fabric
+    paths: dict[str, Any]  # {"source": [path, ...], "target": path}, as recorded in run.json
+    watch: Watch = Quiet()  # noqa: RUF009 (it holds nothing)
+
+
+def open_workplace(source: Sequence[Path], target: Path, config: Config, watch: Watch | None = None) -> Workplace:
+    """Settle the machine, start the processes and read both domains; nothing is written yet."""
+    watch = watch or Quiet()
+    machine = build.build_machine(config)
+    fabric = build.build_fabric(machine)
+    fabric.launch()
+    training, held_out = build.open_source(source, config, watch.reading("source"))
+    data = build.Data(training, held_out, build.open_target(target, config, watch.reading("target")))
+    paths = {"source": [str(path.resolve()) for path in source], "target": str(target.resolve())}
+    return Workplace(data, machine, fabric, paths, watch)
+
+
+def adapt_in(workplace: Workplace, config: Config, out: Path) -> RunFolder:
+    """Train in a new run folder."""
+    folder = RunFolder.create(out, writes=workplace.fabric.is_global_zero)
+    describe(workplace, config, folder)
+    train_run(workplace, config, folder)
+    return folder
+
+
+def adapt(source: Sequence[Path], target: Path, config: Config, out: Path, watch: Watch | None = None) -> RunFolder:
+    """Read both domains, train, and leave a run folder."""
+    RunFolder.refuse_existing(out)  # before minutes of decoding
+    return adapt_in(open_workplace(source, target, config, watch), config, out)
+
+
+def resume(path: Path, watch: Watch | None = None) -> RunFolder:
+    """Go on with a run where its last checkpoint left it; a finished run is left alone.
+
+    Raises:
+        RunFolderError: if there is no run, or its images are not those it started with.
+    """
+    folder = RunFolder.open(path)
+    if folder.complete:
+        return folder
+    config = from_mapping(read_toml(folder.config), where=str(folder.config))
+    paths = folder.facts()["paths"]
+    workplace = open_workplace([Path(p) for p in paths["source"]], Path(paths["target"]), config, watch)
+    folder = RunFolder.open(path, writes=workplace.fabric.is_global_zero)
+    if folder.facts()["data"] != _data_facts(workplace):
+        raise RunFolderError(
+            f"the images of the run in '{path}' have changed since it started, so it cannot go on as it was. "
+            f"Put them back, or start a new run with another --out"
+        )
+    train_run(workplace, config, folder)
+    return folder
+
+
+def train_pre_classifier(workplace: Workplace, config: Config, folder: RunFolder) -> Network:
+    """The source-only network of section 3.1, in a run folder of its own; taken from there if it is finished."""
+    source_only = config.replace(method="source-only", weighting="default", steps=0)
+    if not folder.complete:
+        if not (folder.path / "run.json").is_file():
+            folder = RunFolder.create(folder.path, writes=folder.writes)
+            describe(workplace, source_only, folder)
+        _train(workplace, source_only, folder, stage="pre-classifier")
+    network = _new_network(workplace, source_only)
+    workplace.fabric.barrier()
+    load_network(folder.model, network)
+    return network
+
+
+def train_run(workplace: Workplace, config: Config, folder: RunFolder, pre_classifier: RunFolder | None = None) -> None:
+    """Train whatever the settings name, from wherever the folder's checkpoint is.
+
+    Args:
+        pre_classifier: where the pre-classifier of this seed lives; inside the run folder if not given.
+    """
+    needs_p_a = build.weighting_name(config) is not None
+    if not needs_p_a and config.method in ("source-only", "dann"):
+        _train(workplace, config, folder, stage="train" if config.method == "source-only" else "adapt")
+        return
+    home = pre_classifier or RunFolder(folder.path / "pre-classifier", writes=folder.writes)
+    network = train_pre_classifier(workplace, config, home)
+    p_a = _p_a(workplace, config, network, home) if needs_p_a else None
+    _train(workplace, config, folder, stage="adapt", start=network, p_a=p_a)
+
+
+def _train(
+    workplace: Workplace,
+    config: Config,
+    folder: RunFolder,
+    *,
+    stage: str,
+    start: Network | None = None,
+    p_a: SourceLikelihood | None = None,
+) -> None:
+    """One stage: fit, and write what came out."""
+    data, fabric, machine = workplace.data, workplace.fabric, workplace.machine
+    from_scratch = config.method in ("source-only", "dann")
+    network = _new_network(workplace, config) if start is None or from_scratch else build.copy_network(start)
+    method = build.build_method(config, network, p_a)
+    history = WeightHistory(len(data.source), fabric.device) if build.weighting_name(config) else None
+    torch.manual_seed(config.seed + fabric.global_rank)
+    seconds = fit(
+        method,
+        build.build_pairs(config, data, method, machine, fabric.device, rank=fabric.global_rank),
+        fabric=fabric,
+        stage=stage,
+        steps=config.total_steps,
+        classes=len(data.classes),
+        folder=folder,
+        history=history,
+        clip_norm=config.clip_norm or None,
+        log_every=config.log_every,
+        checkpoint_every=config.checkpoint_every,
+        resume=True,
+        watch=workplace.watch,
+    )
+    if folder.writes:
+        save_network(folder.model, network)
+        if history is not None:
+            write_weights(folder, history, data.source)
+        _write_metrics(workplace, config, folder, network, seconds)
+
+
+def _write_metrics(workplace: Workplace, config: Config, folder: RunFolder, network: Network, seconds: float) -> None:
+    data, preparation = workplace.data, build.build_preparation(config)
+    held_out = evaluate(network, data.held_out, preparation) if len(data.held_out) else None
+    target_logits = label_logits(network, data.target.images, preparation)
+    write_predictions(folder.path / "predictions.csv", data.target.files, target_logits, data.classes)
+    folder.write_metrics(
+        {
+            "method": config.method,
+            "weighting": build.weighting_name(config),
+            "seed": config.seed,
+            "steps": config.total_steps,
+            "seconds": round(seconds, 2),
+            "source_held_out": held_out and {"images": held_out.images, "accuracy": held_out.accuracy},
+            "target": dataclasses.asdict(summarise_target(target_logits, data.classes)),
+            "evaluation": None,
+        }
+    )
+
+
+def _p_a(workplace: Workplace, config: Config, network: Network, home: RunFolder) -> SourceLikelihood:
+    if config.p_a == "per-step":
+        return per_step(build.copy_network(network))
+    preparation = build.build_preparation(config)
+    if config.p_a == "stored":
+        likelihood = stored_likelihood(network, workplace.data.source, preparation)
+    else:
+        likelihood = _cross_fitted(workplace, config, home)
+    return stored(likelihood.to(workplace.fabric.device))
+
+
+def _cross_fitted(workplace: Workplace, config: Config, home: RunFolder) -> torch.Tensor:
+    """P_a of every source image from a pre-classifier that has not seen it, (N,)."""
+    source, preparation = workplace.data.source, build.build_preparation(config)
+    fold = torch.randperm(len(source), generator=torch.Generator().manual_seed(config.seed)) % config.folds  # (N,)
+    likelihood = torch.empty(len(source))
+    for k in range(config.folds):
+        seen, unseen = source.subset((fold != k).nonzero().squeeze(1)), source.subset((fold == k).nonzero().squeeze(1))
+        part = dataclasses.replace(workplace, data=dataclasses.replace(workplace.data, source=seen))
+        folder = RunFolder(home.path / f"fold-{k}-of-{config.folds}", writes=home.writes)
+        network = train_pre_classifier(part, config, folder)
+        likelihood[fold == k] = stored_likelihood(network, unseen, preparation)
+    return likelihood
+
+
+def _new_network(workplace: Workplace, config: Config) -> Network:
+    machine, device = workplace.machine, workplace.fabric.device
+    return build.new_network(config, len(workplace.data.classes), device, machine.memory_format)
+
+
+def describe(workplace: Workplace, config: Config, folder: RunFolder) -> None:
+    """Write the settings and the facts that hold from the start."""
+    if not folder.writes:
+        return
+    write_toml(folder.config, dataclasses.asdict(config))
+    folder.write_facts(
+        {
+            "weighbridge": weighbridge.__version__,
+            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "method": config.method,
+            "weighting": build.weighting_name(config),
+            "seed": config.seed,
+            "steps": config.total_steps,
+            "classes": list(workplace.data.classes),
+            "paths": workplace.paths,
+            "data": _data_facts(workplace),
+            "parameters": parameter_count(_new_network(workplace, config)),
+            "machine": workplace.machine.facts(),
+        }
+    )
+
+
+def _data_facts(workplace: Workplace) -> dict[str, Any]:
+    data = workplace.data
+    return {
+        "source": [
+            {"name": name, "images": int((data.source.source == k).sum())}
+            for k, name in enumerate(data.source.source_names)
+        ],
+        "held_out": len(data.held_out),
+        "target": {"images": len(data.target)},
+        "fingerprint": _fingerprint(data.source, data.target.files),
+    }
+
+
+def _fingerprint(source: LabelledDomain, target_files: Sequence[str]) -> str:
+    """A hash over file names and source labels, so that a resumed run notices another set of images."""
+    digest = hashlib.sha256("\n".join([*source.files, "", *target_files]).encode())
+    digest.update(source.labels.numpy().tobytes())
+    return digest.hexdigest()[:16]

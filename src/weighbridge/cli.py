@@ -24,7 +24,7 @@ Source = Annotated[
         group=_DATA,
         consume_multiple=True,
         negative=(),
-        help="Labelled renders: a folder with one folder per class, a CSV manifest or an .npz. More than one may be given.",
+        help="Labelled renders: a folder with a folder per class, a CSV manifest or an .npz; one or several.",
     ),
 ]
 Target = Annotated[

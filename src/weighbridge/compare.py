@@ -173,8 +173,9 @@ def _labels_used(evaluation: Path | None) -> str:
     if evaluation is None:
         return "No target labels were given and none were used."
     return (
-        "No target label was used for training, for stopping or for any choice of settings in this command: every run is "
-        "taken at its last step. The labels of the evaluation images were read once, after all training, for this table."
+        "No target label was used for training, for stopping or for any choice of settings in this command: every "
+        "run is taken at its last step. The labels of the evaluation images were read after all training, for this "
+        "table alone."
     )
 
 

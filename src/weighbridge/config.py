@@ -31,7 +31,7 @@ class Config:
     seed: int = 0
     """Fixes weights, order of images and augmentation."""
     backbone: str = "auto"
-    """lenet, small, small-batchnorm, vgg16, any torchvision name, timm:NAME; auto: small up to 64 pixels, else vgg16."""
+    """lenet, small, small-batchnorm, vgg16, a torchvision name, timm:NAME; auto: small up to 64 pixels, else vgg16."""
     weights: str = "none"
     """Where the backbone starts: none (random), imagenet (downloads), or a file."""
 
@@ -101,7 +101,7 @@ class Config:
     weighting: Literal["default", "none", "paper", "uniform", "permuted", "inverse", "normalised"] = "default"
     """Which rule makes w of P_a and P_t; default: paper for weighted-dann, none for the others."""
     p_a: Literal["stored", "per-step", "cross-fitted"] = "stored"
-    """stored: once per image, from the pre-classifier; per-step: on the step's own pixels; cross-fitted: out of fold."""
+    """stored: once per image; per-step: on the step's own pixels; cross-fitted: by a network that did not see it."""
     p_t: Literal["shared-features", "training-pass", "evaluation-pass"] = "shared-features"
     """How the network being adapted is read; see weighbridge.likelihoods."""
     folds: int = 5
@@ -196,10 +196,8 @@ def _check_values(config: Config) -> None:
         if get_origin(hint) is Literal:
             choices = get_args(hint)
             if value not in choices:
-                listed = ", ".join(str(choice) for choice in choices)
-                raise ConfigError(
-                    f"{field.name} must be one of {listed}, got '{value}'. {did_you_mean(str(value), map(str, choices))}"
-                )
+                hint_text = did_you_mean(str(value), map(str, choices))
+                raise ConfigError(f"{field.name} cannot be '{value}'. {hint_text}")
         elif hint is float and isinstance(value, int) and not isinstance(value, bool):
             object.__setattr__(config, field.name, float(value))
         elif type(value) is not hint:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from lightning_fabric import Fabric
@@ -150,7 +150,7 @@ def fit(
     watch = watch or Quiet()
     update = Updater(
         fabric.backward,
-        average=(lambda tensor: fabric.all_reduce(tensor, reduce_op="mean")) if fabric.world_size > 1 else None,
+        average=(lambda tensor: _reduce(fabric, tensor, "mean")) if fabric.world_size > 1 else None,
         clip_norm=clip_norm,
     )
     done = 0
@@ -288,7 +288,13 @@ def _asked(fabric: Fabric, flag: bool, *, due: bool) -> bool:
     """Whether to stop. Several processes must stop at the same step, so they ask each other when a log line is due."""
     if fabric.world_size == 1:
         return flag
-    return due and bool(fabric.all_reduce(torch.tensor(float(flag), device=fabric.device), reduce_op="sum") > 0)
+    return due and bool(_reduce(fabric, torch.tensor(float(flag), device=fabric.device), "sum") > 0)
+
+
+def _reduce(fabric: Fabric, tensor: Tensor, operation: Literal["mean", "sum"]) -> Tensor:
+    reduced = fabric.all_reduce(tensor, reduce_op=operation)
+    assert isinstance(reduced, Tensor)
+    return reduced
 
 
 @contextmanager

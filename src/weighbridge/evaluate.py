@@ -3,6 +3,7 @@
 __all__ = ["Evaluation", "TargetSummary", "evaluate", "label_logits", "stored_likelihood", "summarise_target"]
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ class Evaluation:
         """Share of images told right, in [0, 1]."""
         return sum(self.confusion[k][k] for k in range(len(self.classes))) / self.images
 
-    def facts(self) -> dict[str, object]:
+    def facts(self) -> dict[str, Any]:
         """For metrics.json. Classes without images have no accuracy."""
         per_class = {
             name: {"images": sum(row), "accuracy": row[k] / sum(row) if sum(row) else None}
@@ -78,7 +79,7 @@ def label_logits(
     network.eval()
     parts = []
     with torch.no_grad():
-        for rows in torch.arange(len(images)).split(batch):
+        for rows in torch.split(torch.arange(len(images)), batch):
             prepared = preparation.plain(images.fetch(rows).to(device)).contiguous(memory_format=memory_format)
             parts.append(network(prepared).float().cpu())  # (batch, K)
     for part, training in modes:

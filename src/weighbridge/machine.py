@@ -8,6 +8,7 @@ import platform
 import sys
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -31,8 +32,8 @@ class Machine:
     keeps_memory: bool  # freed blocks stay with the process
     threads: int
     processor: str
-    torch: str
-    python: str
+    torch_version: str
+    python_version: str
 
     def facts(self) -> dict[str, object]:
         return asdict(self)
@@ -82,8 +83,8 @@ def probe(
         keeps_memory=keep_memory and device == "cpu" and keep_freed_memory(),
         threads=torch.get_num_threads(),
         processor=_processor_name(device),
-        torch=torch.__version__,
-        python=platform.python_version(),
+        torch_version=torch.__version__,
+        python_version=platform.python_version(),
     )
 
 
@@ -118,7 +119,7 @@ def _processor_name(device: str) -> str:
     if device == "cuda":
         return str(torch.cuda.get_device_name())
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
             names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     except OSError:
         names = []

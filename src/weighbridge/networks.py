@@ -1,12 +1,13 @@
 """The three parts of every method here: feature extractor G_f, label predictor G_y, domain classifier G_d.
 
-G_f ends where the paper attaches the domain classifier, at the last convolution output, flattened to (M, F). Which layer
-that is, is said at each network below.
+G_f ends where the paper attaches the domain classifier, at the last convolution output, flattened to (M, F). Which
+layer that is, is said at each network below.
 """
 
 __all__ = ["BACKBONES", "Network", "build_network", "parameter_count"]
 
 import math
+from itertools import pairwise
 from urllib.error import URLError
 
 import torch
@@ -77,7 +78,7 @@ def parameter_count(module: nn.Module) -> int:
 def _mlp(*widths: int) -> nn.Sequential:
     """Linear layers with ReLU between them, none after the last."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+    for inputs, outputs in pairwise(widths):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -126,6 +127,7 @@ def _vgg16(classes: int, size: int, weights: str) -> Network:
     if size < 32:
         raise ConfigError(f"backbone 'vgg16' needs images of at least 32 pixels, got {size}; use backbone = 'small'")
     model = _torchvision_model("vgg16", weights)
+    assert isinstance(model, torchvision.models.VGG)
     model.classifier[6] = nn.Linear(4096, classes)
     features = nn.Sequential(model.features, model.avgpool, nn.Flatten())
     return Network(features, model.classifier, _mlp(25_088, 1024, 1024, 1))
@@ -137,11 +139,11 @@ def _pooled_backbone(backbone: str, classes: int, size: int, weights: str) -> Ne
         features = _timm_features(backbone.removeprefix("timm:"), weights)
     else:
         model = _torchvision_model(backbone, weights)
-        if hasattr(model, "layer4"):  # ResNet and its relatives keep their stages as children in order
-            stages = list(model.children())
-            trunk = nn.Sequential(*stages[: stages.index(model.layer4) + 1])
-        elif isinstance(getattr(model, "features", None), nn.Module):
-            trunk = model.features
+        parts = dict(model.named_children())
+        if "layer4" in parts:  # ResNet and its relatives keep their stages as children in order
+            trunk: nn.Module = nn.Sequential(*list(parts.values())[: list(parts).index("layer4") + 1])
+        elif "features" in parts:
+            trunk = parts["features"]
         else:
             raise ConfigError(
                 f"backbone '{backbone}' has no convolution output that weighbridge knows how to find; "

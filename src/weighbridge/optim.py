@@ -68,7 +68,7 @@ class Updater:
     Args:
         backward: turns a loss into gradients (Fabric's, which knows about precision).
         average: averages a tensor over all processes, in place or not; None for one process. Gradients travel as one
-            flat tensor, so networks need no wrapper, and a method may run its parts in any order and any number of times.
+            flat tensor, so networks need no wrapper and a method may run its parts in any order, any number of times.
         clip_norm: largest norm of one optimiser's whole gradient; None leaves it alone.
     """
 
@@ -100,5 +100,5 @@ class Updater:
         if not gradients:
             return
         flat = self._average(torch.cat([g.reshape(-1) for g in gradients]))
-        for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        for gradient, mean in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
             gradient.copy_(mean.view_as(gradient))

@@ -29,9 +29,10 @@ def write_weights(folder: RunFolder, history: WeightHistory, source: LabelledDom
     weights = history.state()["snapshots"].numpy()
     np.savez_compressed(folder.path / "weights.npz", step=np.array(history.steps, dtype=np.int64), weights=weights)
     mean, last = history.mean().tolist(), history.last.tolist()
+    labels = [source.classes[k] for k in source.labels.tolist()]
+    sources = [source.source_names[k] for k in source.source.tolist()]
     rows = [
-        (source.files[i], source.classes[int(source.labels[i])], source.source_names[int(source.source[i])])
-        + (f"{mean[i]:.6f}", f"{last[i]:.6f}")
+        (source.files[i], labels[i], sources[i], f"{mean[i]:.6f}", f"{last[i]:.6f}")
         for i in sorted(range(len(mean)), key=lambda i: (mean[i] != mean[i], -mean[i]))  # never seen (NaN) comes last
     ]
     replace_text(folder.path / "weights.csv", _csv([("file", "label", "source", "mean_weight", "last_weight"), *rows]))

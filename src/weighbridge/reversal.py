@@ -34,5 +34,5 @@ def reverse_gradient(features: Tensor, strength: float) -> Tensor:
     """
     if strength < 0:
         raise ValueError(f"the reversal strength must be >= 0, got {strength}; the minus sign is added here")
-    reversed_features: Tensor = _Reversal.apply(features, strength)  # type: ignore[no-untyped-call]
+    reversed_features: Tensor = _Reversal.apply(features, strength)
     return reversed_features

@@ -3,8 +3,9 @@
 __all__ = ["IMAGE_SUFFIXES", "PIXEL_LIMIT", "Fit", "decode_image", "fit_square", "looks_like_image"]
 
 import warnings
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +53,8 @@ def decode_image(path: Path, *, size: int, channels: Literal[1, 3], fit: Fit) ->
     """Read, turn upright, flatten, make square.
 
     EXIF orientation is applied; transparency is laid over white; palettes, CMYK and 1-bit images are converted; 16-bit
-    grey becomes 8-bit by value / 257, float grey by value * 255 if all of it lies in [0, 1] and as it is otherwise; of an
-    animation the first frame counts.
+    grey becomes 8-bit by value / 257, float grey by value * 255 if all of it lies in [0, 1] and as it is otherwise;
+    of an animation the first frame counts.
 
     Args:
         size: side of the square result in pixels.
@@ -88,8 +89,8 @@ def fit_square(image: Image.Image, size: int, fit: Fit) -> Pixels:
     """Make an L or RGB image square.
 
     Args:
-        fit: `crop`: the shorter side to `size`, then the middle; `stretch`: both sides to `size`; `pad`: the longer side
-            to `size`, the rest filled with the mean colour of the image's border.
+        fit: `crop`: the shorter side to `size`, then the middle; `stretch`: both sides to `size`; `pad`: the longer
+            side to `size`, the rest filled with the mean colour of the image's border.
 
     Returns:
         (size, size, C) uint8.
@@ -131,10 +132,10 @@ def _eight_bit(values: NDArray[np.generic]) -> Pixels:
 def _border_colour(image: Image.Image) -> int | tuple[int, ...]:
     pixels = np.asarray(image).reshape(image.height, image.width, -1)
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    mean = tuple(int(round(value)) for value in border.mean(axis=0))
+    mean = tuple(round(value) for value in border.mean(axis=0))
     return mean if len(mean) > 1 else mean[0]
 
 
-def _quiet() -> warnings.catch_warnings:  # type: ignore[type-arg]
+def _quiet() -> AbstractContextManager[object]:
     """Pillow's warnings about palettes, truncated tags and large images are answered here, not passed on."""
-    return cast("warnings.catch_warnings", warnings.catch_warnings(action="ignore"))  # type: ignore[type-arg]
+    return warnings.catch_warnings(action="ignore")

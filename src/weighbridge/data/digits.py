@@ -44,7 +44,7 @@ def printed_digits(per_class: int, *, quality: Quality, size: int, seed: int) ->
     """Digits drawn from fonts.
 
     The same seed gives the same scenes (font, size, place, slant, stroke) in both qualities: `realtime` is the bare
-    drawing; `prerendered` adds what a better renderer would: soft focus, uneven light, worn ink, paper and sensor noise.
+    drawing; `prerendered` adds what a better renderer would: soft focus, uneven light, worn ink, sensor noise.
 
     Returns:
         (10 * per_class, size, size) uint8, and their digits.

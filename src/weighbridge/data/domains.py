@@ -251,7 +251,7 @@ def _labelled_npz(path: Path) -> _Part:
     pixels, numbers = _npz(path, "x"), _npz(path, "y")
     if numbers.shape != (len(pixels),) or numbers.dtype.kind not in "iu":
         raise DataError(
-            f"expected y of shape ({len(pixels)},) with integers in '{path}', got shape {numbers.shape}, {numbers.dtype}"
+            f"expected y of shape ({len(pixels)},) with integers in '{path}', got {numbers.shape}, {numbers.dtype}"
         )
     with np.load(path, allow_pickle=False) as archive:
         named = [str(name) for name in archive["classes"]] if "classes" in archive else None
@@ -316,7 +316,7 @@ def _kind(path: Path) -> Literal["folder", "csv", "npz"]:
 
 
 def _image_files(folder: Path) -> list[Path]:
-    """Image files at any depth, by content; hidden files, and files that are no images and do not claim to be, are left out.
+    """Image files at any depth, by content, without hidden files and files that neither are nor claim to be images.
 
     A file that is called an image and is none is kept, so that decoding it says so.
     """

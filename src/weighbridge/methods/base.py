@@ -3,8 +3,8 @@
 __all__ = ["Method", "StepLog", "Update"]
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ Update = Callable[[Tensor, Optimizer], None]
 class StepLog:
     """What a step tells the outside: scalars to log, and the weight each source image had, where there is one."""
 
-    scalars: dict[str, Tensor | float] = field(default_factory=dict)
+    scalars: Mapping[str, Tensor | float]
     weights: Tensor | None = None  # (B,)
 
 

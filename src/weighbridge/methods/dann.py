@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import final
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 from weighbridge.likelihoods import InstanceWeighting
@@ -59,13 +60,15 @@ class Dann(Method):
         strength = self.strength(progress)
         domain_logits = self.network.domain_logits(reverse_gradient(features, strength))  # (M,)
         source_logits, target_logits = domain_logits[:count], domain_logits[count:]
-        weights = self.weighting and self.weighting(self.network, source, features[:count], label_logits)
+        weights = None
+        if self.weighting is not None:
+            weights = self.weighting(self.network, source, features[:count], label_logits)
 
         loss_y = label_loss(label_logits, source.labels)
         loss_d = summed_domain_means(source_logits, target_logits, weights)
         update(loss_y + loss_d, self.optimizers["network"])
 
-        scalars = {
+        scalars: dict[str, Tensor | float] = {
             "label_loss": loss_y.detach(),
             "domain_loss": loss_d.detach() / 2,  # per image, comparable with eq. 8; ln 2 is chance
             "domain_accuracy": discriminator_accuracy(source_logits, target_logits),

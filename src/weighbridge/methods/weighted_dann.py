@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import final
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 from weighbridge.likelihoods import InstanceWeighting
@@ -70,7 +71,7 @@ class WeightedDann(Method):
         loss_y = label_loss(label_logits, source.labels)
         update(loss_y + loss_d, self.optimizers["network"])
 
-        scalars = {
+        scalars: dict[str, Tensor | float] = {
             "label_loss": loss_y.detach(),
             "domain_loss": loss_d.detach(),
             "domain_accuracy": discriminator_accuracy(source_logits, target_logits),

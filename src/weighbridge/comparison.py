@@ -1,0 +1,297 @@
+"""From results over seeds to an honest table and plain sentences. Plain functions; nothing is trained here."""
+
+__all__ = [
+    "Difference",
+    "Interval",
+    "Row",
+    "Summary",
+    "csv_table",
+    "findings",
+    "markdown_table",
+    "paired_difference",
+    "summarise",
+    "table_cells",
+]
+
+import csv
+import io
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scipy import stats
+
+_FEW_SEEDS = 5
+_COLLAPSED = 1.25  # times chance: an accuracy below this is nothing learned
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over n seeds and the interval it lies in; None for the edges where one seed tells nothing of spread."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A paired difference in points to another row."""
+
+    to: str
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method.
+
+    Attributes:
+        accuracy: mean over seeds with its spread `sd`, in percent; None without evaluation labels.
+        differences: to DANN and to source-only, seed by seed, in points.
+        diverged: how many of the seeds ended in a divergence; they are left out of every mean.
+        seconds: mean training time of a run, without the pre-classifier that methods share.
+    """
+
+    name: str
+    method: str
+    weighting: str | None
+    n: int
+    accuracy: float | None
+    sd: float | None
+    source_accuracy: float | None
+    prediction_entropy: float | None
+    differences: tuple[Difference, ...]
+    diverged: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The table.
+
+    Attributes:
+        sampling_error: standard error of one accuracy from the number of evaluation images alone, in points.
+        chance: accuracy of guessing, in percent.
+    """
+
+    title: str
+    rows: tuple[Row, ...]
+    seeds: int
+    evaluation_images: int | None
+    sampling_error: float | None
+    chance: float
+
+
+def paired_difference(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Mean of a - b over pairs, with Student's t interval.
+
+    Args:
+        a, b: values of the same seeds in the same order, at least one.
+    """
+    differences = [x - y for x, y in zip(a, b, strict=True)]
+    n, mean = len(differences), statistics.fmean(differences)
+    if n < 2:
+        return Interval(mean, None, None, n)
+    margin = float(stats.t.ppf(0.5 + confidence / 2, n - 1)) * statistics.stdev(differences) / math.sqrt(n)
+    return Interval(mean, mean - margin, mean + margin, n)
+
+
+def summarise(results: Mapping[str, Any]) -> Summary:
+    """From results.json of a comparison folder."""
+    task = results["task"]
+    accuracies = [_percent(row) for row in results["rows"]]  # per row: seed -> accuracy in percent
+    baselines = {
+        row["method"]: k
+        for k, row in reversed(list(enumerate(results["rows"])))
+        if row["method"] in ("dann", "source-only")
+    }
+    rows = []
+    for k, row in enumerate(results["rows"]):
+        finished = [run for run in row["runs"] if run["diverged_at"] is None]
+        values = list(accuracies[k].values())
+        differences = []
+        for method in ("dann", "source-only"):
+            other = baselines.get(method)
+            if other is None or other == k:
+                continue
+            shared = [seed for seed in accuracies[k] if seed in accuracies[other]]
+            if shared:
+                ours, theirs = [accuracies[k][s] for s in shared], [accuracies[other][s] for s in shared]
+                differences.append(Difference(method, paired_difference(ours, theirs)))
+        rows.append(
+            Row(
+                name=row["name"],
+                method=row["method"],
+                weighting=row["weighting"],
+                n=len(finished),
+                accuracy=statistics.fmean(values) if values else None,
+                sd=statistics.stdev(values) if len(values) > 1 else None,
+                source_accuracy=_mean(finished, "source_accuracy", 100.0),
+                prediction_entropy=_mean(finished, "prediction_entropy"),
+                differences=tuple(differences),
+                diverged=len(row["runs"]) - len(finished),
+                seconds=_mean(finished, "seconds"),
+            )
+        )
+    images = task["evaluation"]["images"] if task["evaluation"] else None
+    known = [row.accuracy for row in rows if row.accuracy is not None]
+    share = statistics.fmean(known) / 100 if known else None
+    sampling = 100 * math.sqrt(share * (1 - share) / images) if share is not None and images else None
+    return Summary(results["title"], tuple(rows), len(results["seeds"]), images, sampling, 100 / len(task["classes"]))
+
+
+def findings(summary: Summary) -> list[str]:
+    """What the table says, in words; also where the paper's method did not win."""
+    said = [
+        f"{row.name}: {row.diverged} of {summary.seeds} seeds diverged and are left out."
+        for row in summary.rows
+        if row.diverged
+    ]
+    if summary.evaluation_images is None:
+        said.append(
+            "No labelled images of the target were given, so nothing can be said about accuracy there. "
+            "Label a hundred or so and run weighbridge compare with --evaluation."
+        )
+        return said
+    scored = [row for row in summary.rows if row.accuracy is not None]
+    if not scored:
+        return said
+    best = max(scored, key=lambda row: row.accuracy or 0.0)
+    said.insert(0, f"Highest mean accuracy: {best.name} with {best.accuracy:.1f} %.")
+    for row in scored:
+        if row.method == "weighted-dann" and row.weighting == "paper":
+            said += _verdict(row, "dann", "DANN")
+            uniform = next((r for r in scored if r.method == "weighted-dann" and r.weighting == "uniform"), None)
+            if uniform is not None:
+                said.append(_share_of_weights(row, uniform))
+        if row.method != "source-only":
+            said += _against_source(row)
+        if row.accuracy is not None and row.accuracy < _COLLAPSED * summary.chance:
+            said.append(f"{row.name} is at chance ({summary.chance:.1f} %): its training collapsed.")
+    if summary.seeds < _FEW_SEEDS:
+        few = "One seed is" if summary.seeds == 1 else f"{summary.seeds} seeds are"
+        said.append(f"{few} few: the intervals are wide, and a difference inside one may be luck.")
+    return said
+
+
+def markdown_table(summary: Summary) -> str:
+    """The table in Markdown, with what its numbers mean underneath."""
+    header, *rows = table_cells(summary)
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    note = f"Mean ± standard deviation over {_seeds(summary.seeds)}; paired differences in points, 95 % t intervals."
+    if summary.sampling_error is not None:
+        note += (
+            f" {summary.evaluation_images:,} evaluation images: sampling error ±{summary.sampling_error:.1f} points."
+        )
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + f"\n\n{note}\n"
+
+
+def csv_table(summary: Summary) -> str:
+    """The table in CSV, a number per cell, empty where there is none."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    head = [
+        "name",
+        "method",
+        "weighting",
+        "seeds",
+        "diverged",
+        "accuracy",
+        "sd",
+        "source_accuracy",
+        "prediction_entropy",
+    ]
+    parts = [f"{part}_to_{to}" for to in ("dann", "source-only") for part in ("difference", "low", "high")]
+    writer.writerow([*head, *parts, "seconds"])
+    for row in summary.rows:
+        cells: list[object] = [row.name, row.method, row.weighting or "", row.n, row.diverged]
+        cells += [_number(v) for v in (row.accuracy, row.sd, row.source_accuracy, row.prediction_entropy)]
+        for to in ("dann", "source-only"):
+            interval = _difference(row, to)
+            cells += [_number(v) for v in ((interval.mean, interval.low, interval.high) if interval else (None,) * 3)]
+        writer.writerow([*cells, _number(row.seconds)])
+    return text.getvalue()
+
+
+def _verdict(row: Row, to: str, other: str) -> list[str]:
+    interval = _difference(row, to)
+    if interval is None:
+        return []
+    size = f"{_signed(interval)} points over {_seeds(interval.n)}"
+    if interval.low is None or interval.high is None:
+        return [f"{row.name} against {other}: {size}; one seed shows no spread, so this proves nothing."]
+    if interval.low > 0:
+        return [f"{row.name} beat {other}: {size}."]
+    if interval.high < 0:
+        return [f"{row.name} lost to {other}: {size}."]
+    return [f"{row.name} and {other}: no difference that we can be sure of, {size}."]
+
+
+def _share_of_weights(row: Row, uniform: Row) -> str:
+    gap = (row.accuracy or 0.0) - (uniform.accuracy or 0.0)
+    return (
+        f"The weights themselves: the same training with all weights at 1 reaches {uniform.accuracy:.1f} %, "
+        f"so {gap:+.1f} points come from the weights and the rest from fine-tuning and the constant lambda."
+    )
+
+
+def _seeds(count: int) -> str:
+    return "one seed" if count == 1 else f"{count} seeds"
+
+
+def _against_source(row: Row) -> list[str]:
+    interval = _difference(row, "source-only")
+    if interval is None or interval.low is None or interval.high is None:
+        return []
+    if interval.high < 0:
+        return [f"Negative transfer: {row.name} is worse than not adapting at all, {_signed(interval)} points."]
+    if interval.low > 0:
+        return [f"{row.name} helped: {_signed(interval)} points over training on the source alone."]
+    return [f"{row.name} against the source alone: {_signed(interval)} points, which may be luck."]
+
+
+def table_cells(summary: Summary) -> list[list[str]]:
+    """The table as text, header first."""
+    labelled = summary.evaluation_images is not None
+    header = ["method", "accuracy %", "to DANN", "to source only"] if labelled else ["method"]
+    table = [[*header, "source held-out %", "seconds"]]
+    for row in summary.rows:
+        cells = [row.name + (f" ({row.diverged} diverged)" if row.diverged else "")]
+        if labelled:
+            cells.append(
+                "-"
+                if row.accuracy is None
+                else f"{row.accuracy:.1f}" + (f" ± {row.sd:.1f}" if row.sd is not None else "")
+            )
+            cells += [_signed(interval) if (interval := _difference(row, to)) else "" for to in ("dann", "source-only")]
+        cells.append("-" if row.source_accuracy is None else f"{row.source_accuracy:.1f}")
+        table.append([*cells, "-" if row.seconds is None else f"{row.seconds:.1f}"])
+    return table
+
+
+def _difference(row: Row, to: str) -> Interval | None:
+    return next((difference.interval for difference in row.differences if difference.to == to), None)
+
+
+def _signed(interval: Interval) -> str:
+    if interval.low is None or interval.high is None:
+        return f"{interval.mean:+.1f}"
+    return f"{interval.mean:+.1f} [{interval.low:+.1f}, {interval.high:+.1f}]"
+
+
+def _percent(row: Mapping[str, Any]) -> dict[int, float]:
+    finished = [run for run in row["runs"] if run["diverged_at"] is None and run["accuracy"] is not None]
+    return {run["seed"]: 100.0 * run["accuracy"] for run in finished}
+
+
+def _mean(runs: Sequence[Mapping[str, Any]], key: str, factor: float = 1.0) -> float | None:
+    values = [factor * run[key] for run in runs if run[key] is not None]
+    return statistics.fmean(values) if values else None
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

@@ -1,0 +1,207 @@
+"""Figures of a run or a comparison: each function reads a folder and returns a figure, or None without data."""
+
+__all__ = [
+    "accuracy_figure",
+    "confusion_figure",
+    "curves_figure",
+    "extremes_figure",
+    "save",
+    "shares_figure",
+    "weights_figure",
+]
+
+import csv
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+_COLOURS = {  # Okabe and Ito: told apart by colour-blind readers too
+    "source-only": "#7f7f7f",
+    "dann": "#0072B2",
+    "adda": "#E69F00",
+    "weighted-dann": "#009E73",
+}
+_VARIANTS = ("#CC79A7", "#56B4E9", "#D55E00", "#B8A900")  # the same method with other weights
+_INK = "#222222"
+_WIDTH = 7.2  # inches
+
+
+def accuracy_figure(folder: Path) -> Figure | None:
+    """Accuracy of every method: a dot per seed, lines between dots of one seed, a bar at the mean."""
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    rows = [row for row in results["rows"] if any(run["accuracy"] is not None for run in row["runs"])]
+    if not rows:
+        return None
+    figure, axes = _figure(0.55 * len(rows) + 1.1)
+    by_seed: dict[int, list[tuple[float, int]]] = {}
+    for place, row in enumerate(rows):
+        values = [(run["seed"], 100 * run["accuracy"]) for run in row["runs"] if run["accuracy"] is not None]
+        colour = _row_colour(rows, place)
+        mean = float(np.mean([value for _, value in values]))
+        axes.plot([mean, mean], [place - 0.28, place + 0.28], color=colour, linewidth=3, solid_capstyle="butt")
+        axes.scatter([value for _, value in values], [place] * len(values), s=36, color=colour, zorder=3)
+        axes.text(mean, place - 0.36, f"{mean:.1f}", ha="center", va="bottom", color=colour, fontsize=9)
+        for seed, value in values:
+            by_seed.setdefault(seed, []).append((value, place))
+    for points in by_seed.values():
+        axes.plot(*zip(*points, strict=True), color="#bbbbbb", linewidth=0.8, zorder=1)
+    axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.7)
+    axes.set_xlabel("accuracy on the evaluation images, %")
+    return figure
+
+
+def curves_figure(folder: Path) -> Figure | None:
+    """Losses, domain-classifier accuracy and lambda over the steps of a run."""
+    records = _log(folder)
+    panels = [
+        (("label_loss", "domain_loss", "encoder_loss"), "loss"),
+        (("domain_accuracy", "strength"), "share"),
+    ]
+    shown = [(keys, label) for keys, label in panels if any(key in record for record in records for key in keys)]
+    if not shown:
+        return None
+    figure = Figure(figsize=(_WIDTH, 2.6), layout="constrained")
+    names = {
+        "label_loss": "label loss",
+        "domain_loss": "domain loss",
+        "encoder_loss": "encoder loss",
+        "domain_accuracy": "domain classifier right",
+        "strength": "lambda",
+    }
+    colours = dict(zip(names, ("#0072B2", "#D55E00", "#CC79A7", "#D55E00", "#009E73"), strict=True))
+    for axes, (keys, label) in zip(np.atleast_1d(figure.subplots(1, len(shown))), shown, strict=True):
+        _tidy(axes)
+        for key in keys:
+            points = [(record["step"], record[key]) for record in records if key in record]
+            if points:
+                axes.plot(*zip(*points, strict=True), color=colours[key], linewidth=1.4, label=names[key])
+        if "domain_accuracy" in keys:
+            axes.axhline(0.5, color="#999999", linewidth=0.8, linestyle=":")
+            axes.set_ylim(0, 1.05)
+        axes.set_xlabel("step")
+        axes.set_ylabel(label)
+        axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def weights_figure(folder: Path, samples: int = 12) -> Figure | None:
+    """Transition of the instance weights (Osumi et al. 2019, fig. 5): quantile bands, and some images one by one."""
+    path = folder / "weights.npz"
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as archive:
+        steps, weights = archive["step"], archive["weights"]  # (T,), (T, N)
+    seen = np.isfinite(weights).all(axis=1)
+    if seen.sum() < 2:
+        return None
+    steps, weights = steps[seen], weights[seen]
+    figure, axes = _figure(2.8)
+    for low, high, alpha in ((1, 99, 0.15), (10, 90, 0.2), (25, 75, 0.35)):
+        edges = np.percentile(weights, [low, high], axis=1)
+        axes.fill_between(steps, edges[0], edges[1], color="#009E73", alpha=alpha, linewidth=0)
+        axes.annotate(f"{low}-{high} %", (steps[-1], edges[1][-1]), (4, 0), textcoords="offset points", fontsize=7)
+    for column in np.random.default_rng(0).permutation(weights.shape[1])[:samples]:
+        axes.plot(steps, weights[:, column], color=_INK, linewidth=0.5, alpha=0.5)
+    axes.plot(steps, np.median(weights, axis=1), color="#00664b", linewidth=1.8)
+    axes.axhline(1.0, color="#999999", linewidth=0.8, linestyle=":")
+    axes.set_xlabel("step")
+    axes.set_ylabel("instance weight w")
+    return figure
+
+
+def shares_figure(folder: Path) -> Figure | None:
+    """How many of the target images are taken for each class; no labels needed."""
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    shares: Mapping[str, float] = metrics["target"]["class_shares"]
+    figure, axes = _figure(2.2)
+    axes.bar(range(len(shares)), [100 * share for share in shares.values()], color="#0072B2")
+    axes.axhline(100 / len(shares), color="#999999", linewidth=0.8, linestyle=":")
+    crowded = len(shares) > 14
+    names = [name if len(name) <= 12 else name[:11] + "…" for name in shares]
+    axes.set_xticks(range(len(shares)), names, rotation=90 if crowded else 0, fontsize=7 if crowded else 9)
+    axes.set_ylabel("% of target images")
+    return figure
+
+
+def confusion_figure(folder: Path) -> Figure | None:
+    """True classes down, predicted classes across, in percent of each true class."""
+    evaluation = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["evaluation"]
+    if not evaluation:
+        return None
+    counts = np.array(evaluation["confusion"], dtype=float)
+    shares = 100 * counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    names, few = list(evaluation["per_class"]), len(counts) <= 16
+    figure = Figure(figsize=(5.0, 4.6), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=9 if few else 6)
+    axes.set_yticks(range(len(names)), names, fontsize=9 if few else 6)
+    if few:
+        for row, column in np.argwhere(shares >= 0.5):
+            dark = shares[row, column] > 55
+            text = f"{shares[row, column]:.0f}"
+            axes.text(column, row, text, ha="center", va="center", fontsize=7, color="white" if dark else _INK)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true, % of the class")
+    return figure
+
+
+def extremes_figure(folder: Path, count: int = 12) -> Figure | None:
+    """The source images with the highest and the lowest mean weight."""
+    path = folder / "weights.csv"
+    if not path.is_file():
+        return None
+    with path.open(newline="", encoding="utf-8") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["mean_weight"] != "nan"]
+    if len(rows) < 2 * count or not Path(rows[0]["file"]).is_file():
+        return None
+    figure = Figure(figsize=(_WIDTH, 2.1), layout="constrained")
+    grid = figure.subplots(2, count)
+    for line, (title, chosen) in enumerate((("highest", rows[:count]), ("lowest", rows[::-1][:count]))):
+        for axes, row in zip(grid[line], chosen, strict=True):
+            axes.axis("off")
+            if Path(row["file"]).is_file():
+                with Image.open(row["file"]) as image:
+                    axes.imshow(np.asarray(image.convert("RGB").resize((48, 48))))
+            axes.set_title(f"{row['label'][:8]}  {float(row['mean_weight']):.2f}", fontsize=7)
+        grid[line][0].text(-0.15, 0.5, title, transform=grid[line][0].transAxes, rotation=90, ha="right", va="center")
+    return figure
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write a PNG, whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    figure.savefig(part, format="png", dpi=130)
+    os.replace(part, path)
+    return path
+
+
+def _figure(height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    axes = figure.subplots()
+    _tidy(axes)
+    return figure, axes
+
+
+def _tidy(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9)
+
+
+def _row_colour(rows: Sequence[Mapping[str, Any]], place: int) -> str:
+    method = rows[place]["method"]
+    earlier = sum(row["method"] == method for row in rows[:place])
+    return _VARIANTS[(earlier - 1) % len(_VARIANTS)] if earlier else _COLOURS.get(method, _INK)
+
+
+def _log(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "log.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []

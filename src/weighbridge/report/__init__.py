@@ -1,0 +1,145 @@
+"""One self-contained HTML page from a run folder or a comparison folder; no scripts, nothing fetched."""
+
+__all__ = ["write_report"]
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from weighbridge import figures
+from weighbridge.comparison import Summary, findings, summarise, table_cells
+from weighbridge.errors import RunFolderError
+from weighbridge.runs import RunFolder, replace_text
+
+Drawing = Callable[[Path], Figure | None]
+
+
+def write_report(folder: Path) -> Path:
+    """Draw the figures into the folder and write its report.html.
+
+    Raises:
+        RunFolderError: if the folder is neither a finished run nor a comparison.
+    """
+    if (folder / "results.json").is_file():
+        page = _comparison_page(folder)
+    elif (folder / "metrics.json").is_file():
+        page = _run_page(folder)
+    else:
+        raise RunFolderError(
+            f"expected a finished run (metrics.json) or a comparison (results.json) in '{folder}', found neither"
+        )
+    replace_text(folder / "report.html", page)
+    return folder / "report.html"
+
+
+def _comparison_page(folder: Path) -> str:
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    summary = summarise(results)
+    pictures = [_picture(folder, folder, "accuracy", figures.accuracy_figure, "Every seed of every method")]
+    first = [folder / row["runs"][0]["folder"] for row in results["rows"] if row["runs"][0]["diverged_at"] is None]
+    weighted = [run for run in first if (run / "weights.npz").is_file()]
+    for run in weighted[:1]:
+        pictures += _weight_pictures(folder, run)
+    for run, row in zip(first, results["rows"], strict=False):
+        pictures.append(
+            _picture(
+                folder,
+                run,
+                f"curves-{run.name}",
+                figures.curves_figure,
+                f"Training of {run.name}, seed {row['runs'][0]['seed']}",
+            )
+        )
+    best = _best_run(folder, results, summary)
+    if best is not None:
+        pictures.append(
+            _picture(folder, best, "confusion", figures.confusion_figure, f"Confusions of {best.name}, first seed")
+        )
+    return _render(
+        "comparison.html.j2",
+        title=results["title"],
+        findings=findings(summary),
+        table=table_cells(summary),
+        summary=summary,
+        task=results["task"],
+        labels=results["labels"],
+        command=results["command"],
+        facts={
+            "seeds": ", ".join(map(str, results["seeds"])),
+            "minutes": f"{results['seconds'] / 60:.1f}",
+            **results["machine"],
+        },
+        config=(folder / "config.toml").read_text(encoding="utf-8"),
+        pictures=[picture for picture in pictures if picture],
+    )
+
+
+def _run_page(folder: Path) -> str:
+    run = RunFolder(folder)
+    metrics, facts = run.metrics(), run.facts()
+    pictures = [
+        _picture(
+            folder,
+            folder,
+            "shares",
+            figures.shares_figure,
+            "What the target images are taken for; the line is an equal share",
+        ),
+        *_weight_pictures(folder, folder),
+        _picture(folder, folder, "curves", figures.curves_figure, "Training"),
+        _picture(folder, folder, "confusion", figures.confusion_figure, "Confusions on the labelled images"),
+    ]
+    return _render(
+        "run.html.j2",
+        title=f"{facts['method']} · {folder.resolve().name}",
+        metrics=metrics,
+        facts=facts,
+        config=run.config.read_text(encoding="utf-8"),
+        pictures=[picture for picture in pictures if picture],
+    )
+
+
+def _weight_pictures(folder: Path, run: Path) -> list[dict[str, str] | None]:
+    caption = (
+        "Transition of the instance weights: median, the middle 50, 80 and 98 % of the source images, some one by one"
+    )
+    return [
+        _picture(folder, run, "weights", figures.weights_figure, caption),
+        _picture(
+            folder,
+            run,
+            "extremes",
+            figures.extremes_figure,
+            "Source images with the highest and the lowest mean weight",
+        ),
+    ]
+
+
+def _picture(folder: Path, source: Path, name: str, draw: Drawing, caption: str) -> dict[str, str] | None:
+    figure = draw(source)
+    if figure is None:
+        return None
+    (folder / "figures").mkdir(exist_ok=True)
+    path = figures.save(figure, folder / "figures" / f"{name}.png")
+    return {"data": base64.b64encode(path.read_bytes()).decode("ascii"), "caption": caption}
+
+
+def _best_run(folder: Path, results: dict[str, Any], summary: Summary) -> Path | None:
+    scored = [(row.accuracy, k) for k, row in enumerate(summary.rows) if row.accuracy is not None]
+    if not scored:
+        return None
+    runs = results["rows"][max(scored)[1]]["runs"]
+    finished = [run["folder"] for run in runs if run["diverged_at"] is None]
+    return folder / finished[0] if finished else None
+
+
+def _render(template: str, **values: Any) -> str:
+    environment = Environment(
+        loader=PackageLoader("weighbridge.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    return environment.get_template(template).render(**values)

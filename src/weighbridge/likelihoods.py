@@ -1,6 +1,6 @@
 """Where P_a and P_t of eq. 5 come from (Osumi et al. 2019, sec. 3.1), for any method that weights its source images."""
 
-__all__ = ["P_T_MODES", "InstanceWeighting", "SourceLikelihood", "per_step", "stored"]
+__all__ = ["P_T_MODES", "InstanceWeighting", "SourceLikelihood", "own_pass", "per_step", "stored"]
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,24 +53,30 @@ class InstanceWeighting:
     rule: Weighting
     p_t_mode: PtMode = "shared-features"
 
-    def p_t(self, network: Network, batch: LabelledBatch, features: Tensor, label_logits: Tensor) -> Tensor:
-        """P_t(y_i | x_i) of the network being adapted, (B,) detached.
+    def reader(self, network: Network, batch: LabelledBatch) -> Callable[[Tensor, Tensor], Tensor]:
+        """How P_t(y_i | x_i) of the network being adapted will be read at this step.
 
-        Args:
-            network: the network being adapted.
-            batch: B source images.
-            features: (B, F) of the training pass. label_logits: (B, K) of the training pass.
+        Called before the training pass: that pass moves batch-norm statistics, and an evaluation pass after it would
+        no longer see the network that the step started from.
+
+        Returns:
+            A function of the training pass, features (B, F) and label logits (B, K), that gives P_t, (B,) detached.
         """
-        logits = label_logits
         if self.p_t_mode == "evaluation-pass":
-            logits = _in_evaluation_mode(network, batch.images)
-        elif self.p_t_mode == "shared-features" and _has_dropout(network.label_head):
-            logits = _in_evaluation_mode(network.label_head, features.detach())
-        return class_likelihood(logits, batch.labels)
+            p_t = own_pass(network, batch)
+            return lambda features, label_logits: p_t
 
-    def __call__(self, network: Network, batch: LabelledBatch, features: Tensor, label_logits: Tensor) -> Tensor:
-        """w of a batch, (B,) detached."""
-        return self.rule(self.p_a(batch), self.p_t(network, batch, features, label_logits))
+        def read(features: Tensor, label_logits: Tensor) -> Tensor:
+            if self.p_t_mode == "shared-features" and _has_dropout(network.label_head):
+                label_logits = _in_evaluation_mode(network.label_head, features.detach())
+            return class_likelihood(label_logits, batch.labels)
+
+        return read
+
+
+def own_pass(network: Network, batch: LabelledBatch) -> Tensor:
+    """P_t by a forward pass of its own in evaluation mode, (B,) detached."""
+    return class_likelihood(_in_evaluation_mode(network, batch.images), batch.labels)
 
 
 def _in_evaluation_mode(module: nn.Module, inputs: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""Each method again in some twenty lines of plain PyTorch, written from its paper and importing nothing of weighbridge."""
+"""Each method again in some twenty lines of plain PyTorch, from its paper, importing nothing of weighbridge."""

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from weighbridge.likelihoods import InstanceWeighting
+from weighbridge.likelihoods import InstanceWeighting, own_pass
 from weighbridge.losses import discriminator_accuracy, per_image_domain_loss, summed_domain_means
 from weighbridge.methods.base import Method, StepLog, Update
 from weighbridge.networks import Network
@@ -48,6 +48,9 @@ class Adda(Method):
 
     def step(self, pair: DomainPair, progress: float, update: Update) -> StepLog:
         source, target = pair.source, pair.target
+        weights = None
+        if self.weighting is not None:  # M_t never trains on source images, so P_t has a pass of its own
+            weights = self.weighting.rule(self.weighting.p_a(source), own_pass(self.network, source))  # (B,)
         with torch.no_grad():
             source_features = self.source_encoder(source.images)  # (B, F)
         target_features = self.network.features(target.images)  # (B', F)
@@ -55,11 +58,6 @@ class Adda(Method):
         # Eq. 9, first line: D tells the two encoders apart.
         source_logits = self.network.domain_logits(source_features)  # (B,)
         target_logits = self.network.domain_logits(target_features.detach())  # (B',)
-        weights = None
-        if self.weighting is not None:
-            with torch.no_grad():  # P_t: how sure the network being adapted is of the source image
-                adapted = self.network.features(source.images)  # (B, F)
-                weights = self.weighting(self.network, source, adapted, self.network.label_head(adapted))
         loss_d = summed_domain_means(source_logits, target_logits, weights)
         update(loss_d, self.optimizers["discriminator"])
 

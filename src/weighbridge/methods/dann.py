@@ -50,6 +50,8 @@ class Dann(Method):
         source, target = pair.source, pair.target
         count = len(source.images)  # B
 
+        read_p_t = self.weighting.reader(self.network, source) if self.weighting else None
+
         # Both domains go through the feature extractor together, as one mini-batch.
         features = self.network.features(torch.cat([source.images, target.images]))  # (M, F)
 
@@ -61,8 +63,9 @@ class Dann(Method):
         domain_logits = self.network.domain_logits(reverse_gradient(features, strength))  # (M,)
         source_logits, target_logits = domain_logits[:count], domain_logits[count:]
         weights = None
-        if self.weighting is not None:
-            weights = self.weighting(self.network, source, features[:count], label_logits)
+        if self.weighting is not None and read_p_t is not None:
+            p_t = read_p_t(features[:count], label_logits)  # (B,)
+            weights = self.weighting.rule(self.weighting.p_a(source), p_t)  # (B,)
 
         loss_y = label_loss(label_logits, source.labels)
         loss_d = summed_domain_means(source_logits, target_logits, weights)

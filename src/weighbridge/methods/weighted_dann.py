@@ -53,12 +53,13 @@ class WeightedDann(Method):
         source, target = pair.source, pair.target
         count = len(source.images)  # B = N_source; N_target = B', M = B + B'
 
+        read_p_t = self.weighting.reader(self.network, source)
         features = self.network.features(torch.cat([source.images, target.images]))  # (M, F)
         label_logits = self.network.label_head(features[:count])  # (B, K)
 
         # 3.1 Instance weighting: how sure the pre-classifier was of each source image, and how sure we are now.
         p_a = self.weighting.p_a(source)  # (B,)
-        p_t = self.weighting.p_t(self.network, source, features[:count], label_logits)  # (B,)
+        p_t = read_p_t(features[:count], label_logits)  # (B,)
         weights = self.weighting.rule(p_a, p_t)  # (B,)  eq. 5; detached: the weights grade the batch
 
         # 3.2 Domain-classification loss: eq. 6 weights the source, eq. 7 leaves the target, eq. 8 sums over all M.

@@ -5,10 +5,15 @@ __all__ = [
     "build_fabric",
     "build_machine",
     "build_method",
+    "build_pairs",
     "build_preparation",
+    "copy_network",
     "new_network",
+    "open_labelled",
     "open_source",
     "open_target",
+    "p_t_mode",
+    "weighting_name",
 ]
 
 import copy
@@ -24,7 +29,7 @@ from weighbridge.data.domains import LabelledDomain, UnlabelledDomain, read_labe
 from weighbridge.data.pairs import PairStream
 from weighbridge.data.transforms import Augmentation, Preparation
 from weighbridge.errors import ConfigError
-from weighbridge.likelihoods import InstanceWeighting, SourceLikelihood
+from weighbridge.likelihoods import InstanceWeighting, PtMode, SourceLikelihood, exact_mode
 from weighbridge.machine import Machine, probe
 from weighbridge.methods.adda import Adda
 from weighbridge.methods.base import Method
@@ -142,7 +147,7 @@ def build_method(config: Config, network: Network, p_a: SourceLikelihood | None 
     if config.method == "source-only":
         trained = [*network.features.parameters(), *network.label_head.parameters()]
         return SourceOnly(network, _sgd(config, trained, rate=config.learning_rate))
-    weighting = _weighting(config, p_a)
+    weighting = _weighting(config, network, p_a)
     if config.method == "dann":
         optimizer = _sgd(config, network.parameters(), rate=config.learning_rate)
         return Dann(network, optimizer, strength=_strength(config, default="eq3"), weighting=weighting)
@@ -178,9 +183,14 @@ def copy_network(network: Network) -> Network:
     return copy.deepcopy(network).requires_grad_(True)
 
 
-def _weighting(config: Config, p_a: SourceLikelihood | None) -> InstanceWeighting | None:
+def p_t_mode(config: Config, network: Network) -> PtMode:
+    """How P_t will be read, `auto` resolved."""
+    return exact_mode(network) if config.p_t == "auto" else config.p_t
+
+
+def _weighting(config: Config, network: Network, p_a: SourceLikelihood | None) -> InstanceWeighting | None:
     name = weighting_name(config)
-    return InstanceWeighting(p_a, WEIGHTINGS[name], config.p_t) if name and p_a else None
+    return InstanceWeighting(p_a, WEIGHTINGS[name], p_t_mode(config, network)) if name and p_a else None
 
 
 def _strength(config: Config, *, default: str) -> Callable[[float], float]:

@@ -3,10 +3,13 @@
 __all__ = ["app", "main"]
 
 import os
+import shlex
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import cyclopts.config
 from cyclopts import App, CycloptsError, Group, Parameter
@@ -14,6 +17,9 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from weighbridge import __version__
 from weighbridge.config import Config, read_toml
 from weighbridge.errors import ConfigError, WeighbridgeError
+
+if TYPE_CHECKING:
+    from weighbridge.progress import ProgressBars
 
 _DATA = Group("Data", sort_key=0)
 _SETTINGS = Group("Settings", help="Every one is also a key of the TOML file given with --config.", sort_key=1)
@@ -50,9 +56,8 @@ def demo(
 ) -> None:
     """Train and compare all methods on printed against handwritten digits; nothing is downloaded."""
     from weighbridge.demo import demo as run_demo
-    from weighbridge.progress import ProgressBars
 
-    with ProgressBars() as bars:
+    with _bars(lambda: _same_command(out)) as bars:
         folder = run_demo(out, seeds=range(seeds), watch=bars)
     _show_comparison(folder)
 
@@ -70,17 +75,15 @@ def adapt(
     settings: Settings = Config(),  # noqa: B008 (frozen)
 ) -> None:
     """Train a classifier for the target from labelled source images and unlabelled target images."""
-    from weighbridge.progress import ProgressBars
     from weighbridge.report import write_report
     from weighbridge.training import adapt as run_adapt
     from weighbridge.training import resume as run_resume
 
-    if resume is None:
-        sources, photos, path = _required(source, "--source"), _required(target, "--target"), _required(out, "--out")
-        with ProgressBars() as bars:
-            folder = run_adapt(sources, photos, settings, path, bars)
-    else:
-        with ProgressBars() as bars:
+    path = resume or _required(out, "--out")
+    with _bars(lambda: _resume_command(path)) as bars:
+        if resume is None:
+            folder = run_adapt(_required(source, "--source"), _required(target, "--target"), settings, path, bars)
+        else:
             folder = run_resume(resume, bars)
     if folder.writes:
         report = write_report(folder.path)
@@ -112,14 +115,14 @@ def compare(
 ) -> None:
     """Train several methods on the same seeds and say which helped, by how much, and how sure we are."""
     from weighbridge.compare import compare as run_compare
-    from weighbridge.progress import ProgressBars
 
-    with ProgressBars() as bars:
+    path = _required(out, "--out")
+    with _bars(lambda: _same_command(path)) as bars:
         folder = run_compare(
             _required(source, "--source"),
             _required(target, "--target"),
             settings,
-            _required(out, "--out"),
+            path,
             methods=methods or ["source-only", "dann", "adda", "weighted-dann"],
             seeds=range(seeds),
             evaluation=evaluation,
@@ -169,8 +172,8 @@ def main() -> None:
         sys.exit(2)
     except WeighbridgeError as error:
         _fail(str(error))
-    except KeyboardInterrupt as interruption:
-        _say_interrupted(interruption)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
@@ -184,6 +187,30 @@ def _load_config_file(arguments: list[str]) -> None:
             path = Path(value or "".join(arguments[place + 1 : place + 2]))
             values: dict[str, Any] = read_toml(path)
             app.config = [cyclopts.config.Dict(values, source=str(path), use_commands_as_keys=False)]
+
+
+@contextmanager
+def _bars(how_to_go_on: Callable[[], str | None]) -> Iterator["ProgressBars"]:
+    """Progress bars; whoever stops what they show is told where it stands and how to go on."""
+    from weighbridge.progress import ProgressBars
+
+    try:
+        with ProgressBars() as bars:
+            yield bars
+    except KeyboardInterrupt as interruption:
+        command = how_to_go_on()
+        where = str(interruption) or "stopped"
+        rest = f"Nothing done so far is lost; go on with: {command}" if command else "Nothing was written yet."
+        print(f"weighbridge: {where}. {rest}", file=sys.stderr)
+        raise
+
+
+def _resume_command(run: Path) -> str | None:
+    return shlex.join(["weighbridge", "adapt", "--resume", str(run)]) if (run / "run.json").is_file() else None
+
+
+def _same_command(out: Path) -> str | None:
+    return shlex.join(["weighbridge", *sys.argv[1:]]) if out.is_dir() else None
 
 
 def _required(value: Any, option: str) -> Any:
@@ -211,17 +238,3 @@ def _show_comparison(folder: Path) -> None:
 def _fail(sentence: str) -> None:
     print(f"weighbridge: {sentence}", file=sys.stderr)
     sys.exit(2)
-
-
-def _say_interrupted(interruption: KeyboardInterrupt) -> None:
-    from weighbridge.engine import Interrupted
-
-    if isinstance(interruption, Interrupted):
-        print(
-            f"\nStopped after step {interruption.step} of {interruption.steps}; the checkpoint is complete. "
-            f"Go on with: {interruption.how_to_go_on}",
-            file=sys.stderr,
-        )
-    else:
-        print("\nStopped.", file=sys.stderr)
-    sys.exit(130)

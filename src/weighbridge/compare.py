@@ -12,7 +12,7 @@ from typing import Any
 
 from weighbridge import build
 from weighbridge.comparison import csv_table, markdown_table, summarise
-from weighbridge.config import METHODS, Config, write_toml
+from weighbridge.config import METHODS, Config, from_mapping, read_toml, write_toml
 from weighbridge.data.domains import LabelledDomain
 from weighbridge.engine import Quiet, Watch
 from weighbridge.errors import ConfigError, DivergenceError, RunFolderError, did_you_mean
@@ -59,6 +59,7 @@ def compare(
     """
     watch = watch or Quiet()
     configs = {name: method_config(name, config) for name in methods}
+    _refuse_single_run_settings(config)
     if (out / "config.toml").is_file():
         _refuse_other_settings(out, config)
     elif out.exists() and any(out.iterdir()):
@@ -69,11 +70,11 @@ def compare(
     write_toml(out / "config.toml", dataclasses.asdict(config))
 
     diverged: dict[Path, int] = {}
-    for seed in seeds:
+    for number, seed in enumerate(seeds):
         shared = RunFolder(out / f"seed-{seed}" / "pre-classifier", writes=workplace.fabric.is_global_zero)
-        for name, settings in configs.items():
+        for place, (name, settings) in enumerate(configs.items()):
             path = shared.path.with_name(name.replace(":", "-"))
-            watch.about(f"seed {seed} · {name}")
+            watch.about(f"seed {seed} · {name}", number * len(configs) + place, len(seeds) * len(configs))
             try:
                 _train_one(workplace, settings.replace(seed=seed), path, shared)
             except DivergenceError as error:
@@ -179,9 +180,14 @@ def _labels_used(evaluation: Path | None) -> str:
     )
 
 
-def _refuse_other_settings(out: Path, config: Config) -> None:
-    from weighbridge.config import from_mapping, read_toml
+def _refuse_single_run_settings(config: Config) -> None:
+    for key, instead in (("method", "--methods"), ("weighting", "--methods METHOD:WEIGHTING"), ("seed", "--seeds")):
+        value = getattr(config, key)
+        if value != getattr(Config(), key):
+            raise ConfigError(f"a comparison takes {instead}; the setting {key} = {value!r} belongs to a single run")
 
+
+def _refuse_other_settings(out: Path, config: Config) -> None:
     before = dataclasses.asdict(from_mapping(read_toml(out / "config.toml"), where=str(out / "config.toml")))
     now = dataclasses.asdict(config)
     changed = [key for key in now if now[key] != before[key]]

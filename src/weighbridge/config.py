@@ -102,8 +102,8 @@ class Config:
     """Which rule makes w of P_a and P_t; default: paper for weighted-dann, none for the others."""
     p_a: Literal["stored", "per-step", "cross-fitted"] = "stored"
     """stored: once per image; per-step: on the step's own pixels; cross-fitted: by a network that did not see it."""
-    p_t: Literal["shared-features", "training-pass", "evaluation-pass"] = "shared-features"
-    """How the network being adapted is read; see weighbridge.likelihoods."""
+    p_t: Literal["auto", "shared-features", "training-pass", "evaluation-pass"] = "auto"
+    """How P_t is read; auto: by a pass of its own where G_f has batch norm or dropout, else from the training pass."""
     folds: int = 5
     """Of cross-fitting."""
 

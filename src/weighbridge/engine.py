@@ -38,13 +38,12 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, step: int, steps: int) -> None:
         super().__init__(f"stopped after step {step} of {steps}")
         self.step, self.steps = step, steps
-        self.how_to_go_on = ""  # said by whoever knows which command was running
 
 
 class Watch(Protocol):
     """Somebody who looks on: a progress bar, or nobody."""
 
-    def about(self, run: str) -> None: ...
+    def about(self, run: str, done: int, total: int) -> None: ...
 
     def reading(self, what: str) -> Callable[[int, int], None]: ...
 
@@ -58,7 +57,7 @@ class Watch(Protocol):
 class Quiet:
     """Nobody looks on."""
 
-    def about(self, run: str) -> None:
+    def about(self, run: str, done: int, total: int) -> None:
         """See `Watch`."""
 
     def reading(self, what: str) -> Callable[[int, int], None]:
@@ -141,7 +140,7 @@ def fit(
         resume: go on from the folder's checkpoint, if it has one.
 
     Returns:
-        Seconds of training, in this call.
+        Seconds of training, those before a resumption included.
 
     Raises:
         DivergenceError: at a non-finite or runaway loss; the last good checkpoint stays in the folder.
@@ -153,17 +152,20 @@ def fit(
         average=(lambda tensor: _reduce(fabric, tensor, "mean")) if fabric.world_size > 1 else None,
         clip_norm=clip_norm,
     )
-    done = 0
+    done, seconds_before = 0, 0.0
     if resume and folder.checkpoint.is_file():
         done, extra = load_checkpoint(folder.checkpoint, method)
         if history is not None:
             history.restore(extra)
+        seconds_before = float(extra["seconds"])
         folder.trim_log(done)
 
     def checkpoint(step: int) -> None:
         _refuse_broken_weights(method, step, folder)
         if folder.writes:
-            save_checkpoint(folder.checkpoint, method, step=step, extra=history.state() if history else {})
+            seconds = torch.tensor(seconds_before + time.perf_counter() - started, dtype=torch.float64)
+            extra = {**(history.state() if history else {}), "seconds": seconds}
+            save_checkpoint(folder.checkpoint, method, step=step, extra=extra)
         fabric.barrier()
 
     records = _Records(stage, classes, folder)
@@ -197,7 +199,7 @@ def fit(
                     raise Interrupted(done, steps)
     finally:
         watch.end()
-    return time.perf_counter() - started
+    return seconds_before + time.perf_counter() - started
 
 
 class _Records:

@@ -1,10 +1,10 @@
 """Where P_a and P_t of eq. 5 come from (Osumi et al. 2019, sec. 3.1), for any method that weights its source images."""
 
-__all__ = ["P_T_MODES", "InstanceWeighting", "SourceLikelihood", "own_pass", "per_step", "stored"]
+__all__ = ["InstanceWeighting", "PtMode", "SourceLikelihood", "exact_mode", "own_pass", "per_step", "stored"]
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,6 @@ SourceLikelihood = Callable[[LabelledBatch], Tensor]
 """P_a of a batch of source images: LabelledBatch -> (B,)."""
 
 PtMode = Literal["shared-features", "training-pass", "evaluation-pass"]
-P_T_MODES: tuple[str, ...] = get_args(PtMode)
 
 
 def stored(p_a: Tensor) -> SourceLikelihood:
@@ -34,6 +33,14 @@ def per_step(pre_classifier: Network) -> SourceLikelihood:
             return class_likelihood(pre_classifier(batch.images), batch.labels)
 
     return likelihood
+
+
+def exact_mode(network: Network) -> PtMode:
+    """The cheapest way to read P_t that gives w = 1 at the first step: without batch norm and without dropout in G_f
+    the training pass shows what an evaluation pass would show.
+    """
+    differs = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+    return "evaluation-pass" if any(isinstance(m, differs) for m in network.features.modules()) else "shared-features"
 
 
 @dataclass(frozen=True)

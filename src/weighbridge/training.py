@@ -218,19 +218,21 @@ def describe(workplace: Workplace, config: Config, folder: RunFolder) -> None:
     """Write the settings and the facts that hold from the start."""
     if not folder.writes:
         return
+    network, weighting = _new_network(workplace, config), build.weighting_name(config)
     write_toml(folder.config, dataclasses.asdict(config))
     folder.write_facts(
         {
             "weighbridge": weighbridge.__version__,
             "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
             "method": config.method,
-            "weighting": build.weighting_name(config),
+            "weighting": weighting,
+            "p_t": build.p_t_mode(config, network) if weighting else None,
             "seed": config.seed,
             "steps": config.total_steps,
             "classes": list(workplace.data.classes),
             "paths": workplace.paths,
             "data": _data_facts(workplace),
-            "parameters": parameter_count(_new_network(workplace, config)),
+            "parameters": parameter_count(network),
             "machine": workplace.machine.facts(),
         }
     )

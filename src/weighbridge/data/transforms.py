@@ -4,18 +4,17 @@ One `Preparation` serves both domains. Different augmentation or scaling per dom
 cue that has nothing to do with the images.
 """
 
-__all__ = ["NORMALISATIONS", "Augmentation", "Preparation"]
+__all__ = ["Augmentation", "Preparation"]
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 Normalisation = Literal["half", "imagenet", "per-image"]
-NORMALISATIONS: tuple[str, ...] = get_args(Normalisation)
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)

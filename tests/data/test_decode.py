@@ -1,0 +1,160 @@
+"""Every kind of image file comes out as the pixels a person would see."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from weighbridge.data import decode
+from weighbridge.data.decode import decode_image, fit_square, looks_like_image
+from weighbridge.errors import DataError
+
+
+def corners(mode="RGB"):
+    """16 x 16: red top left, green top right, blue bottom left, white bottom right."""
+    pixels = np.zeros((16, 16, 3), dtype=np.uint8)
+    pixels[:8, :8], pixels[:8, 8:], pixels[8:, :8], pixels[8:, 8:] = (255, 0, 0), (0, 255, 0), (0, 0, 255), 255
+    return Image.fromarray(pixels).convert(mode)
+
+
+def read(path, *, size=16, channels=3, fit="crop"):
+    return decode_image(path, size=size, channels=channels, fit=fit)
+
+
+def assert_corners(pixels, tolerance=0):
+    for (row, column), colour in {(3, 3): (255, 0, 0), (3, 12): (0, 255, 0), (12, 3): (0, 0, 255)}.items():
+        assert np.abs(pixels[row, column].astype(int) - colour).max() <= tolerance
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif", "a.ppm", "a.tga"])
+def test_lossless_formats_come_out_exactly(tmp_path, name):
+    corners().save(tmp_path / name)
+    assert np.array_equal(read(tmp_path / name), np.asarray(corners()))
+
+
+def test_jpeg_and_webp_come_out_nearly(tmp_path):
+    corners().save(tmp_path / "a.jpg", quality=95)
+    corners().save(tmp_path / "a.webp", quality=95)
+    assert_corners(read(tmp_path / "a.jpg"), tolerance=40)
+    assert_corners(read(tmp_path / "a.webp"), tolerance=40)
+
+
+def test_palette_image_comes_out_in_its_colours(tmp_path):
+    corners().quantize(8).save(tmp_path / "a.png")
+    assert_corners(read(tmp_path / "a.png"))
+    corners().quantize(8).save(tmp_path / "a.gif")
+    assert_corners(read(tmp_path / "a.gif"))
+
+
+def test_cmyk_image_comes_out_in_its_colours(tmp_path):
+    corners("CMYK").save(tmp_path / "a.tif")
+    assert_corners(read(tmp_path / "a.tif"))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparency_shows_white_paper(tmp_path, mode):
+    image = Image.new("RGBA", (16, 16), (0, 0, 0, 0))
+    image.paste((0, 0, 0, 255), (0, 0, 8, 16))
+    image.convert(mode).save(tmp_path / "a.png")
+    pixels = read(tmp_path / "a.png")
+    assert pixels[8, 3].tolist() == [0, 0, 0]
+    assert pixels[8, 12].tolist() == [255, 255, 255]
+
+
+def test_palette_with_a_transparent_colour_shows_white_paper(tmp_path):
+    image = Image.new("P", (16, 16), 1)
+    image.putpalette([0, 0, 0, 200, 0, 0])
+    image.paste(0, (0, 0, 8, 16))
+    image.save(tmp_path / "a.png", transparency=0)
+    pixels = read(tmp_path / "a.png")
+    assert pixels[8, 3].tolist() == [255, 255, 255]
+    assert pixels[8, 12].tolist() == [200, 0, 0]
+
+
+def test_sixteen_bit_grey_keeps_its_range(tmp_path):
+    ramp = np.linspace(0, 65_535, 256).astype(np.uint16).reshape(16, 16)
+    Image.fromarray(ramp).save(tmp_path / "a.png")
+    assert read(tmp_path / "a.png", channels=1)[:, :, 0].ravel().tolist() == list(range(256))
+
+
+@pytest.mark.parametrize(("scale", "top"), [(1.0, 255), (200.0, 200)])
+def test_float_grey_is_taken_as_a_share_or_as_it_is(tmp_path, scale, top):
+    ramp = (np.linspace(0, 1, 256).reshape(16, 16) * scale).astype(np.float32)
+    Image.fromarray(ramp).save(tmp_path / "a.tif")
+    pixels = read(tmp_path / "a.tif", channels=1)
+    assert (pixels.min(), pixels.max()) == (0, top)
+
+
+def test_one_bit_image_is_black_and_white(tmp_path):
+    Image.fromarray(np.tile([[True, False]], (16, 8))).save(tmp_path / "a.png")
+    assert set(np.unique(read(tmp_path / "a.png"))) == {0, 255}
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path, orientation):
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    image = corners()
+    stored = image.transpose(undo[orientation]) if orientation in undo else image
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "a.png", exif=exif)
+    assert np.array_equal(read(tmp_path / "a.png"), np.asarray(image))
+
+
+def test_grey_and_colour_are_what_is_asked_for(tmp_path):
+    corners("L").save(tmp_path / "grey.png")
+    assert read(tmp_path / "grey.png").shape == (16, 16, 3)
+    assert read(tmp_path / "grey.png", channels=1).shape == (16, 16, 1)
+
+
+def test_a_file_is_known_by_its_content(tmp_path):
+    corners().save(tmp_path / "photo", format="PNG")
+    corners().save(tmp_path / "photo.txt", format="JPEG")
+    (tmp_path / "notes.jpg").write_text("no image")
+    assert looks_like_image(tmp_path / "photo")
+    assert looks_like_image(tmp_path / "photo.txt")
+    assert not looks_like_image(tmp_path / "notes.jpg")
+    assert_corners(read(tmp_path / "photo"))
+
+
+def damaged(path: Path, kind: str) -> None:
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "text":
+        path.write_text("hello")
+    elif kind == "truncated":
+        noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(path)
+        path.write_bytes(path.read_bytes()[:2_000])
+
+
+@pytest.mark.parametrize("kind", ["empty", "text", "truncated"])
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path, kind):
+    damaged(tmp_path / "a.png", kind)
+    with pytest.raises(DataError, match=r"a\.png' cannot be read as an image \(.+\)\. Replace it or remove it"):
+        read(tmp_path / "a.png")
+
+
+def test_pixel_limit_is_read_from_the_header(tmp_path, monkeypatch):
+    monkeypatch.setattr(decode, "PIXEL_LIMIT", 200)
+    corners().save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"claims 16 x 16 pixels, more than the limit of 200"):
+        read(tmp_path / "a.png")
+
+
+def test_the_three_fits():
+    wide = Image.fromarray(np.concatenate([np.zeros((8, 8)), np.full((8, 16), 255), np.zeros((8, 8))], 1).astype("u1"))
+    assert fit_square(wide, 8, "crop").mean() > 240  # the middle
+    assert 110 < fit_square(wide, 8, "stretch").mean() < 145
+    padded = fit_square(wide, 32, "pad")
+    assert padded.shape == (32, 32, 1)
+    assert padded[0, 0, 0] > 100  # filled with the mean of the border, not with black

@@ -1,0 +1,72 @@
+"""What a step sees is a function of (seed, step)."""
+
+import pytest
+import torch
+
+from weighbridge.data.domains import read_labelled, read_unlabelled
+from weighbridge.data.pairs import PairStream
+from weighbridge.data.transforms import Augmentation, Preparation
+
+
+@pytest.fixture
+def stream(renders, photos):
+    source = read_labelled([renders], size=16, channels=1, fit="crop")
+    target = read_unlabelled(photos, size=16, channels=1, fit="crop")
+
+    def make(**options):
+        settings = {"batch_source": 8, "batch_target": 4, "seed": 0, "device": torch.device("cpu")}
+        settings["preparation"] = Preparation(Augmentation(rotate=20, noise=0.1))
+        return PairStream(source, target, **(settings | options))
+
+    return make
+
+
+def same(a, b):
+    return torch.equal(a.source.images, b.source.images) and torch.equal(a.target.images, b.target.images)
+
+
+def test_a_step_can_be_asked_for_in_any_order(stream):
+    forwards, backwards = stream(), stream()
+    ahead = [forwards.at(step) for step in range(12)]
+    behind = {step: backwards.at(step) for step in reversed(range(12))}
+    assert all(same(ahead[step], behind[step]) for step in range(12))
+
+
+def test_another_seed_gives_other_batches(stream):
+    assert not torch.equal(stream().at(0).source.index, stream(seed=1).at(0).source.index)
+
+
+def test_every_image_comes_once_before_any_comes_again(stream):
+    batches = stream(batch_source=9)
+    seen = torch.cat([batches.at(step).source.index for step in range(8)])  # two epochs of 36
+    assert sorted(seen[:36].tolist()) == list(range(36))
+    assert sorted(seen[36:].tolist()) == list(range(36))
+    assert seen[:36].tolist() != seen[36:].tolist()
+
+
+def test_a_batch_may_be_larger_than_the_domain(stream):
+    index = stream(batch_target=70).at(0).target.index
+    assert len(index) == 70
+    assert torch.bincount(index).min() >= 2
+
+
+def test_labels_and_sources_belong_to_their_images(stream, renders):
+    source = read_labelled([renders], size=16, channels=1, fit="crop")
+    batch = stream(preparation=Preparation()).at(3).source
+    assert torch.equal(batch.labels, source.labels[batch.index])
+    assert torch.equal(batch.images, Preparation().plain(source.images.fetch(batch.index)))
+
+
+def test_processes_share_a_batch_without_overlap(stream):
+    whole = stream().at(2).source.index
+    parts = [stream(rank=rank, processes=2).at(2).source.index for rank in (0, 1)]
+    assert sorted(torch.cat(parts).tolist()) == sorted(whole.tolist())
+    assert len(parts[0]) == len(parts[1]) == 4
+
+
+def test_a_target_batch_has_no_label_field(stream):
+    assert set(vars(stream().at(0).target)) == {"images", "index"}
+
+
+def test_no_target_images_where_none_are_looked_at(stream):
+    assert len(stream(batch_target=0).at(0).target.images) == 0

@@ -8,7 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-torch.set_num_threads(min(2, os.cpu_count() or 1))
+from weighbridge.config import Config
+
+torch.set_num_threads(1)  # the networks are tiny: threads would only wait for each other
 
 
 def stripes(kind: int, count: int, *, size: int = 16, shade: int = 255, seed: int = 0) -> list[np.ndarray]:
@@ -31,6 +33,12 @@ def write_classes(folder: Path, *, count: int = 12, shade: int = 255, seed: int 
         for number, pixels in enumerate(stripes(kind, count, shade=shade, seed=seed)):
             Image.fromarray(pixels).save(folder / name / f"{number:03}.png")
     return folder
+
+
+def small_config(**changes) -> Config:
+    """Settings with which a run on the small domains takes a second."""
+    settings = {"backbone": "small", "image_size": 16, "channels": 1, "batch_source": 8, "batch_target": 6}
+    return Config(**(settings | {"pre_steps": 10, "steps": 10, "device": "cpu", "precision": "fp32"} | changes))
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def load_checkpoint(path: Path, method: Method) -> tuple[int, dict[str, Tensor]]
             module.load_state_dict(_below(tensors, f"module/{name}/"))
         for name, optimizer in method.optimizers.items():
             _restore_optimizer(optimizer, groups[name], _below(tensors, f"optimizer/{name}/"))
-    except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
+    except (OSError, SafetensorError, LookupError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RunFolderError(f"cannot go on from the checkpoint '{path}': {reason}") from error
     torch.set_rng_state(tensors["rng/cpu"])
@@ -86,9 +86,13 @@ def load_network(path: Path, network: Network) -> None:
 
 
 def _restore_optimizer(optimizer: Optimizer, groups: list[dict[str, Any]], tensors: Mapping[str, Tensor]) -> None:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         row, name = key.split("/", 1)
+        like = parameters[int(row)]
+        if value.shape == like.shape:  # fused kernels walk through memory: state must lie there as its parameter does
+            value = torch.empty_like(like, dtype=value.dtype).copy_(value)
         state.setdefault(int(row), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 

@@ -26,8 +26,9 @@ from weighbridge.types import DomainPair
 # A smoothed loss this far above chance has left for good: an untrained network starts at 1 times chance.
 _RUNAWAY_LABEL_LOSS = 3.0  # times ln K
 _RUNAWAY_DOMAIN_LOSS = 10.0  # times ln 2
-_FORGOTTEN = 0.95  # times ln K, after having been below half of it: the source is no longer told apart
-_FORGOTTEN_RECORDS = 5  # log records in a row
+_CHANCE = 0.95  # times ln K: nothing is told apart
+_CHANCE_RECORDS = 5  # log records in a row; tolerated until the classes were once learned, or until
+_SLOW_START = 200  # steps, and half of the run, are over
 
 _SNAPSHOTS = 40  # of the weights, over a run
 
@@ -168,7 +169,7 @@ def fit(
             save_checkpoint(folder.checkpoint, method, step=step, extra=extra)
         fabric.barrier()
 
-    records = _Records(stage, classes, folder)
+    records = _Records(stage, steps, classes, folder)
     checkpoint_every = checkpoint_every or max(1, steps // 10)
     snapshot_every = max(1, steps // _SNAPSHOTS)
     started = time.perf_counter()
@@ -205,14 +206,15 @@ def fit(
 class _Records:
     """Losses of the last steps, kept on the device until a log line is due, so that a step never waits for one."""
 
-    def __init__(self, stage: str, classes: int, folder: RunFolder) -> None:
+    def __init__(self, stage: str, steps: int, classes: int, folder: RunFolder) -> None:
         self._stage, self._folder = stage, folder
+        self._late = max(_SLOW_START, steps // 2)
         self._chance = math.log(classes)
         self._steps: list[int] = []
         self._logs: list[StepLog] = []
         self._images = 0
         self._since = time.perf_counter()
-        self._learned, self._forgotten = False, 0
+        self._learned, self._at_chance = False, 0
 
     def add(self, step: int, pair: DomainPair, log: StepLog) -> None:
         self._steps.append(step)
@@ -258,13 +260,16 @@ class _Records:
     def _watch_for_runaway(self, record: Mapping[str, float], step: int) -> None:
         label, domain = record.get("label_loss", 0.0), record.get("domain_loss", 0.0)
         self._learned = self._learned or 0.0 < label < 0.5 * self._chance
-        self._forgotten = self._forgotten + 1 if self._learned and label > _FORGOTTEN * self._chance else 0
+        self._at_chance = self._at_chance + 1 if label > _CHANCE * self._chance else 0
+        lasting = self._at_chance >= _CHANCE_RECORDS
         if label > _RUNAWAY_LABEL_LOSS * self._chance:
             what = f"the label loss rose to {label:.3g} ({self._chance:.3g} is chance)"
         elif domain > _RUNAWAY_DOMAIN_LOSS * math.log(2):
             what = f"the domain loss rose to {domain:.3g} (0.693 is chance)"
-        elif self._forgotten >= _FORGOTTEN_RECORDS:
+        elif lasting and self._learned:
             what = f"the label loss went back to {label:.3g}, which is chance: the features lost the classes"
+        elif lasting and step >= self._late:
+            what = f"the label loss is still {label:.3g}, which is chance: nothing is learned"
         else:
             return
         raise DivergenceError(f"{self._stage}: {what} by step {step + 1}. {self._advice()}", step=step)

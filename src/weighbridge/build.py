@@ -7,12 +7,13 @@ __all__ = [
     "build_method",
     "build_pairs",
     "build_preparation",
-    "copy_network",
+    "check_backbone",
     "new_network",
     "open_labelled",
     "open_source",
     "open_target",
     "p_t_mode",
+    "start_from",
     "weighting_name",
 ]
 
@@ -36,7 +37,7 @@ from weighbridge.methods.base import Method
 from weighbridge.methods.dann import Dann
 from weighbridge.methods.source_only import SourceOnly
 from weighbridge.methods.weighted_dann import WeightedDann
-from weighbridge.networks import Network, build_network
+from weighbridge.networks import Network, build_network, split_before_classifier
 from weighbridge.optim import adam, sgd
 from weighbridge.schedules import constant_strength, reversal_strength
 from weighbridge.weights import WEIGHTINGS
@@ -77,6 +78,16 @@ def open_labelled(
     return read_labelled([path], size=size, channels=channels, fit=fit, classes=classes, progress=progress)
 
 
+def check_backbone(config: Config) -> None:
+    """Build the network without memory for its weights, so that a setting that cannot work is met before any data.
+
+    Raises:
+        ConfigError: if there is no such backbone or the images do not fit it.
+    """
+    with torch.device("meta"):
+        _network(config, classes=2, weights="none")
+
+
 def build_machine(config: Config) -> Machine:
     return probe(
         device=config.device,
@@ -114,10 +125,14 @@ def build_preparation(config: Config) -> Preparation:
 def new_network(config: Config, classes: int, device: torch.device, memory_format: torch.memory_format) -> Network:
     """A network with the weights that this seed gives it, on the device."""
     torch.manual_seed(config.seed)
+    network = _laid_out(_network(config, classes, config.weights), config)
+    return network.to(device=device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
+
+
+def _network(config: Config, classes: int, weights: str) -> Network:
     backbone = config.backbone if config.backbone != "auto" else ("small" if config.image_size <= 64 else "vgg16")
     size, channels = config.image_size, config.channels
-    network = build_network(backbone, classes=classes, channels=channels, size=size, weights=config.weights)
-    return network.to(device=device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
+    return build_network(backbone, classes=classes, channels=channels, size=size, weights=weights)
 
 
 def build_pairs(
@@ -178,9 +193,17 @@ def weighting_name(config: Config) -> str | None:
     return None if config.weighting == "none" else config.weighting
 
 
-def copy_network(network: Network) -> Network:
-    """A training network that starts from the pre-classifier (section 3.3)."""
-    return copy.deepcopy(network).requires_grad_(True)
+def start_from(pre_classifier: Network, config: Config) -> Network:
+    """A training network that starts from the pre-classifier's weights (section 3.3), laid out for its method."""
+    return _laid_out(copy.deepcopy(pre_classifier).requires_grad_(True), config)
+
+
+def _laid_out(network: Network, config: Config) -> Network:
+    """ADDA reads another layer and has another discriminator than the methods with a reversal layer."""
+    if config.method != "adda":
+        return network
+    torch.manual_seed(config.seed)
+    return split_before_classifier(network, *((500, 500) if config.image_size <= 64 else (1024, 2048)))
 
 
 def p_t_mode(config: Config, network: Network) -> PtMode:

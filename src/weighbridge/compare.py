@@ -13,13 +13,13 @@ from typing import Any
 from weighbridge import build
 from weighbridge.comparison import csv_table, markdown_table, summarise
 from weighbridge.config import METHODS, Config, from_mapping, read_toml, write_toml
-from weighbridge.data.domains import LabelledDomain
+from weighbridge.data.domains import LabelledDomain, check_labelled
 from weighbridge.engine import Quiet, Watch
 from weighbridge.errors import ConfigError, DivergenceError, RunFolderError, did_you_mean
 from weighbridge.report import write_report
 from weighbridge.runs import RunFolder, replace_text, write_json
 from weighbridge.trained import Run
-from weighbridge.training import Workplace, describe, open_workplace, train_run
+from weighbridge.training import Workplace, begin_run, open_workplace, train_run
 
 _NAMES = {"source-only": "source only", "dann": "DANN", "adda": "ADDA", "weighted-dann": "weighted DANN"}
 
@@ -66,6 +66,8 @@ def compare(
         raise RunFolderError(f"'{out}' exists already and is not a comparison. Choose another --out.")
     started = time.perf_counter()
     workplace = open_workplace(source, target, config, watch)
+    if evaluation:
+        check_labelled(evaluation, workplace.data.classes)
     out.mkdir(parents=True, exist_ok=True)
     write_toml(out / "config.toml", dataclasses.asdict(config))
 
@@ -122,8 +124,7 @@ def _train_one(workplace: Workplace, config: Config, path: Path, shared: RunFold
     if folder.complete:
         return
     if not (path / "run.json").is_file():
-        folder = RunFolder.create(path, writes=folder.writes)
-        describe(workplace, config, folder)
+        folder = begin_run(workplace, config, path)
     train_run(workplace, config, folder, pre_classifier=shared)
 
 

@@ -7,6 +7,7 @@ The same names are keys in a TOML file, options on the command line (`--image-si
 __all__ = ["METHODS", "Config", "from_mapping", "read_toml", "write_toml"]
 
 import dataclasses
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -170,20 +171,8 @@ def write_toml(path: Path, values: Mapping[str, Any]) -> None:
 
 _AT_LEAST_ONE = ("image_size", "batch_source", "log_every", "processes")
 _NOT_NEGATIVE = (
-    *(
-        "seed",
-        "steps",
-        "pre_steps",
-        "batch_target",
-        "rotate",
-        "shift",
-        "zoom",
-        "shear",
-        "brightness",
-        "contrast",
-        "noise",
-        "invert",
-    ),
+    *("seed", "steps", "pre_steps", "batch_target"),
+    *("rotate", "shift", "zoom", "shear", "brightness", "contrast", "noise", "invert"),
     *("learning_rate", "fine_tune_rate", "new_layer_multiplier", "momentum", "weight_decay", "clip_norm"),
     *("strength", "gamma", "adda_rate", "checkpoint_every"),
 )
@@ -202,12 +191,16 @@ def _check_values(config: Config) -> None:
             object.__setattr__(config, field.name, float(value))
         elif type(value) is not hint:
             raise ConfigError(f"{field.name} must be {hint.__name__}, got {value!r}")
+        if hint is float and not math.isfinite(getattr(config, field.name)):
+            raise ConfigError(f"{field.name} must be a number, got {value}")
     for name in _AT_LEAST_ONE:
         if getattr(config, name) < 1:
             raise ConfigError(f"{name} must be at least 1, got {getattr(config, name)}")
     for name in _NOT_NEGATIVE:
         if getattr(config, name) < 0:
             raise ConfigError(f"{name} must not be negative, got {getattr(config, name)}")
+    if config.invert > 1.0:
+        raise ConfigError(f"invert is a probability in [0, 1], got {config.invert}")
     if not 0.0 <= config.held_out < 1.0:
         raise ConfigError(f"held_out is a share of the source in [0, 1), got {config.held_out}")
     if config.total_steps < 1:

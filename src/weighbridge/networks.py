@@ -4,14 +4,17 @@ G_f ends where the paper attaches the domain classifier, at the last convolution
 layer that is, is said at each network below.
 """
 
-__all__ = ["BACKBONES", "Network", "build_network", "parameter_count"]
+__all__ = ["BACKBONES", "Network", "build_network", "parameter_count", "split_before_classifier"]
 
 import math
+import pickle
 from itertools import pairwise
 from urllib.error import URLError
 
 import torch
 import torchvision
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from weighbridge.errors import ConfigError, did_you_mean
@@ -69,6 +72,23 @@ def build_network(backbone: str, *, classes: int, channels: int, size: int, weig
     if backbone == "vgg16":
         return _vgg16(classes, size, weights)
     return _pooled_backbone(backbone, classes, size, weights)
+
+
+def split_before_classifier(network: Network, *hidden: int) -> Network:
+    """The same layers as ADDA divides them (CVPR 2017, fig. 3): encoder, classifier, and a new discriminator.
+
+    The encoder M is everything before the last layer, the classifier C is the last, linear layer, and the
+    discriminator D reads the encoder's output.
+
+    Args:
+        network: its features and label head are taken over, its domain head is not.
+        hidden: widths of D's hidden layers; 500 and 500 for digits, 1024 and 2048 for VGG-16 in the paper.
+    """
+    *inner, last = network.label_head if isinstance(network.label_head, nn.Sequential) else [network.label_head]
+    if not isinstance(last, nn.Linear):
+        raise TypeError(f"expected the label head to end in a linear layer, got {type(last).__name__}")
+    discriminator = _mlp(last.in_features, *hidden, 1).to(last.weight.device)
+    return Network(nn.Sequential(network.features, *inner), last, discriminator)
 
 
 def parameter_count(module: nn.Module) -> int:
@@ -191,13 +211,11 @@ def _load_state(model: nn.Module, file: str) -> None:
     """Fill the model from a state dict on disk, .safetensors or .pth (read without running code)."""
     try:
         if file.endswith(".safetensors"):
-            from safetensors.torch import load_file
-
             state = load_file(file)
         else:
             state = torch.load(file, map_location="cpu", weights_only=True)
         model.load_state_dict(state)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, pickle.UnpicklingError, SafetensorError) as error:
         first_line = str(error).splitlines()[0]
         raise ConfigError(
             f"the weights in '{file}' do not fit this backbone or cannot be read: {first_line}"

@@ -26,14 +26,16 @@ class ProgressBars:
     """
 
     def __init__(self, console: Console | None = None) -> None:
+        console = console or Console(stderr=True)
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=8),
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}"),
             TimeRemainingColumn(compact=True),
-            console=console or Console(stderr=True),
+            console=console,
             refresh_per_second=4,
+            disable=not console.is_terminal,  # a log file gets the finished lines alone
         )
         self._run, self._stage = "", ""
         self._runs: TaskID | None = None

@@ -4,13 +4,14 @@ __all__ = [
     "Workplace",
     "adapt",
     "adapt_in",
-    "describe",
+    "begin_run",
     "open_workplace",
     "resume",
     "train_pre_classifier",
     "train_run",
 ]
 
+import copy
 import dataclasses
 import hashlib
 import shlex
@@ -52,6 +53,7 @@ class Workplace:
 def open_workplace(source: Sequence[Path], target: Path, config: Config, watch: Watch | None = None) -> Workplace:
     """Settle the machine, start the processes and read both domains; nothing is written yet."""
     watch = watch or Quiet()
+    build.check_backbone(config)
     machine = build.build_machine(config)
     fabric = build.build_fabric(machine)
     fabric.launch()
@@ -63,8 +65,7 @@ def open_workplace(source: Sequence[Path], target: Path, config: Config, watch: 
 
 def adapt_in(workplace: Workplace, config: Config, out: Path) -> RunFolder:
     """Train in a new run folder."""
-    folder = RunFolder.create(out, writes=workplace.fabric.is_global_zero)
-    describe(workplace, config, folder)
+    folder = begin_run(workplace, config, out)
     train_run(workplace, config, folder)
     return folder
 
@@ -102,8 +103,7 @@ def train_pre_classifier(workplace: Workplace, config: Config, folder: RunFolder
     source_only = config.replace(method="source-only", weighting="default", steps=0)
     if not folder.complete:
         if not (folder.path / "run.json").is_file():
-            folder = RunFolder.create(folder.path, writes=folder.writes)
-            describe(workplace, source_only, folder)
+            folder = begin_run(workplace, source_only, folder.path)
         _train(workplace, source_only, folder, stage="pre-classifier")
     network = _new_network(workplace, source_only)
     workplace.fabric.barrier()
@@ -139,7 +139,7 @@ def _train(
     """One stage: fit, and write what came out."""
     data, fabric, machine = workplace.data, workplace.fabric, workplace.machine
     from_scratch = config.method in ("source-only", "dann")
-    network = _new_network(workplace, config) if start is None or from_scratch else build.copy_network(start)
+    network = _new_network(workplace, config) if start is None or from_scratch else build.start_from(start, config)
     method = build.build_method(config, network, p_a)
     history = WeightHistory(len(data.source), fabric.device) if build.weighting_name(config) else None
     torch.manual_seed(config.seed + fabric.global_rank)
@@ -186,7 +186,7 @@ def _write_metrics(workplace: Workplace, config: Config, folder: RunFolder, netw
 
 def _p_a(workplace: Workplace, config: Config, network: Network, home: RunFolder) -> SourceLikelihood:
     if config.p_a == "per-step":
-        return per_step(build.copy_network(network))
+        return per_step(copy.deepcopy(network))
     preparation = build.build_preparation(config)
     if config.p_a == "stored":
         likelihood = stored_likelihood(network, workplace.data.source, preparation)
@@ -214,28 +214,28 @@ def _new_network(workplace: Workplace, config: Config) -> Network:
     return build.new_network(config, len(workplace.data.classes), device, machine.memory_format)
 
 
-def describe(workplace: Workplace, config: Config, folder: RunFolder) -> None:
-    """Write the settings and the facts that hold from the start."""
-    if not folder.writes:
-        return
+def begin_run(workplace: Workplace, config: Config, path: Path) -> RunFolder:
+    """Make a run folder with the settings and the facts that hold from the start; only once all of them are known."""
     network, weighting = _new_network(workplace, config), build.weighting_name(config)
-    write_toml(folder.config, dataclasses.asdict(config))
-    folder.write_facts(
-        {
-            "weighbridge": weighbridge.__version__,
-            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-            "method": config.method,
-            "weighting": weighting,
-            "p_t": build.p_t_mode(config, network) if weighting else None,
-            "seed": config.seed,
-            "steps": config.total_steps,
-            "classes": list(workplace.data.classes),
-            "paths": workplace.paths,
-            "data": _data_facts(workplace),
-            "parameters": parameter_count(network),
-            "machine": workplace.machine.facts(),
-        }
-    )
+    facts = {
+        "weighbridge": weighbridge.__version__,
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "method": config.method,
+        "weighting": weighting,
+        "p_t": build.p_t_mode(config, network) if weighting else None,
+        "seed": config.seed,
+        "steps": config.total_steps,
+        "classes": list(workplace.data.classes),
+        "paths": workplace.paths,
+        "data": _data_facts(workplace),
+        "parameters": parameter_count(network),
+        "machine": workplace.machine.facts(),
+    }
+    folder = RunFolder.create(path, writes=workplace.fabric.is_global_zero)
+    if folder.writes:
+        write_toml(folder.config, dataclasses.asdict(config))
+        folder.write_facts(facts)
+    return folder
 
 
 def _data_facts(workplace: Workplace) -> dict[str, Any]:

@@ -3,7 +3,16 @@
 Reading an unlabelled domain never looks at labels, not even at the order that class folders would give the files.
 """
 
-__all__ = ["Fit", "Images", "LabelledDomain", "UnlabelledDomain", "read_labelled", "read_unlabelled", "split_off"]
+__all__ = [
+    "Fit",
+    "Images",
+    "LabelledDomain",
+    "UnlabelledDomain",
+    "check_labelled",
+    "read_labelled",
+    "read_unlabelled",
+    "split_off",
+]
 
 import csv
 import hashlib
@@ -101,21 +110,22 @@ def read_labelled(
     Raises:
         DataError: for anything missing, empty, unreadable, or not fitting together; the message says what to do.
     """
-    parts = [part for path in paths for part in _labelled_parts(path)]
-    names = classes or _common_classes(parts)
-    for part in parts:
-        unknown = sorted(set(part.labels) - set(names), key=_natural)
-        if unknown:
-            near = did_you_mean(unknown[0], names)
-            raise DataError(f"'{part.path}' has a class '{unknown[0]}' that the source does not have. {near}")
-    if len(names) < 2:
-        raise DataError(f"expected at least two classes in '{parts[0].path}', found only '{names[0]}'")
+    parts, names = _fitting_parts(paths, classes)
     row_of = {name: row for row, name in enumerate(names)}
     labels = torch.tensor([row_of[label] for part in parts for label in part.labels], dtype=torch.int64)
     source = torch.cat([torch.full((len(part.labels),), k, dtype=torch.int64) for k, part in enumerate(parts)])
     images = _read_pixels([part.content for part in parts], size, channels, fit, progress)
     files = tuple(name for part in parts for name in part.content.names)
     return LabelledDomain(images, labels, tuple(names), source, _distinct_names(parts), files)
+
+
+def check_labelled(path: Path, classes: Sequence[str]) -> None:
+    """Refuse what `read_labelled` would refuse by its names, and look at nothing else: before hours of training.
+
+    Raises:
+        DataError: as `read_labelled`, but for unreadable images.
+    """
+    _fitting_parts([path], classes)
 
 
 def read_unlabelled(
@@ -210,6 +220,20 @@ class _Row:
     file: Path
     label: str
     source: str
+
+
+def _fitting_parts(paths: Sequence[Path], classes: Sequence[str] | None) -> tuple[list[_Part], Sequence[str]]:
+    """What lies at the paths, and the names of its classes."""
+    parts = [part for path in paths for part in _labelled_parts(path)]
+    names = classes or _common_classes(parts)
+    for part in parts:
+        unknown = sorted(set(part.labels) - set(names), key=_natural)
+        if unknown:
+            near = did_you_mean(unknown[0], names)
+            raise DataError(f"'{part.path}' has a class '{unknown[0]}' that the source does not have. {near}")
+    if len(names) < 2:
+        raise DataError(f"expected at least two classes in '{parts[0].path}', found only '{names[0]}'")
+    return parts, names
 
 
 def _labelled_parts(path: Path) -> list[_Part]:

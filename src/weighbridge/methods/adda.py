@@ -25,7 +25,8 @@ class Adda(Method):
     """A target encoder M_t that learns to be mistaken for the frozen source encoder M_s.
 
     Args:
-        network: the target side: M_t with the pre-classifier's weights, C its label head, D its domain head, new.
+        network: the target side: features M_t with the pre-classifier's weights, label head C, domain head D, new. In
+            the paper M is everything before the last layer; `networks.split_before_classifier` divides a network so.
         encoder_optimizer: over `network.features` only; C stays as the source left it.
         discriminator_optimizer: over `network.domain_head` only.
         weighting: instance weights on the source's part of D's loss; None, as in the paper, for none.
@@ -76,6 +77,11 @@ class Adda(Method):
         return {"network": self.network, "source_encoder": self.source_encoder}
 
     def train(self) -> None:
-        """M_t and D learn; C is frozen, dropout and all, and M_s never leaves evaluation mode."""
+        """M_t and D learn; C is frozen and M_s never leaves evaluation mode. Dropout is off on both sides, as on one
+        side alone it would give the domain away.
+        """
         self.network.train()
         self.network.label_head.eval()
+        for module in self.network.features.modules():
+            if isinstance(module, nn.modules.dropout._DropoutNd):
+                module.eval()

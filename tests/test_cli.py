@@ -1,0 +1,298 @@
+"""The command line: what it answers, what it refuses, and that nothing is lost or half-written."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from conftest import stripes
+from weighbridge import cli
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = ["demo", "adapt", "compare", "evaluate", "predict", "report"]
+QUICK = [
+    *("--backbone", "small", "--image-size", "16", "--channels", "1", "--batch-source", "8", "--batch-target", "6"),
+    *("--pre-steps", "6", "--steps", "6", "--device", "cpu", "--precision", "fp32"),
+]
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    """Run the command line in this process: (exit status, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["weighbridge", *map(str, words)])
+        monkeypatch.setattr(cli.app, "config", ())
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            status = stop.code or 0
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run
+
+
+def environment():
+    return {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+
+
+def start(*words, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "weighbridge", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        **options,
+    )
+
+
+# ---- help ----
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_every_help_answers(call, command):
+    status, out, _ = call(*([command] if command else []), "--help")
+    assert status == 0
+    assert f"Usage: weighbridge {command or 'COMMAND'}" in out
+
+
+def test_help_does_not_wait_for_pytorch():
+    listing = "import sys; from weighbridge import cli; cli.app(['adapt', '--help']);"
+    heavy = "print([m for m in ('torch', 'matplotlib', 'sklearn', 'scipy') if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", f"try:\n {listing}\nexcept SystemExit: pass\nimport sys; {heavy}"],
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
+    assert done.stdout.endswith("[]\n"), done.stdout[-300:] + done.stderr
+
+
+def test_every_setting_is_an_option_with_an_explanation(call):
+    from dataclasses import fields
+
+    from weighbridge.config import Config
+
+    _, out, _ = call("adapt", "--help")
+    for field in fields(Config):
+        option = "--" + field.name.replace("_", "-")
+        assert re.search(rf"{option}\b", out), option
+
+
+def test_the_version(call):
+    import weighbridge
+
+    assert call("--version")[1].strip() == weighbridge.__version__
+
+
+# ---- the whole way ----
+
+
+def test_adapt_predict_evaluate_report(call, renders, photos, labelled_photos, tmp_path):
+    status, out, _ = call("adapt", "--source", renders, "--target", photos, "--out", "runs/first", *QUICK)
+    assert status == 0
+    assert "runs/first/report.html" in out
+
+    status, out, _ = call("predict", "runs/first", photos, "--out", "labels.csv")
+    assert (status, out) == (0, "30 images labelled in labels.csv\n")
+    with (tmp_path / "labels.csv").open() as rows:
+        assert len(list(csv.DictReader(rows))) == 30
+
+    status, out, _ = call("evaluate", "runs/first", "--data", labelled_photos)
+    assert status == 0
+    assert re.fullmatch(r"(\w+ +[\d.]+ %  of \d+\n){4}", out)
+
+    status, out, _ = call("report", "runs/first")
+    assert status == 0
+    assert "Confusions" in (tmp_path / "runs/first/report.html").read_text()
+
+
+def test_compare_writes_one_table_and_goes_on_where_it_was(call, renders, photos, labelled_photos, tmp_path):
+    words = ["compare", "--source", renders, "--target", photos, "--evaluation", labelled_photos, "--out", "c", *QUICK]
+    words += ["--methods", "source-only", "dann", "adda", "weighted-dann", "weighted-dann:permuted", "dann:paper"]
+    status, out, _ = call(*words, "--seeds", "2")
+    assert status == 0
+    assert "weighted DANN, permuted weights" in out
+    results = json.loads((tmp_path / "c/results.json").read_text())
+    assert [len(row["runs"]) for row in results["rows"]] == [2] * 6
+    assert len((tmp_path / "c/table.csv").read_text().splitlines()) == 7
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "c").rglob("model.safetensors")}
+    assert len(before) == 14
+
+    status, _, _ = call(*words, "--seeds", "3")
+    assert status == 0
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "c").rglob("model.safetensors")}
+    assert len(after) == 21
+    assert all(after[path] == before[path] for path in before)  # finished runs were kept
+
+    status, _, err = call(*words, "--learning-rate", "0.5")
+    assert status == 2
+    assert "holds a comparison with other settings: learning_rate (0.01 there, 0.5 now)" in err
+
+
+def test_source_only_of_a_comparison_starts_as_the_pre_classifier_does(call, renders, photos, tmp_path):
+    call("compare", "--source", renders, "--target", photos, "--out", "c", "--seeds", "1", *QUICK, "--log-every", "1")
+    first = [
+        json.loads((tmp_path / f"c/seed-0/{name}/log.jsonl").read_text().splitlines()[0])["label_loss"]
+        for name in ("pre-classifier", "source-only")
+    ]
+    assert first[0] == first[1]  # the same weights saw the same images
+
+
+def test_settings_from_a_file_and_the_command_line_on_top(call, renders, photos, tmp_path):
+    (tmp_path / "my.toml").write_text(
+        'method = "dann"\nsteps = 5\npre_steps = 2\nbackbone = "small"\nimage_size = 16\n'
+    )
+    status, _, _ = call(
+        "adapt", "--config", "my.toml", "--source", renders, "--target", photos, "--out", "run", "--steps", "3"
+    )
+    assert status == 0
+    facts = json.loads((tmp_path / "run/run.json").read_text())
+    assert (facts["method"], facts["steps"]) == ("dann", 5)
+
+
+# ---- what is refused ----
+
+BASE = ["adapt", "--source", "renders", "--target", "photos", "--out", "run"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["adapt", "--source", "rendes", "--target", "photos", "--out", "run"], "Did you mean 'renders'?"),
+        (["adapt", "--source", "renders", "--target", "empty", "--out", "run"], "expected images in 'empty'"),
+        (["adapt", "--source", "photos", "--target", "photos", "--out", "run"], "expected one folder per class"),
+        (["adapt", "--target", "photos", "--out", "run"], "--source is needed; see weighbridge adapt --help"),
+        ([*BASE, "--config", "gone.toml"], "expected a configuration file at 'gone.toml'"),
+        ([*BASE, "--config", "bad.toml"], "'bad.toml' is not valid TOML"),
+        ([*BASE, "--config", "typo.toml"], "batch_sorce"),
+        ([*BASE, "--steps", "0", "--method", "adda"], "adda needs at least 1 step"),
+        ([*BASE, "--held-out", "1.5"], "held_out is a share of the source in [0, 1), got 1.5"),
+        ([*BASE, "--backbone", "resnet81"], "Did you mean 'resnet18'?"),
+        ([*BASE, "--weighting", "none"], "for no weights say weighting = 'uniform'"),
+        ([*BASE, "--image-size", "15"], "backbone 'small' takes images of 8 to 64 pixels"),
+        (["compare", *BASE[1:], "--methods", "dan"], "there is no method 'dan'. Did you mean 'dann'?"),
+        (["compare", *BASE[1:], "--method", "dann"], "a comparison takes --methods"),
+        (["predict", "nothing", "photos"], "expected a run folder with run.json in it at 'nothing'"),
+        (["evaluate", "renders", "--data", "photos"], "expected a run folder with run.json in it at 'renders'"),
+        (["report", "photos"], "found neither"),
+        (["adapt", "--resume", "nowhere"], "expected a run folder"),
+    ],
+)
+def test_bad_input_gets_one_sentence_and_status_2_and_leaves_nothing(call, renders, photos, tmp_path, words, sentence):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.toml").write_text("steps = \n")
+    (tmp_path / "typo.toml").write_text("batch_sorce = 3\n")
+    status, _, err = call(*words)
+    assert status == 2, err
+    assert sentence in " ".join(err.split())
+    assert "Traceback" not in err
+    assert not (tmp_path / "run").exists()
+    if "╭" not in err:
+        assert len(err.strip().splitlines()) == 1
+        assert err.startswith("weighbridge: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "suggestion"),
+    [
+        (["adpat"], "adapt"),
+        ([*BASE, "--stpes", "3"], "--steps"),
+        ([*BASE, "--method", "dan"], "dann"),
+        ([*BASE, "--steps", "many"], "many"),
+    ],
+)
+def test_a_mistyped_word_gets_a_suggestion(call, renders, photos, tmp_path, words, suggestion):
+    status, out, err = call(*words)
+    assert status == 2
+    assert suggestion in out + err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_comparison_does_not_start_in_somebody_s_folder(call, renders, photos):
+    status, _, err = call("compare", "--source", renders, "--target", photos, "--out", photos, *QUICK)
+    assert status == 2
+    assert "exists already and is not a comparison" in err
+
+
+def test_evaluation_labels_are_checked_before_hours_of_training(call, renders, photos, tmp_path):
+    words = ["compare", "--source", renders, "--target", photos, "--out", "c", "--evaluation", "gone", *QUICK]
+    status, _, err = call(*words)
+    assert status == 2
+    assert "there is nothing at 'gone'" in err
+    assert not (tmp_path / "c").exists()
+
+
+# ---- interruption, for real ----
+
+
+def wait_for(path, pattern, process, seconds=120):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if path.is_file() and re.search(pattern, path.read_text()):
+            return
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
+    pytest.fail(f"{path} never showed {pattern}")
+
+
+def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(renders, photos, tmp_path, call):
+    long = [*QUICK, "--log-every", "10"]
+    long[long.index("--steps") + 1] = "100000"
+    run = tmp_path / "run"
+    process = start("adapt", "--source", renders, "--target", photos, "--out", run, *long)
+    wait_for(run / "log.jsonl", '"stage": "adapt", "step": 20', process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert re.search(r"stopped after step \d+ of 100000", err)
+    assert f"weighbridge adapt --resume {run}" in err
+    assert "Traceback" not in err
+    assert (run / "checkpoints/last.safetensors").is_file()
+    assert not list(run.rglob("*.part"))
+
+    text = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(text.replace("steps = 100000", "steps = 4000"))  # or this would take an hour
+    process = start("adapt", "--resume", run)
+    wait_for(run / "log.jsonl", '"stage": "adapt", "step": \\d{3}', process)
+    process.kill()  # no chance to say goodbye
+    process.communicate()
+    steps = [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()]
+    assert steps == sorted(steps)
+    (run / "config.toml").write_text(text.replace("steps = 100000", f"steps = {steps[-1] + 20}"))
+    assert call("adapt", "--resume", run)[0] == 0
+    assert (run / "metrics.json").is_file()
+
+
+def test_ctrl_c_while_images_are_read_writes_nothing(renders, photos, tmp_path):
+    for number in range(3000):
+        Image.fromarray(stripes(0, 1, size=200)[0]).save(photos / f"more-{number}.png") if number < 1 else os.link(
+            photos / "more-0.png", photos / f"more-{number}.png"
+        )
+    process = start("adapt", "--source", renders, "--target", photos, "--out", tmp_path / "run", *QUICK)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in (130, -signal.SIGINT)
+    assert "Traceback" not in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_closed_pipe_is_no_error(renders):
+    process = start("adapt", "--help")
+    process.stdout.close()
+    _, err = process.communicate(timeout=60)
+    assert "Traceback" not in err

@@ -1,0 +1,126 @@
+"""From results to a table and to sentences."""
+
+import math
+
+import pytest
+
+from weighbridge.comparison import csv_table, findings, markdown_table, paired_difference, summarise
+
+
+def results(images=100, **rows):
+    """rows: method name -> accuracies over seeds; None for a seed that diverged."""
+    names = {
+        "source_only": ("source-only", None, "source only"),
+        "dann": ("dann", None, "DANN"),
+        "weighted": ("weighted-dann", "paper", "weighted DANN"),
+        "uniform": ("weighted-dann", "uniform", "weighted DANN, uniform weights"),
+    }
+    listed = []
+    for key, accuracies in rows.items():
+        method, weighting, name = names[key]
+        runs = [
+            {
+                "seed": seed,
+                "folder": f"seed-{seed}/{method}",
+                "accuracy": accuracy,
+                "source_accuracy": None if accuracy is None else 0.99,
+                "prediction_entropy": None if accuracy is None else 0.1,
+                "seconds": None if accuracy is None else 2.0,
+                "diverged_at": 17 if accuracy is None else None,
+            }
+            for seed, accuracy in enumerate(accuracies)
+        ]
+        listed.append({"method": method, "weighting": weighting, "name": name, "runs": runs})
+    return {
+        "title": "T",
+        "rows": listed,
+        "seeds": list(range(len(listed[0]["runs"]))),
+        "task": {"evaluation": {"name": "e", "images": images} if images else None, "classes": ["a", "b"]},
+    }
+
+
+def test_the_interval_of_three_differences_by_hand():
+    # differences 1, 2, 3: mean 2, deviation 1, t(0.975, 2) = 4.302653, half width 4.302653 / sqrt(3)
+    interval = paired_difference([2, 4, 6], [1, 2, 3])
+    assert interval.mean == 2
+    assert interval.high - 2 == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
+    assert 2 - interval.low == pytest.approx(2.48414, rel=1e-5)
+
+
+def test_one_seed_has_no_interval():
+    interval = paired_difference([0.5], [0.25])
+    assert (interval.mean, interval.low, interval.high, interval.n) == (0.25, None, None, 1)
+
+
+def test_differences_are_paired_seed_by_seed():
+    summary = summarise(results(dann=[0.2, 0.5, 0.8], weighted=[0.3, 0.6, 0.9]))
+    difference = summary.rows[1].differences[0]
+    assert difference.to == "dann"
+    assert difference.interval.low == pytest.approx(10.0)  # always ten points, whatever the seeds are worth
+    assert difference.interval.high == pytest.approx(10.0)
+
+
+def test_a_seed_that_diverged_is_counted_said_and_left_out_of_the_pairs():
+    summary = summarise(results(dann=[0.5, None, 0.6], weighted=[0.6, 0.1, 0.7]))
+    assert summary.rows[0].diverged == 1
+    assert summary.rows[1].differences[0].interval.n == 2
+    assert summary.rows[1].differences[0].interval.mean == pytest.approx(10.0)
+    assert "DANN: 1 of 3 seeds diverged and are left out." in findings(summary)
+    assert "DANN (1 diverged)" in markdown_table(summary)
+
+
+def test_sampling_error_of_the_evaluation_images():
+    summary = summarise(results(images=100, dann=[0.8], weighted=[0.8]))
+    assert summary.sampling_error == pytest.approx(100 * math.sqrt(0.8 * 0.2 / 100))
+
+
+def said(**rows):
+    return " ".join(findings(summarise(results(**rows))))
+
+
+def test_winning_losing_and_not_knowing_are_said_in_words():
+    base = {"source_only": [0.5, 0.51, 0.52]}
+    assert "weighted DANN beat DANN: +10.0" in said(**base, dann=[0.6, 0.61, 0.62], weighted=[0.7, 0.71, 0.72])
+    assert "weighted DANN lost to DANN: -10.0" in said(**base, dann=[0.7, 0.71, 0.72], weighted=[0.6, 0.61, 0.62])
+    unsure = said(**base, dann=[0.6, 0.7, 0.5], weighted=[0.65, 0.6, 0.58])
+    assert "weighted DANN and DANN: no difference that we can be sure of" in unsure
+
+
+def test_negative_transfer_is_said():
+    assert "Negative transfer: DANN is worse than not adapting at all, -10.0" in said(
+        source_only=[0.6, 0.61, 0.62], dann=[0.5, 0.51, 0.52]
+    )
+
+
+def test_what_the_weights_themselves_are_worth_is_said():
+    text = said(dann=[0.5, 0.5, 0.5], weighted=[0.7, 0.72, 0.71], uniform=[0.69, 0.71, 0.7])
+    assert "the same training with all weights at 1 reaches 70.0 %, so +1.0 points come from the weights" in text
+
+
+def test_chance_and_few_seeds_are_said():
+    text = said(dann=[0.5, 0.5], weighted=[0.9, 0.9])
+    assert "DANN is at chance (50.0 %): its training collapsed." in text
+    assert "2 seeds are few" in text
+    assert "one seed shows no spread, so this proves nothing" in said(dann=[0.5], weighted=[0.9])
+
+
+def test_without_labels_nothing_is_claimed():
+    data = results(images=None, dann=[0.5], weighted=[0.9])
+    for row in data["rows"]:
+        for run in row["runs"]:
+            run["accuracy"] = None
+    summary = summarise(data)
+    assert findings(summary)[-1].startswith("No labelled images of the target were given")
+    assert "accuracy" not in markdown_table(summary)
+
+
+def test_the_tables_carry_seeds_intervals_and_sizes():
+    summary = summarise(results(images=1234, dann=[0.5, 0.6], weighted=[0.7, 0.7]))
+    table = markdown_table(summary)
+    assert "1,234 evaluation images" in table
+    assert "2 seeds" in table
+    assert "95 %" in table
+    assert "| DANN | 55.0 ± 7.1 |" in table
+    lines = csv_table(summary).splitlines()
+    assert lines[0].split(",")[:4] == ["name", "method", "weighting", "seeds"]
+    assert len({len(line.split(",")) for line in lines}) == 1

@@ -1,0 +1,66 @@
+"""Settings: names, kinds, ranges, and where they may come from."""
+
+import dataclasses
+
+import pytest
+
+from weighbridge.config import METHODS, Config, from_mapping, read_toml, write_toml
+from weighbridge.errors import ConfigError
+
+
+def test_a_setting_survives_its_file(tmp_path):
+    config = Config(method="dann", rotate=3, flip=True, backbone="timm:resnet18")
+    write_toml(tmp_path / "config.toml", dataclasses.asdict(config))
+    assert from_mapping(read_toml(tmp_path / "config.toml")) == config
+
+
+def test_whole_numbers_are_taken_where_shares_are_meant():
+    assert Config(rotate=3).rotate == 3.0
+    assert isinstance(Config(rotate=3).rotate, float)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"learning_rat": 1.0}, "there is no setting 'learning_rat' (settings). Did you mean 'learning_rate'?"),
+        ({"method": "dan"}, "method cannot be 'dan'. Did you mean 'dann'?"),
+        ({"channels": 2}, "channels cannot be '2'. Known: 1, 3."),
+        ({"steps": 2.5}, "steps must be int, got 2.5"),
+        ({"flip": 1}, "flip must be bool, got 1"),
+        ({"rotate": True}, "rotate must be float, got True"),
+        ({"image_size": 0}, "image_size must be at least 1, got 0"),
+        ({"momentum": -0.1}, "momentum must not be negative, got -0.1"),
+        ({"method": "dann", "steps": 0, "pre_steps": 0}, "dann needs at least 1 step, got pre_steps=0, steps=0"),
+        ({"folds": 1}, "cross-fitting needs folds of at least 2, got 1"),
+        ({"batch_target": 0}, "weighted-dann looks at target images: batch_target must be at least 1, got 0"),
+        (
+            {"processes": 3},
+            "batch_source and batch_target must divide among 3 processes, got 64 and 64",
+        ),
+        ({"momentum": float("nan")}, "momentum must be a number, got nan"),
+        ({"invert": 1.5}, "invert is a probability in [0, 1], got 1.5"),
+    ],
+)
+def test_a_setting_that_cannot_work_gets_one_sentence(settings, sentence):
+    with pytest.raises(ConfigError) as caught:
+        from_mapping(settings)
+    assert str(caught.value) == sentence
+
+
+def test_every_setting_is_explained():
+    import ast
+    import inspect
+
+    from weighbridge import config
+
+    tree = next(n for n in ast.parse(inspect.getsource(config)).body if getattr(n, "name", "") == "Config")
+    for place, node in enumerate(tree.body):
+        if isinstance(node, ast.AnnAssign):
+            following = tree.body[place + 1]
+            assert isinstance(following, ast.Expr), node.target.id
+            assert len(following.value.value) > 5
+
+
+def test_methods_that_skip_the_pre_classifier_take_its_steps_themselves():
+    steps = {method: Config(method=method, pre_steps=30, steps=70).total_steps for method in METHODS}
+    assert steps == {"source-only": 100, "dann": 100, "adda": 70, "weighted-dann": 70}

@@ -1,0 +1,134 @@
+"""Figures and the page: drawn from a folder, self-contained, looked at by the browser as text cannot be."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import small_config, stripes, write_classes
+from weighbridge import figures
+from weighbridge.compare import compare
+from weighbridge.errors import RunFolderError
+from weighbridge.report import write_report
+from weighbridge.trained import Run
+from weighbridge.training import adapt
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A comparison and a single run, made once."""
+    place = tmp_path_factory.mktemp("report")
+    source = write_classes(place / "renders", count=14)
+    labelled = write_classes(place / "labelled", count=8, shade=120, seed=5)
+    photos = place / "photos"
+    photos.mkdir()
+    for number, pixels in enumerate(p for kind in range(3) for p in stripes(kind, 6, shade=120, seed=9)):
+        Image.fromarray(pixels).save(photos / f"{number:03}.png")
+    methods = ["source-only", "dann", "adda", "weighted-dann"]
+    title = "<b>fonts & photos</b>"
+    config = small_config(steps=40, log_every=2, fine_tune_rate=0.02)
+    comparison = compare(
+        [source], photos, config, place / "c", methods=methods, seeds=[0, 1], evaluation=labelled, title=title
+    )
+    run = adapt([source], photos, config, place / "run")
+    Run(run.path).evaluate(labelled)
+    write_report(run.path)
+    return comparison, run.path
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.references, self.tags, self.open = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag not in ("meta", "img", "br", "link", "input"):
+            self.open.append(tag)
+        self.references += [value for name, value in attributes if name in ("src", "href", "srcset", "action")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_page_is_one_file_without_scripts_or_anything_fetched(folders, which):
+    text = (folders[which] / "report.html").read_text()
+    page = Page(text)
+    assert page.open == []
+    assert "script" not in page.tags
+    assert page.references
+    assert all(reference.startswith(("data:image/png;base64,", "#")) for reference in page.references)
+    assert not re.search(r"url\(|@import|http", text.split("<h1>")[0])
+
+
+def test_the_comparison_page_says_what_was_found_and_which_labels_were_used(folders):
+    text = (folders[0] / "report.html").read_text()
+    assert "&lt;b&gt;fonts &amp; photos&lt;/b&gt;" in text
+    for words in ("weighted DANN", "No target label was used for training", "2 seeds are few", "24 evaluation images"):
+        assert words in text
+    assert "learning_rate = 0.01" in text
+
+
+def test_the_run_page_shows_shares_weights_curves_and_confusions(folders):
+    text = (folders[1] / "report.html").read_text()
+    assert text.count("<img ") == 5
+    assert "Transition of the instance weights" in text
+
+
+def test_a_report_can_be_written_again_from_the_folder_alone(folders, tmp_path):
+    moved = tmp_path / "moved"
+    shutil.copytree(folders[0], moved)
+    (moved / "report.html").unlink()
+    shutil.rmtree(moved / "figures")
+    write_report(moved)
+    assert (moved / "report.html").stat().st_size > 10_000
+
+
+def test_every_figure_shows_something(folders):
+    comparison, run = folders
+    drawn = {
+        "accuracy": figures.accuracy_figure(comparison),
+        "curves": figures.curves_figure(run),
+        "weights": figures.weights_figure(run),
+        "shares": figures.shares_figure(run),
+        "confusion": figures.confusion_figure(run),
+        "extremes": figures.extremes_figure(run),
+    }
+    for name, figure in drawn.items():
+        assert figure is not None, name
+        path = figures.save(figure, comparison / f"{name}.png")
+        assert np.asarray(Image.open(path).convert("L")).std() > 5, name
+        assert path.stat().st_size < 300_000
+
+
+def test_the_accuracy_figure_has_a_dot_for_every_seed_of_every_method(folders):
+    axes = figures.accuracy_figure(folders[0]).axes[0]
+    dots = [len(points.get_offsets()) for points in axes.collections]
+    assert dots == [2, 2, 2, 2]
+    results = json.loads((folders[0] / "results.json").read_text())
+    assert [label.get_text() for label in axes.get_yticklabels()] == [row["name"] for row in results["rows"]]
+
+
+def test_figures_without_data_are_left_out(folders, tmp_path):
+    bare = tmp_path / "bare"
+    shutil.copytree(folders[1], bare)
+    for name in ("weights.npz", "weights.csv", "log.jsonl"):
+        (bare / name).unlink()
+    metrics = json.loads((bare / "metrics.json").read_text())
+    (bare / "metrics.json").write_text(json.dumps({**metrics, "evaluation": None}))
+    assert figures.weights_figure(bare) is None
+    assert figures.curves_figure(bare) is None
+    assert figures.confusion_figure(bare) is None
+    write_report(bare)
+    assert (bare / "report.html").read_text().count("<img ") == 1
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(RunFolderError, match="expected a finished run"):
+        write_report(tmp_path)

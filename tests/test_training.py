@@ -1,0 +1,215 @@
+"""One run from two folders to a run folder."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import weighbridge
+from conftest import small_config, write_classes
+from weighbridge.config import read_toml
+from weighbridge.engine import Interrupted, Quiet
+from weighbridge.errors import DataError, RunFolderError
+from weighbridge.runs import RunFolder
+from weighbridge.trained import Run
+from weighbridge.training import adapt, resume
+
+
+def weights(run):
+    return load_file(run.model)
+
+
+def same(a, b):
+    a, b = weights(a), weights(b)
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+ALL = ["source-only", "dann", "adda", "weighted-dann"]
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_a_run_folder_holds_everything_that_comes_after(renders, photos, labelled_photos, tmp_path, method):
+    folder = adapt([renders], photos, small_config(method=method), tmp_path / "run")
+    assert {p.name for p in folder.path.iterdir()} >= {
+        *("config.toml", "run.json", "log.jsonl", "checkpoints", "model.safetensors", "metrics.json", "predictions.csv")
+    }
+    assert not list(folder.path.rglob("*.part"))
+    facts = folder.facts()
+    assert facts["classes"] == ["level", "spot", "upright"]
+    assert facts["machine"]["precision"] == "fp32"
+    assert facts["data"]["source"] == [{"name": "renders", "images": 32}]
+    assert facts["data"]["held_out"] == 4
+    assert facts["p_t"] == ("shared-features" if method == "weighted-dann" else None)
+    assert read_toml(folder.config)["method"] == method
+    assert folder.metrics()["evaluation"] is None
+    assert (folder.path / "weights.csv").exists() == (method == "weighted-dann")
+    with (folder.path / "predictions.csv").open() as rows:
+        table = list(csv.DictReader(rows))
+    assert len(table) == 30
+    assert set(table[0]) == {"file", "label", "probability"}
+    assert all(row["label"] in facts["classes"] and 1 / 3 - 1e-3 <= float(row["probability"]) <= 1 for row in table)
+
+    run = Run(folder.path)
+    evaluation = run.evaluate(labelled_photos)
+    assert evaluation.images == 24
+    assert json.loads((folder.path / "metrics.json").read_text())["evaluation"]["accuracy"] == evaluation.accuracy
+
+
+def test_the_classes_are_learned(renders, labelled_photos, photos, tmp_path):
+    config = small_config(method="source-only", pre_steps=0, steps=60, learning_rate=0.05)
+    folder = adapt([renders], photos, config, tmp_path / "run")
+    assert folder.metrics()["source_held_out"]["accuracy"] == 1.0
+    assert Run(folder.path).evaluate(labelled_photos).accuracy > 0.8
+    predictions = Run(folder.path).predict(labelled_photos / "spot")
+    assert [p.label for p in predictions].count("spot") >= 6
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_permuting_the_labels_of_the_target_changes_no_bit_of_the_model(renders, labelled_photos, tmp_path, method):
+    swapped = tmp_path / "swapped"
+    shutil.copytree(labelled_photos, swapped)
+    (swapped / "level").rename(swapped / "x")
+    (swapped / "spot").rename(swapped / "level")
+    (swapped / "x").rename(swapped / "spot")
+    config = small_config(method=method, rotate=10.0)
+    straight = adapt([renders], labelled_photos, config, tmp_path / "straight")
+    permuted = adapt([renders], swapped, config, tmp_path / "permuted")
+    assert same(straight, permuted)
+
+
+def test_permuting_the_labels_of_an_npz_target_changes_no_bit(renders, tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (20, 16, 16), dtype=np.uint8)
+    for name, y in (("a", np.arange(20) % 3), ("b", (np.arange(20) + 1) % 3)):
+        np.savez(tmp_path / f"{name}.npz", x=x, y=y)
+    runs = [adapt([renders], tmp_path / f"{n}.npz", small_config(), tmp_path / f"run-{n}") for n in "ab"]
+    assert same(*runs)
+
+
+def test_the_same_seed_gives_the_same_model_and_another_seed_another(renders, photos, tmp_path):
+    a, b = (adapt([renders], photos, small_config(seed=1), tmp_path / name) for name in "ab")
+    c = adapt([renders], photos, small_config(seed=2), tmp_path / "c")
+    assert same(a, b)
+    assert not same(a, c)
+
+
+def test_several_sources_are_told_apart_in_the_weights(renders, photos, tmp_path):
+    other = write_classes(tmp_path / "prerendered", count=6, seed=7)
+    folder = adapt([renders, other], photos, small_config(), tmp_path / "run")
+    with (folder.path / "weights.csv").open() as rows:
+        table = list(csv.DictReader(rows))
+    assert {row["source"] for row in table} == {"renders", "prerendered"}
+    means = [float(row["mean_weight"]) for row in table if row["mean_weight"] != "nan"]
+    assert means == sorted(means, reverse=True)
+    assert all(1 / np.e <= w <= np.e for w in means)
+    with np.load(folder.path / "weights.npz") as history:
+        assert history["weights"].shape == (len(history["step"]), len(table))
+
+
+@pytest.mark.parametrize("p_a", ["per-step", "cross-fitted"])
+def test_p_a_by_other_means(renders, photos, tmp_path, p_a):
+    folder = adapt([renders], photos, small_config(p_a=p_a, folds=2), tmp_path / "run")
+    folds = [path.name for path in (folder.path / "pre-classifier").glob("fold-*")]
+    assert len(folds) == (2 if p_a == "cross-fitted" else 0)
+
+
+def test_cross_fitted_p_a_comes_from_networks_that_did_not_see_the_image(renders, photos, tmp_path):
+    adapt([renders], photos, small_config(p_a="cross-fitted", folds=2), tmp_path / "run")
+    home = tmp_path / "run" / "pre-classifier"
+    images = [RunFolder(home / f"fold-{k}-of-2").facts()["data"]["source"][0]["images"] for k in (0, 1)]
+    assert sum(images) == 32  # each of the 32 is left out exactly once
+    assert max(images) < 20
+
+
+def test_batch_norm_networks_read_p_t_by_a_pass_of_their_own(renders, photos, tmp_path):
+    folder = adapt([renders], photos, small_config(backbone="small-batchnorm"), tmp_path / "run")
+    assert folder.facts()["p_t"] == "evaluation-pass"
+
+
+class StopIn(Quiet):
+    """Ctrl-C in one stage at one step."""
+
+    def __init__(self, stage, step):
+        self.wanted, self.step, self.stage = stage, step, ""
+
+    def begin(self, stage, steps, start):
+        self.stage = stage
+
+    def advance(self, step, record):
+        if (self.stage, step) == (self.wanted, self.step):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("where", [("pre-classifier", 4), ("adapt", 3)])
+def test_a_run_resumed_from_its_folder_equals_one_that_was_left_alone(renders, photos, tmp_path, where):
+    straight = adapt([renders], photos, small_config(), tmp_path / "straight")
+    with pytest.raises(Interrupted):
+        adapt([renders], photos, small_config(), tmp_path / "broken", StopIn(*where))
+    with pytest.raises(RunFolderError, match=r"is not finished: weighbridge adapt --resume .*broken"):
+        Run(tmp_path / "broken")
+    resumed = resume(tmp_path / "broken")
+    assert same(straight, resumed)
+    assert (resumed.path / "weights.csv").read_text() == (straight.path / "weights.csv").read_text()
+    assert resume(tmp_path / "broken").complete  # a finished run is left alone
+
+
+def test_a_run_whose_images_changed_is_not_resumed(renders, photos, tmp_path):
+    with pytest.raises(Interrupted):
+        adapt([renders], photos, small_config(), tmp_path / "run", StopIn("adapt", 3))
+    next(photos.glob("*.png")).unlink()
+    with pytest.raises(RunFolderError, match=r"the images of the run in .* have changed since it started"):
+        resume(tmp_path / "run")
+
+
+def test_an_existing_run_folder_is_not_touched(renders, photos, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("keep")
+    with pytest.raises(RunFolderError) as caught:
+        adapt([renders], photos, small_config(), tmp_path / "run")
+    assert str(caught.value) == (
+        f"'{tmp_path / 'run'}' exists already and nothing in it is overwritten. "
+        f"Choose another --out, or go on with it: weighbridge adapt --resume {tmp_path / 'run'}"
+    )
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
+
+
+def test_bad_data_leaves_nothing_behind(renders, photos, tmp_path):
+    (photos / "a.png").write_bytes(b"no image")
+    with pytest.raises(DataError):
+        adapt([renders], photos, small_config(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_python_face(renders, photos, tmp_path):
+    run = weighbridge.adapt(
+        source=renders,
+        target=str(photos),
+        out=tmp_path / "run",
+        progress=False,
+        backbone="small",
+        image_size=16,
+        channels=1,
+        pre_steps=4,
+        steps=4,
+        batch_source=8,
+    )
+    assert isinstance(run, weighbridge.Run)
+    assert len(run.predict(photos)) == 30
+    with pytest.raises(weighbridge.errors.ConfigError, match=r"no setting 'step'.*Did you mean 'steps'\?"):
+        weighbridge.adapt(source=renders, target=photos, out=tmp_path / "other", step=3)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = weighbridge.nothing
+
+
+def test_prediction_does_not_depend_on_the_company_of_an_image(renders, photos, tmp_path):
+    run = Run(adapt([renders], photos, small_config(backbone="small-batchnorm"), tmp_path / "run").path)
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(photos / "003.png", alone)
+    together = {p.file.rsplit("/", 1)[1]: p.probability for p in run.predict(photos)}
+    assert run.predict(alone)[0].probability == pytest.approx(together["003.png"], abs=1e-5)

@@ -12,6 +12,7 @@ from weighbridge.engine import Watch
 
 DEMO_METHODS = ("source-only", "dann", "adda", "weighted-dann", "weighted-dann:uniform")
 _TITLE = "Printed digits to handwriting"
+PER_CLASS = 200  # renders of each digit in each quality
 
 
 def demo_config() -> Config:
@@ -21,7 +22,7 @@ def demo_config() -> Config:
 
 def demo(out: Path, *, seeds: Sequence[int] = (0, 1, 2), watch: Watch | None = None) -> Path:
     """Write the demo's images below `out`, train and compare every method on them, and write the report."""
-    data = write_demo_data(out / "data", per_class=200, size=16, seed=0)
+    data = write_demo_data(out / "data", per_class=PER_CLASS, size=16, seed=0)
     return compare(
         [data.realtime, data.prerendered],
         data.handwritten,

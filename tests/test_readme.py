@@ -1,0 +1,94 @@
+"""Every line of the README runs, on small domains and few steps."""
+
+import json
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import write_classes
+from weighbridge import cli, demo
+from weighbridge.config import Config
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+QUICK = shlex.split("--backbone small --image-size 16 --pre-steps 2 --steps 2 --batch-source 8 --batch-target 8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.S)
+
+
+def commands():
+    return [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")]
+
+
+def test_there_is_something_to_run():
+    assert len(commands()) >= 8
+
+
+def test_every_command_of_the_readme_runs(renders, photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(renders, "realtime")
+    shutil.copytree(renders, "prerendered")
+    write_classes(tmp_path / "labelled_photos", count=3, shade=120, seed=5)
+    (tmp_path / "experiment.toml").write_text('method = "dann"\n')
+    monkeypatch.setattr(demo, "demo_config", lambda: Config(backbone="lenet", image_size=16, channels=1, **SHORT))
+    monkeypatch.setattr(demo, "PER_CLASS", 3)
+    for command in commands():
+        if command in ("./run test", "./run test-all"):
+            continue
+        name, *words = shlex.split(command)
+        assert name in ("weighbridge", "./run")
+        if words[0] in ("adapt", "compare") and "--resume" not in words:
+            words += QUICK
+        monkeypatch.setattr(sys, "argv", ["weighbridge", *words])
+        monkeypatch.setattr(cli.app, "config", ())
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            status = stop.code
+        assert not status, (command, capsys.readouterr().err)
+    both = json.loads((tmp_path / "runs/both/run.json").read_text())["data"]["source"]
+    assert [source["name"] for source in both] == ["realtime", "prerendered"]
+    for path in ("runs/first/report.html", "runs/compared/table.md", "runs/demo/comparison/report.html", "labels.csv"):
+        assert (tmp_path / path).is_file()
+    promised = set(re.findall(r"^(\w+) +(runs/first\S*)$", README, flags=re.M))
+    assert promised == {
+        ("run", "runs/first"),
+        ("report", "runs/first/report.html"),
+        ("predictions", "runs/first/predictions.csv"),
+    }
+
+
+SHORT = {"pre_steps": 2, "steps": 2, "batch_source": 8, "batch_target": 8}
+
+
+def test_the_python_of_the_readme_runs(renders, photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks("python")
+    quick = "steps=2, pre_steps=2, backbone='small', image_size=16, progress=False"
+    assert "steps=1000" in code
+    exec(compile(code.replace("steps=1000", quick), "README.md", "exec"), {})
+    assert len(capsys.readouterr().out.splitlines()) == 30
+
+
+@pytest.mark.parametrize(
+    "path", ["README.md", "CONTRIBUTING.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.md"))]
+)
+def test_links_lead_somewhere(path):
+    file = ROOT / path
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)", file.read_text(encoding="utf-8")):
+        assert (file.parent / target).exists(), target
+
+
+def test_the_parts_that_the_readme_names_exist():
+    import weighbridge.losses
+    import weighbridge.weights
+
+    for dotted in re.findall(r"`weighbridge\.(\w+)\.(\w+)`", README):
+        assert hasattr(getattr(weighbridge, dotted[0]), dotted[1])

@@ -13,7 +13,7 @@ def results(images=100, **rows):
         "source_only": ("source-only", None, "source only"),
         "dann": ("dann", None, "DANN"),
         "weighted": ("weighted-dann", "paper", "weighted DANN"),
-        "uniform": ("weighted-dann", "uniform", "weighted DANN, uniform weights"),
+        "uniform": ("weighted-dann", "uniform", "weighted DANN, uniform"),
     }
     listed = []
     for key, accuracies in rows.items():

@@ -154,7 +154,7 @@ def _relative(runs: list[dict[str, Any]], out: Path) -> list[dict[str, Any]]:
 
 def _display_name(name: str) -> str:
     method, _, weighting = name.partition(":")
-    return f"{_NAMES[method]}, {weighting} weights" if weighting else _NAMES[method]
+    return f"{_NAMES[method]}, {weighting}" if weighting else _NAMES[method]
 
 
 def _task(

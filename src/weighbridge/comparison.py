@@ -11,6 +11,7 @@ __all__ = [
     "paired_difference",
     "summarise",
     "table_cells",
+    "table_note",
 ]
 
 import csv
@@ -182,12 +183,20 @@ def markdown_table(summary: Summary) -> str:
     """The table in Markdown, with what its numbers mean underneath."""
     header, *rows = table_cells(summary)
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    note = f"Mean ± standard deviation over {_seeds(summary.seeds)}; paired differences in points, 95 % t intervals."
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + f"\n\n{table_note(summary)}\n"
+
+
+def table_note(summary: Summary) -> str:
+    """What the numbers of the table mean."""
+    note = (
+        f"Mean ± standard deviation over {_seeds(summary.seeds)}; paired differences in points, 95 % t intervals; "
+        f"source %: accuracy on held-out source images."
+    )
     if summary.sampling_error is not None:
         note += (
             f" {summary.evaluation_images:,} evaluation images: sampling error ±{summary.sampling_error:.1f} points."
         )
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + f"\n\n{note}\n"
+    return note
 
 
 def csv_table(summary: Summary) -> str:
@@ -258,7 +267,7 @@ def table_cells(summary: Summary) -> list[list[str]]:
     """The table as text, header first."""
     labelled = summary.evaluation_images is not None
     header = ["method", "accuracy %", "to DANN", "to source only"] if labelled else ["method"]
-    table = [[*header, "source held-out %", "seconds"]]
+    table = [[*header, "source %", "seconds"]]
     for row in summary.rows:
         cells = [row.name + (f" ({row.diverged} diverged)" if row.diverged else "")]
         if labelled:

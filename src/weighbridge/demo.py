@@ -17,7 +17,16 @@ PER_CLASS = 200  # renders of each digit in each quality
 
 def demo_config() -> Config:
     """The recipe of the demo; docs/recipe.md says how it was found without target labels."""
-    return Config(image_size=16, channels=1, batch_source=64, batch_target=64, pre_steps=300, steps=400)
+    return Config(
+        backbone="lenet",
+        image_size=16,
+        channels=1,
+        normalisation="per-image",
+        pre_steps=400,
+        steps=400,
+        learning_rate=0.05,
+        fine_tune_rate=0.01,
+    )
 
 
 def demo(out: Path, *, seeds: Sequence[int] = (0, 1, 2), watch: Watch | None = None) -> Path:

@@ -107,7 +107,6 @@ def weights_figure(folder: Path, samples: int = 12) -> Figure | None:
     for low, high, alpha in ((1, 99, 0.15), (10, 90, 0.2), (25, 75, 0.35)):
         edges = np.percentile(weights, [low, high], axis=1)
         axes.fill_between(steps, edges[0], edges[1], color="#009E73", alpha=alpha, linewidth=0)
-        axes.annotate(f"{low}-{high} %", (steps[-1], edges[1][-1]), (4, 0), textcoords="offset points", fontsize=7)
     for column in np.random.default_rng(0).permutation(weights.shape[1])[:samples]:
         axes.plot(steps, weights[:, column], color=_INK, linewidth=0.5, alpha=0.5)
     axes.plot(steps, np.median(weights, axis=1), color="#00664b", linewidth=1.8)

@@ -12,7 +12,7 @@ class _Reversal(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, strength: float) -> Tensor:
         ctx.strength = strength
-        return features.view_as(features)  # a view, or autograd would hand the input back and skip backward
+        return features.view_as(features)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:

@@ -111,7 +111,7 @@ def test_without_labels_nothing_is_claimed():
             run["accuracy"] = None
     summary = summarise(data)
     assert findings(summary)[-1].startswith("No labelled images of the target were given")
-    assert "accuracy" not in markdown_table(summary)
+    assert "accuracy %" not in markdown_table(summary)
 
 
 def test_the_tables_carry_seeds_intervals_and_sizes():

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -156,6 +157,21 @@ def test_a_run_resumed_from_its_folder_equals_one_that_was_left_alone(renders, p
     assert same(straight, resumed)
     assert (resumed.path / "weights.csv").read_text() == (straight.path / "weights.csv").read_text()
     assert resume(tmp_path / "broken").complete  # a finished run is left alone
+
+
+def test_a_run_started_with_relative_paths_is_resumed_from_anywhere(renders, photos, tmp_path, monkeypatch):
+    for place in (tmp_path, tmp_path / "elsewhere"):
+        place.mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path)
+        out = Path(f"run-{place.name}")
+        with pytest.raises(Interrupted):
+            adapt([Path("renders")], Path("photos"), small_config(), out, StopIn("adapt", 3))
+        monkeypatch.chdir(place)
+        assert resume(tmp_path / out).complete
+    here, there = (tmp_path / f"run-{name}" / "predictions.csv" for name in (tmp_path.name, "elsewhere"))
+    same_place, other_place = (path.read_text().splitlines()[1] for path in (here, there))
+    assert same_place.startswith("photos/")
+    assert other_place.startswith(str(tmp_path))
 
 
 def test_a_run_whose_images_changed_is_not_resumed(renders, photos, tmp_path):

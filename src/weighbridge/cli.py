@@ -206,12 +206,16 @@ def _bars(how_to_go_on: Callable[[], str | None]) -> Iterator["ProgressBars"]:
         raise
 
 
+def _called_as() -> str:
+    return os.environ.get("WEIGHBRIDGE_CALLED_AS", "weighbridge")  # the script `run` says that it was the door
+
+
 def _resume_command(run: Path) -> str | None:
-    return shlex.join(["weighbridge", "adapt", "--resume", str(run)]) if (run / "run.json").is_file() else None
+    return shlex.join([_called_as(), "adapt", "--resume", str(run)]) if (run / "run.json").is_file() else None
 
 
 def _same_command(out: Path) -> str | None:
-    return shlex.join(["weighbridge", *sys.argv[1:]]) if out.is_dir() else None
+    return shlex.join([_called_as(), *sys.argv[1:]]) if out.is_dir() else None
 
 
 def _required(value: Any, option: str) -> Any:

@@ -14,6 +14,7 @@ __all__ = [
 import copy
 import dataclasses
 import hashlib
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -46,7 +47,7 @@ class Workplace:
     data: build.Data
     machine: Machine
     fabric: Fabric
-    paths: dict[str, Any]  # {"source": [path, ...], "target": path}, as recorded in run.json
+    paths: dict[str, Any]  # {"source": [noted path, ...], "target": noted path}, for run.json
     watch: Watch = Quiet()  # noqa: RUF009 (it holds nothing)
 
 
@@ -59,7 +60,7 @@ def open_workplace(source: Sequence[Path], target: Path, config: Config, watch: 
     fabric.launch()
     training, held_out = build.open_source(source, config, watch.reading("source"))
     data = build.Data(training, held_out, build.open_target(target, config, watch.reading("target")))
-    paths = {"source": [str(path.resolve()) for path in source], "target": str(target.resolve())}
+    paths = {"source": [_noted(path) for path in source], "target": _noted(target)}
     return Workplace(data, machine, fabric, paths, watch)
 
 
@@ -87,7 +88,8 @@ def resume(path: Path, watch: Watch | None = None) -> RunFolder:
         return folder
     config = from_mapping(read_toml(folder.config), where=str(folder.config))
     paths = folder.facts()["paths"]
-    workplace = open_workplace([Path(p) for p in paths["source"]], Path(paths["target"]), config, watch)
+    sources = [_found_again(entry) for entry in paths["source"]]
+    workplace = open_workplace(sources, _found_again(paths["target"]), config, watch)
     folder = RunFolder.open(path, writes=workplace.fabric.is_global_zero)
     if folder.facts()["data"] != _data_facts(workplace):
         raise RunFolderError(
@@ -251,8 +253,19 @@ def _data_facts(workplace: Workplace) -> dict[str, Any]:
     }
 
 
+def _noted(path: Path) -> dict[str, str]:
+    return {"given": str(path), "absolute": str(path.resolve())}
+
+
+def _found_again(noted: dict[str, str]) -> Path:
+    """The path as it was given, so that files keep their names, if from here it still leads to the same place."""
+    given = Path(noted["given"])
+    return given if str(given.resolve()) == noted["absolute"] else Path(noted["absolute"])
+
+
 def _fingerprint(source: LabelledDomain, target_files: Sequence[str]) -> str:
     """A hash over file names and source labels, so that a resumed run notices another set of images."""
-    digest = hashlib.sha256("\n".join([*source.files, "", *target_files]).encode())
+    names = [os.path.abspath(name) for name in (*source.files, *target_files)]  # noqa: PTH100 (an .npz row is no path)
+    digest = hashlib.sha256("\n".join(names).encode())
     digest.update(source.labels.numpy().tobytes())
     return digest.hexdigest()[:16]

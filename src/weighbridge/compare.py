@@ -3,8 +3,6 @@
 __all__ = ["compare", "method_config"]
 
 import dataclasses
-import shlex
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +15,7 @@ from weighbridge.data.domains import LabelledDomain, check_labelled
 from weighbridge.engine import Quiet, Watch
 from weighbridge.errors import ConfigError, DivergenceError, RunFolderError, did_you_mean
 from weighbridge.report import write_report
-from weighbridge.runs import RunFolder, replace_text, write_json
+from weighbridge.runs import RunFolder, command_line, replace_text, write_json
 from weighbridge.trained import Run
 from weighbridge.training import Workplace, begin_run, open_workplace, train_run
 
@@ -102,7 +100,7 @@ def compare(
         )
     results = {
         "title": title,
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command_line(),
         "task": _task(workplace, labelled, target, evaluation, config),
         "seeds": list(seeds),
         "machine": workplace.machine.facts(),

@@ -1,9 +1,11 @@
 """The run folder: where training writes and everything after training reads."""
 
-__all__ = ["RunFolder", "replace_text", "write_json"]
+__all__ = ["RunFolder", "command_line", "replace_text", "write_json"]
 
 import json
 import os
+import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,12 @@ class RunFolder:
             if record["step"] <= steps:
                 kept.append(line + "\n")
         replace_text(log, "".join(kept))
+
+
+def command_line() -> str:
+    """The command that is running, as it can be typed again."""
+    name = Path(sys.argv[0]).name
+    return shlex.join(["weighbridge" if name == "__main__.py" else name, *sys.argv[1:]])
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

@@ -15,8 +15,6 @@ import copy
 import dataclasses
 import hashlib
 import os
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +35,7 @@ from weighbridge.likelihoods import SourceLikelihood, per_step, stored
 from weighbridge.machine import Machine
 from weighbridge.networks import Network, parameter_count
 from weighbridge.predictions import write_predictions, write_weights
-from weighbridge.runs import RunFolder
+from weighbridge.runs import RunFolder, command_line
 
 
 @dataclass(frozen=True)
@@ -221,7 +219,7 @@ def begin_run(workplace: Workplace, config: Config, path: Path) -> RunFolder:
     network, weighting = _new_network(workplace, config), build.weighting_name(config)
     facts = {
         "weighbridge": weighbridge.__version__,
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command_line(),
         "method": config.method,
         "weighting": weighting,
         "p_t": build.p_t_mode(config, network) if weighting else None,

@@ -32,6 +32,12 @@ def test_a_step_can_be_asked_for_in_any_order(stream):
     assert all(same(ahead[step], behind[step]) for step in range(12))
 
 
+def test_an_image_is_augmented_anew_every_time_it_comes(stream):
+    first, second = (stream(batch_source=36).at(step).source for step in (0, 1))  # all of them, twice
+    a, b = first.images[first.index.argsort()], second.images[second.index.argsort()]
+    assert all(not torch.equal(a[k], b[k]) for k in range(36))
+
+
 def test_another_seed_gives_other_batches(stream):
     assert not torch.equal(stream().at(0).source.index, stream(seed=1).at(0).source.index)
 

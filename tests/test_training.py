@@ -112,6 +112,19 @@ def test_several_sources_are_told_apart_in_the_weights(renders, photos, tmp_path
         assert history["weights"].shape == (len(history["step"]), len(table))
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("backbone", ["small", "small-batchnorm", "lenet"])
+def test_the_first_weights_of_a_run_are_one(renders, photos, tmp_path, precision, backbone):
+    config = small_config(backbone=backbone, precision=precision, log_every=1, fine_tune_rate=0.02)
+    folder = adapt([renders], photos, config, tmp_path / "run")
+    log = [json.loads(line) for line in (folder.path / "log.jsonl").read_text().splitlines()]
+    first, last = log[0], log[-1]
+    tolerance = 1e-6 if precision == "fp32" else 5e-3  # bf16 rounds otherwise in batches of another size
+    assert first["weight_min"] == pytest.approx(1.0, abs=tolerance)
+    assert first["weight_max"] == pytest.approx(1.0, abs=tolerance)
+    assert last["weight_max"] - last["weight_min"] > 2 * tolerance
+
+
 @pytest.mark.parametrize("p_a", ["per-step", "cross-fitted"])
 def test_p_a_by_other_means(renders, photos, tmp_path, p_a):
     folder = adapt([renders], photos, small_config(p_a=p_a, folds=2), tmp_path / "run")
@@ -228,3 +241,11 @@ def test_prediction_does_not_depend_on_the_company_of_an_image(renders, photos, 
     shutil.copy(photos / "003.png", alone)
     together = {p.file.rsplit("/", 1)[1]: p.probability for p in run.predict(photos)}
     assert run.predict(alone)[0].probability == pytest.approx(together["003.png"], abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ALL)
+def test_vgg16_goes_the_whole_way(renders, photos, tmp_path, method):
+    config = small_config(method=method, backbone="vgg16", image_size=64, channels=3, pre_steps=1, steps=2)
+    folder = adapt([renders], photos, config, tmp_path / "run")
+    assert len(Run(folder.path).predict(photos)) == 30

@@ -66,25 +66,19 @@ class TargetSummary:
     class_shares: dict[str, float]
 
 
-def label_logits(
-    network: Network,
-    images: Images,
-    preparation: Preparation,
-    *,
-    batch: int = 256,
-    memory_format: torch.memory_format = torch.contiguous_format,
-) -> Tensor:
+def label_logits(network: Network, images: Images, preparation: Preparation, *, batch: int = 256) -> Tensor:
     """Label logits of every image in order, in evaluation mode and without augmentation: (N, K) float32 on the CPU.
 
     The network's own mode is put back afterwards.
     """
-    device = next(network.parameters()).device
+    weights = next(network.parameters())
+    device, layout = weights.device, _layout(weights)
     modes = [(part, part.training) for part in network.modules()]
     network.eval()
     parts = []
     with torch.no_grad():
         for rows in torch.split(torch.arange(len(images)), batch):
-            prepared = preparation.plain(images.fetch(rows).to(device)).contiguous(memory_format=memory_format)
+            prepared = preparation.plain(images.fetch(rows).to(device)).contiguous(memory_format=layout)
             parts.append(network(prepared).float().cpu())  # (batch, K)
     for part, training in modes:
         part.training = training
@@ -103,6 +97,12 @@ def evaluate(network: Network, labelled: LabelledDomain, preparation: Preparatio
     predicted = label_logits(network, labelled.images, preparation, batch=batch).argmax(dim=1)
     counts = confusion_matrix(labelled.labels.numpy(), predicted.numpy(), labels=range(len(labelled.classes)))
     return Evaluation(labelled.classes, tuple(tuple(int(cell) for cell in row) for row in counts))
+
+
+def _layout(convolution: Tensor) -> torch.memory_format:
+    """Images lie in memory as the convolution weights do, here as in training."""
+    last = convolution.dim() == 4 and convolution.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
 
 
 def summarise_target(logits: Tensor, classes: tuple[str, ...]) -> TargetSummary:

@@ -187,17 +187,16 @@ def _write_metrics(workplace: Workplace, config: Config, folder: RunFolder, netw
 def _p_a(workplace: Workplace, config: Config, network: Network, home: RunFolder) -> SourceLikelihood:
     if config.p_a == "per-step":
         return per_step(copy.deepcopy(network))
-    preparation = build.build_preparation(config)
-    if config.p_a == "stored":
-        likelihood = stored_likelihood(network, workplace.data.source, preparation)
-    else:
+    if config.p_a == "cross-fitted":
         likelihood = _cross_fitted(workplace, config, home)
+    else:
+        likelihood = _likelihood(workplace, config, network, workplace.data.source)
     return stored(likelihood.to(workplace.fabric.device))
 
 
 def _cross_fitted(workplace: Workplace, config: Config, home: RunFolder) -> torch.Tensor:
     """P_a of every source image from a pre-classifier that has not seen it, (N,)."""
-    source, preparation = workplace.data.source, build.build_preparation(config)
+    source = workplace.data.source
     fold = torch.randperm(len(source), generator=torch.Generator().manual_seed(config.seed)) % config.folds  # (N,)
     likelihood = torch.empty(len(source))
     for k in range(config.folds):
@@ -205,8 +204,14 @@ def _cross_fitted(workplace: Workplace, config: Config, home: RunFolder) -> torc
         part = dataclasses.replace(workplace, data=dataclasses.replace(workplace.data, source=seen))
         folder = RunFolder(home.path / f"fold-{k}-of-{config.folds}", writes=home.writes)
         network = train_pre_classifier(part, config, folder)
-        likelihood[fold == k] = stored_likelihood(network, unseen, preparation)
+        likelihood[fold == k] = _likelihood(workplace, config, network, unseen)
     return likelihood
+
+
+def _likelihood(workplace: Workplace, config: Config, network: Network, source: LabelledDomain) -> torch.Tensor:
+    """P_a in the precision in which P_t will be read: bf16 against fp32 would move w from 1."""
+    with workplace.fabric.autocast():
+        return stored_likelihood(network, source, build.build_preparation(config))
 
 
 def _new_network(workplace: Workplace, config: Config) -> Network:

@@ -25,6 +25,7 @@ def results(images=100, **rows):
                 "accuracy": accuracy,
                 "source_accuracy": None if accuracy is None else 0.99,
                 "prediction_entropy": None if accuracy is None else 0.1,
+                "domain_accuracy": None if accuracy is None or key == "source_only" else 0.6,
                 "seconds": None if accuracy is None else 2.0,
                 "diverged_at": 17 if accuracy is None else None,
             }
@@ -95,6 +96,15 @@ def test_negative_transfer_is_said():
 def test_what_the_weights_themselves_are_worth_is_said():
     text = said(dann=[0.5, 0.5, 0.5], weighted=[0.7, 0.72, 0.71], uniform=[0.69, 0.71, 0.7])
     assert "the same training with all weights at 1 reaches 70.0 %, so +1.0 points come from the weights" in text
+
+
+def test_domains_that_were_not_aligned_are_said():
+    data = results(dann=[0.5, 0.6], weighted=[0.7, 0.7])
+    for run in data["rows"][1]["runs"]:
+        run["domain_accuracy"] = 0.98
+    text = " ".join(findings(summarise(data)))
+    assert "weighted DANN did not align the domains: at the end its domain classifier is right about 98 %" in text
+    assert "DANN did not align" not in text.replace("weighted DANN did", "")
 
 
 def test_chance_and_few_seeds_are_said():

@@ -3,6 +3,7 @@
 __all__ = ["compare", "method_config"]
 
 import dataclasses
+import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -130,7 +131,7 @@ def _result(
     path: Path, seed: int, labelled: LabelledDomain | None, name: str, diverged_at: int | None
 ) -> dict[str, Any]:
     if diverged_at is not None:
-        empty = dict.fromkeys(("accuracy", "source_accuracy", "prediction_entropy", "seconds"))
+        empty = dict.fromkeys(("accuracy", "source_accuracy", "prediction_entropy", "domain_accuracy", "seconds"))
         return {"seed": seed, "folder": str(path), **empty, "diverged_at": diverged_at}
     run = Run(path)
     accuracy = run.evaluate_on(labelled, name).accuracy if labelled else None
@@ -141,9 +142,16 @@ def _result(
         "accuracy": accuracy,
         "source_accuracy": held_out and held_out["accuracy"],
         "prediction_entropy": run.metrics["target"]["prediction_entropy"],
+        "domain_accuracy": _last_domain_accuracy(run),
         "seconds": run.metrics["seconds"],
         "diverged_at": None,
     }
+
+
+def _last_domain_accuracy(run: Run) -> float | None:
+    """How well the domain classifier still told the domains apart over the last tenth of the log; None without one."""
+    values = [record["domain_accuracy"] for record in run.folder.records() if "domain_accuracy" in record]
+    return statistics.fmean(values[-max(1, len(values) // 10) :]) if values else None
 
 
 def _relative(runs: list[dict[str, Any]], out: Path) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from typing import Any
 from scipy import stats
 
 _FEW_SEEDS = 5
+_NOT_ALIGNED = 0.9  # share of the domain labels still told right at the end; 0.5 is chance
 _COLLAPSED = 1.25  # times chance: an accuracy below this is nothing learned
 
 
@@ -54,6 +55,7 @@ class Row:
         accuracy: mean over seeds with its spread `sd`, in percent; None without evaluation labels.
         differences: to DANN and to source-only, seed by seed, in points.
         diverged: how many of the seeds ended in a divergence; they are left out of every mean.
+        domain_accuracy: share of the domain labels that the domain classifier told right at the end, in [0, 1].
         seconds: mean training time of a run, without the pre-classifier that methods share.
     """
 
@@ -65,6 +67,7 @@ class Row:
     sd: float | None
     source_accuracy: float | None
     prediction_entropy: float | None
+    domain_accuracy: float | None
     differences: tuple[Difference, ...]
     diverged: int
     seconds: float | None
@@ -133,6 +136,7 @@ def summarise(results: Mapping[str, Any]) -> Summary:
                 sd=statistics.stdev(values) if len(values) > 1 else None,
                 source_accuracy=_mean(finished, "source_accuracy", 100.0),
                 prediction_entropy=_mean(finished, "prediction_entropy"),
+                domain_accuracy=_mean(finished, "domain_accuracy"),
                 differences=tuple(differences),
                 diverged=len(row["runs"]) - len(finished),
                 seconds=_mean(finished, "seconds"),
@@ -171,6 +175,11 @@ def findings(summary: Summary) -> list[str]:
                 said.append(_share_of_weights(row, uniform))
         if row.method != "source-only":
             said += _against_source(row)
+        if row.domain_accuracy is not None and row.domain_accuracy > _NOT_ALIGNED:
+            said.append(
+                f"{row.name} did not align the domains: at the end its domain classifier is right about "
+                f"{100 * row.domain_accuracy:.0f} % of the images (50 % is chance)."
+            )
         if row.accuracy is not None and row.accuracy < _COLLAPSED * summary.chance:
             said.append(f"{row.name} is at chance ({summary.chance:.1f} %): its training collapsed.")
     if summary.seeds < _FEW_SEEDS:
@@ -213,17 +222,22 @@ def csv_table(summary: Summary) -> str:
         "sd",
         "source_accuracy",
         "prediction_entropy",
+        "domain_accuracy",
     ]
     parts = [f"{part}_to_{to}" for to in ("dann", "source-only") for part in ("difference", "low", "high")]
     writer.writerow([*head, *parts, "seconds"])
     for row in summary.rows:
         cells: list[object] = [row.name, row.method, row.weighting or "", row.n, row.diverged]
-        cells += [_number(v) for v in (row.accuracy, row.sd, row.source_accuracy, row.prediction_entropy)]
+        cells += [_number(v) for v in _scores(row)]
         for to in ("dann", "source-only"):
             interval = _difference(row, to)
             cells += [_number(v) for v in ((interval.mean, interval.low, interval.high) if interval else (None,) * 3)]
         writer.writerow([*cells, _number(row.seconds)])
     return text.getvalue()
+
+
+def _scores(row: Row) -> tuple[float | None, ...]:
+    return row.accuracy, row.sd, row.source_accuracy, row.prediction_entropy, row.domain_accuracy
 
 
 def _verdict(row: Row, to: str, other: str) -> list[str]:

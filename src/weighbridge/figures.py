@@ -22,6 +22,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from weighbridge.runs import RunFolder
+
 _COLOURS = {  # Okabe and Ito: told apart by colour-blind readers too
     "source-only": "#7f7f7f",
     "dann": "#0072B2",
@@ -60,7 +62,7 @@ def accuracy_figure(folder: Path) -> Figure | None:
 
 def curves_figure(folder: Path) -> Figure | None:
     """Losses, domain-classifier accuracy and lambda over the steps of a run."""
-    records = _log(folder)
+    records = RunFolder(folder).records()
     panels = [
         (("label_loss", "domain_loss", "encoder_loss"), "loss"),
         (("domain_accuracy", "strength"), "share"),
@@ -199,8 +201,3 @@ def _row_colour(rows: Sequence[Mapping[str, Any]], place: int) -> str:
     method = rows[place]["method"]
     earlier = sum(row["method"] == method for row in rows[:place])
     return _VARIANTS[(earlier - 1) % len(_VARIANTS)] if earlier else _COLOURS.get(method, _INK)
-
-
-def _log(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "log.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []

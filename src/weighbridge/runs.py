@@ -107,6 +107,11 @@ class RunFolder:
             with (self.path / _LOG).open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(record) + "\n")
 
+    def records(self) -> list[dict[str, Any]]:
+        """The lines of log.jsonl."""
+        log = self.path / _LOG
+        return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.is_file() else []
+
     def trim_log(self, steps: int) -> None:
         """Drop what was logged after the checkpoint a run goes on from, and a line cut short by a kill."""
         log = self.path / _LOG

@@ -129,6 +129,19 @@ def test_figures_without_data_are_left_out(folders, tmp_path):
     assert (bare / "report.html").read_text().count("<img ") == 1
 
 
+def test_a_comparison_whose_first_run_diverged_is_still_reported(folders, tmp_path):
+    moved = tmp_path / "moved"
+    shutil.copytree(folders[0], moved)
+    results = json.loads((moved / "results.json").read_text())
+    empty = dict.fromkeys(("accuracy", "source_accuracy", "prediction_entropy", "domain_accuracy", "seconds"))
+    results["rows"][0]["runs"][0] |= {**empty, "diverged_at": 17}
+    (moved / "results.json").write_text(json.dumps(results))
+    (moved / results["rows"][0]["runs"][0]["folder"] / "metrics.json").unlink()
+    text = write_report(moved).read_text()
+    assert "source only: 1 of 2 seeds diverged" in text
+    assert "Training of source-only, seed 0" in text  # where it went wrong
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(RunFolderError, match="expected a finished run"):
         write_report(tmp_path)

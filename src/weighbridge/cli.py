@@ -178,6 +178,8 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
+    except OSError as error:  # a full disk, a folder that may not be written
+        _fail(f"{error.strerror}: '{error.filename}'" if error.filename else str(error))
 
 
 def _load_config_file(arguments: list[str]) -> None:

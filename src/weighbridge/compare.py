@@ -59,6 +59,8 @@ def compare(
     watch = watch or Quiet()
     configs = {name: method_config(name, config) for name in methods}
     _refuse_single_run_settings(config)
+    if not seeds:
+        raise ConfigError("a comparison needs at least one seed, got none; three are few, five are better")
     if (out / "config.toml").is_file():
         _refuse_other_settings(out, config)
     elif out.exists() and any(out.iterdir()):

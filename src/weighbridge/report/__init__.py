@@ -41,20 +41,13 @@ def _comparison_page(folder: Path) -> str:
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     summary = summarise(results)
     pictures = [_picture(folder, folder, "accuracy", figures.accuracy_figure, "Every seed of every method")]
-    first = [folder / row["runs"][0]["folder"] for row in results["rows"] if row["runs"][0]["diverged_at"] is None]
+    first = [folder / row["runs"][0]["folder"] for row in results["rows"]]  # of the first seed, diverged or not
     weighted = [run for run in first if (run / "weights.npz").is_file()]
     for run in weighted[:1]:
         pictures += _weight_pictures(folder, run)
-    for run, row in zip(first, results["rows"], strict=False):
-        pictures.append(
-            _picture(
-                folder,
-                run,
-                f"curves-{run.name}",
-                figures.curves_figure,
-                f"Training of {run.name}, seed {row['runs'][0]['seed']}",
-            )
-        )
+    for run in first:
+        caption = f"Training of {run.name}, seed {results['seeds'][0]}"
+        pictures.append(_picture(folder, run, f"curves-{run.name}", figures.curves_figure, caption))
     best = _best_run(folder, results, summary)
     if best is not None:
         pictures.append(

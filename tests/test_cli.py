@@ -143,6 +143,16 @@ def test_compare_writes_one_table_and_goes_on_where_it_was(call, renders, photos
     assert "holds a comparison with other settings: learning_rate (0.01 there, 0.5 now)" in err
 
 
+def test_a_comparison_does_not_go_on_with_other_images(call, renders, photos, tmp_path):
+    words = ["compare", "--source", renders, "--target", photos, "--out", "c", "--methods", "dann", *QUICK]
+    assert call(*words, "--seeds", "1")[0] == 0
+    next(photos.glob("*.png")).unlink()
+    status, _, err = call(*words, "--seeds", "2")
+    assert status == 2
+    assert "have changed since it started" in err
+    assert not (tmp_path / "c/seed-1").exists()
+
+
 def test_source_only_of_a_comparison_starts_as_the_pre_classifier_does(call, renders, photos, tmp_path):
     call("compare", "--source", renders, "--target", photos, "--out", "c", "--seeds", "1", *QUICK, "--log-every", "1")
     first = [

@@ -94,8 +94,33 @@ def test_negative_transfer_is_said():
 
 
 def test_what_the_weights_themselves_are_worth_is_said():
-    text = said(dann=[0.5, 0.5, 0.5], weighted=[0.7, 0.72, 0.71], uniform=[0.69, 0.71, 0.7])
-    assert "the same training with all weights at 1 reaches 70.0 %, so +1.0 points come from the weights" in text
+    text = said(dann=[0.5, 0.5, 0.5], weighted=[0.7, 0.72, 0.71], uniform=[0.69, 0.7, 0.71])
+    assert "The weights themselves: +1.0 [-1.5, +3.5] points over 3 seeds" in text
+    assert "with all weights at 1, which may be luck." in text
+    sure = said(dann=[0.5, 0.5, 0.5], weighted=[0.7, 0.72, 0.71], uniform=[0.6, 0.62, 0.61])
+    assert "+10.0 [+10.0, +10.0] points over 3 seeds against the same training with all weights at 1." in sure
+
+
+def test_the_weights_are_judged_on_the_seeds_that_both_have():
+    text = said(dann=[0.5, 0.5, 0.5], weighted=[0.7, 0.72, 0.71], uniform=[None, None, 0.95])
+    assert "The weights themselves: -24.0 points over one seed" in text
+    assert "Highest mean accuracy: weighted DANN, uniform with 95.0 % over one seed of 3." in text
+
+
+def test_the_baseline_is_dann_without_weights():
+    data = results(dann=[0.9, 0.91], weighted=[0.85, 0.86])
+    weighted_dann_row = {**data["rows"][0], "weighting": "paper", "name": "DANN, paper"}
+    weighted_dann_row["runs"] = [{**run, "accuracy": 0.8} for run in weighted_dann_row["runs"]]
+    data["rows"].insert(0, weighted_dann_row)
+    row = summarise(data).rows[2]
+    assert {d.to: d.interval.mean for d in row.differences}["dann"] == pytest.approx(-5.0)
+    data["rows"].pop(1)
+    assert "dann" not in {d.to for d in summarise(data).rows[1].differences}
+
+
+def test_a_little_above_chance_is_not_called_chance_where_there_are_many_images():
+    text = " ".join(findings(summarise(results(images=10_000, dann=[0.615, 0.615]))))
+    assert "at chance" not in text
 
 
 def test_domains_that_were_not_aligned_are_said():

@@ -62,6 +62,10 @@ def test_dropout_in_the_features_calls_for_a_pass_of_its_own():
     )
 
 
+def test_stochastic_depth_calls_for_a_pass_of_its_own():
+    assert exact_mode(build_network("convnext_tiny", classes=3, channels=3, size=32)) == "evaluation-pass"
+
+
 @pytest.mark.parametrize("backbone", ["lenet", "small", "small-batchnorm", "dropout"])
 def test_the_exact_mode_gives_weights_of_one_at_the_start_in_every_network(backbone):
     net = network("lenet" if backbone == "dropout" else backbone)

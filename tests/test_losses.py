@@ -91,3 +91,9 @@ def test_accuracy_counts_both_domains_alike():
     # source 1 of 1 right, target 1 of 3 right
     accuracy = discriminator_accuracy(torch.tensor([-1.0]), torch.tensor([1.0, -1.0, -1.0]))
     assert accuracy.item() == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("loss", [domain_loss, summed_domain_means])
+def test_a_weight_for_each_logit_or_none_at_all(loss):
+    with pytest.raises(ValueError, match=r"expected a weight for each logit, got \(4,\) for \(4, 1\)"):
+        loss(torch.zeros(4, 1), torch.zeros(4, 1), torch.ones(4))

@@ -25,6 +25,7 @@ def shapes(backbone, channels, size, classes=5, **options):
         ("small-batchnorm", 3, 64, 2048),
         ("resnet18", 3, 64, 512),
         ("mobilenet_v3_small", 3, 64, 576),
+        ("swin_t", 3, 64, 768),
     ],
 )
 def test_features_are_flat_and_both_heads_read_them(backbone, channels, size, width):

@@ -8,6 +8,7 @@ __all__ = [
     "build_pairs",
     "build_preparation",
     "check_backbone",
+    "check_processes",
     "new_network",
     "open_labelled",
     "open_source",
@@ -18,6 +19,7 @@ __all__ = [
 ]
 
 import copy
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +45,8 @@ from weighbridge.schedules import constant_strength, reversal_strength
 from weighbridge.weights import WEIGHTINGS
 
 Progress = Callable[[int, int], None]
+
+_PRECISION = "WEIGHBRIDGE_PRECISION"
 
 
 @dataclass(frozen=True)
@@ -88,14 +92,28 @@ def check_backbone(config: Config) -> None:
         _network(config, classes=2, weights="none")
 
 
+def check_processes(config: Config) -> None:
+    """Refuse a start by torchrun that the settings do not know of.
+
+    Raises:
+        ConfigError: if torchrun started another number of processes than the settings say.
+    """
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if "TORCHELASTIC_RUN_ID" in os.environ and started != config.processes:
+        raise ConfigError(f"torchrun started {started} processes, got processes = {config.processes}; make them equal")
+
+
 def build_machine(config: Config) -> Machine:
-    return probe(
+    machine = probe(
         device=config.device,
         processes=config.processes,
-        precision=config.precision,
+        precision=os.environ.get(_PRECISION, config.precision) if config.precision == "auto" else config.precision,
         channels_last=config.channels_last,
         keep_memory=config.keep_memory,
     )
+    if machine.processes > 1:
+        os.environ[_PRECISION] = machine.precision  # processes started from here must not measure for themselves
+    return machine
 
 
 def build_fabric(machine: Machine) -> Fabric:

@@ -34,14 +34,11 @@ def save_checkpoint(path: Path, method: Method, *, step: int, extra: Mapping[str
         groups[name] = state["param_groups"]
         for row, values in state["state"].items():
             tensors |= {f"optimizer/{name}/{row}/{key}": value for key, value in values.items() if value is not None}
-    tensors["rng/cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors["rng/cuda"] = torch.cuda.get_rng_state()
     _write(path, tensors, {"step": str(step), "groups": json.dumps(groups)})
 
 
 def load_checkpoint(path: Path, method: Method) -> tuple[int, dict[str, Tensor]]:
-    """Put a method, and the random number generators, back to where `save_checkpoint` saw them.
+    """Put a method back to where `save_checkpoint` saw it. Random numbers need no state: they follow from the step.
 
     Returns:
         How many steps were done, and the extra tensors.
@@ -61,9 +58,6 @@ def load_checkpoint(path: Path, method: Method) -> tuple[int, dict[str, Tensor]]
     except (OSError, SafetensorError, LookupError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RunFolderError(f"cannot go on from the checkpoint '{path}': {reason}") from error
-    torch.set_rng_state(tensors["rng/cpu"])
-    if "rng/cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["rng/cuda"])
     return int(metadata["step"]), _below(tensors, "extra/")
 
 

@@ -226,7 +226,9 @@ def _required(value: Any, option: str) -> Any:
     return value
 
 
-def _show_comparison(folder: Path) -> None:
+def _show_comparison(folder: Path | None) -> None:
+    if folder is None:  # another process speaks
+        return
     import json
 
     from rich.console import Console

@@ -18,7 +18,7 @@ from weighbridge.errors import ConfigError, DivergenceError, RunFolderError, did
 from weighbridge.report import write_report
 from weighbridge.runs import RunFolder, command_line, replace_text, write_json
 from weighbridge.trained import Run
-from weighbridge.training import Workplace, begin_run, open_workplace, train_run
+from weighbridge.training import Workplace, begin_run, open_workplace, refuse_other_images, train_run
 
 _NAMES = {"source-only": "source only", "dann": "DANN", "adda": "ADDA", "weighted-dann": "weighted DANN"}
 
@@ -46,7 +46,7 @@ def compare(
     evaluation: Path | None = None,
     title: str = "Comparison",
     watch: Watch | None = None,
-) -> Path:
+) -> Path | None:
     """Train every method on every seed and write tables and a report; finished runs in the folder are kept.
 
     Methods of one seed share its pre-classifier, the order of the images and the first weights of the network, so that
@@ -55,6 +55,9 @@ def compare(
     Args:
         methods: `METHOD` or `METHOD:WEIGHTING`, each once.
         evaluation: labelled images of the target domain. They are read after all training, for the table alone.
+
+    Returns:
+        The folder; None in all training processes but the first.
     """
     watch = watch or Quiet()
     configs = {name: method_config(name, config) for name in methods}
@@ -66,81 +69,95 @@ def compare(
     elif out.exists() and any(out.iterdir()):
         raise RunFolderError(f"'{out}' exists already and is not a comparison. Choose another --out.")
     started = time.perf_counter()
-    workplace = open_workplace(source, target, config, watch)
+    workplace = open_workplace(source, target, config, watch, precision=_precision_of(out))
+    fabric = workplace.fabric
     if evaluation:
         check_labelled(evaluation, workplace.data.classes)
-    out.mkdir(parents=True, exist_ok=True)
-    write_toml(out / "config.toml", dataclasses.asdict(config))
+    fabric.barrier()  # all have looked before one of them writes
+    if fabric.is_global_zero:
+        out.mkdir(parents=True, exist_ok=True)
+        write_toml(out / "config.toml", dataclasses.asdict(config))
 
     diverged: dict[Path, int] = {}
     for number, seed in enumerate(seeds):
-        shared = RunFolder(out / f"seed-{seed}" / "pre-classifier", writes=workplace.fabric.is_global_zero)
+        shared = RunFolder(out / f"seed-{seed}" / "pre-classifier", writes=fabric.is_global_zero)
         for place, (name, settings) in enumerate(configs.items()):
-            path = shared.path.with_name(name.replace(":", "-"))
+            path = shared.path.with_name(_folder_name(name))
             watch.about(f"seed {seed} · {name}", number * len(configs) + place, len(seeds) * len(configs))
             try:
                 _train_one(workplace, settings.replace(seed=seed), path, shared)
             except DivergenceError as error:
                 diverged[path] = error.step + 1
 
-    # Only now are the labels of the target looked at.
-    labelled = build.open_labelled(evaluation, config, workplace.data.classes) if evaluation else None
-    rows = []
-    for name, settings in configs.items():
-        weighting = build.weighting_name(settings)
-        paths = [out / f"seed-{seed}" / name.replace(":", "-") for seed in seeds]
-        runs = [
-            _result(path, seed, labelled, str(evaluation), diverged.get(path))
-            for path, seed in zip(paths, seeds, strict=True)
-        ]
-        rows.append(
+    if fabric.is_global_zero:
+        # Only now are the labels of the target looked at.
+        labelled = build.open_labelled(evaluation, config, workplace.data.classes) if evaluation else None
+        rows = []
+        for name, settings in configs.items():
+            paths = [(seed, out / f"seed-{seed}" / _folder_name(name)) for seed in seeds]
+            runs = [_result(path, out, seed, labelled, str(evaluation), diverged.get(path)) for seed, path in paths]
+            row = {"method": settings.method, "weighting": build.weighting_name(settings), "name": _display_name(name)}
+            rows.append({**row, "runs": runs})
+        _write_tables(
+            out,
             {
-                "method": settings.method,
-                "weighting": weighting,
-                "name": _display_name(name),
-                "runs": _relative(runs, out),
-            }
+                "title": title,
+                "command": command_line(),
+                "task": _task(workplace, labelled, target, evaluation, config),
+                "seeds": list(seeds),
+                "machine": workplace.machine.facts(),
+                "labels": _labels_used(evaluation),
+                "rows": rows,
+                "seconds": round(time.perf_counter() - started, 1),
+            },
         )
-    results = {
-        "title": title,
-        "command": command_line(),
-        "task": _task(workplace, labelled, target, evaluation, config),
-        "seeds": list(seeds),
-        "machine": workplace.machine.facts(),
-        "labels": _labels_used(evaluation),
-        "rows": rows,
-        "seconds": round(time.perf_counter() - started, 1),
-    }
+    fabric.barrier()
+    return out if fabric.is_global_zero else None
+
+
+def _write_tables(out: Path, results: dict[str, Any]) -> None:
     write_json(out / "results.json", results)
     summary = summarise(results)
     write_json(out / "summary.json", dataclasses.asdict(summary))
     replace_text(out / "table.md", markdown_table(summary))
     replace_text(out / "table.csv", csv_table(summary))
     write_report(out)
-    return out
+
+
+def _precision_of(out: Path) -> str | None:
+    """The precision of the runs that are there already: one comparison has one, however often it is measured."""
+    facts = next(iter(sorted(out.glob("seed-*/*/run.json"))), None)
+    return str(RunFolder(facts.parent).facts()["machine"]["precision"]) if facts else None
+
+
+def _folder_name(name: str) -> str:
+    return name.replace(":", "-")
 
 
 def _train_one(workplace: Workplace, config: Config, path: Path, shared: RunFolder) -> None:
     folder = RunFolder(path, writes=workplace.fabric.is_global_zero)
+    if folder.started:
+        refuse_other_images(workplace, folder)
     if folder.complete:
         return
-    if not (path / "run.json").is_file():
+    if not folder.started:
         folder = begin_run(workplace, config, path)
     train_run(workplace, config, folder, pre_classifier=shared)
 
 
 def _result(
-    path: Path, seed: int, labelled: LabelledDomain | None, name: str, diverged_at: int | None
+    path: Path, out: Path, seed: int, labelled: LabelledDomain | None, evaluation: str, diverged_at: int | None
 ) -> dict[str, Any]:
+    folder = str(path.relative_to(out))
     if diverged_at is not None:
         empty = dict.fromkeys(("accuracy", "source_accuracy", "prediction_entropy", "domain_accuracy", "seconds"))
-        return {"seed": seed, "folder": str(path), **empty, "diverged_at": diverged_at}
+        return {"seed": seed, "folder": folder, **empty, "diverged_at": diverged_at}
     run = Run(path)
-    accuracy = run.evaluate_on(labelled, name).accuracy if labelled else None
+    accuracy = run.evaluate_on(labelled, evaluation).accuracy if labelled else None
     held_out = run.metrics["source_held_out"]
     return {
         "seed": seed,
-        "folder": str(path),
+        "folder": folder,
         "accuracy": accuracy,
         "source_accuracy": held_out and held_out["accuracy"],
         "prediction_entropy": run.metrics["target"]["prediction_entropy"],
@@ -154,10 +171,6 @@ def _last_domain_accuracy(run: Run) -> float | None:
     """How well the domain classifier still told the domains apart over the last tenth of the log; None without one."""
     values = [record["domain_accuracy"] for record in run.folder.records() if "domain_accuracy" in record]
     return statistics.fmean(values[-max(1, len(values) // 10) :]) if values else None
-
-
-def _relative(runs: list[dict[str, Any]], out: Path) -> list[dict[str, Any]]:
-    return [{**run, "folder": str(Path(run["folder"]).relative_to(out))} for run in runs]
 
 
 def _display_name(name: str) -> str:

@@ -26,7 +26,7 @@ from scipy import stats
 
 _FEW_SEEDS = 5
 _NOT_ALIGNED = 0.9  # share of the domain labels still told right at the end; 0.5 is chance
-_COLLAPSED = 1.25  # times chance: an accuracy below this is nothing learned
+_SURE = 3.0  # sampling errors above chance: an accuracy below this is nothing learned
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Row:
 
     Attributes:
         accuracy: mean over seeds with its spread `sd`, in percent; None without evaluation labels.
-        differences: to DANN and to source-only, seed by seed, in points.
+        differences: seed by seed, in points: to "dann" and "source-only", both without weights, and to "uniform", the
+            same method with all weights at 1.
         diverged: how many of the seeds ended in a divergence; they are left out of every mean.
         domain_accuracy: share of the domain labels that the domain classifier told right at the end, in [0, 1].
         seconds: mean training time of a run, without the pre-classifier that methods share.
@@ -108,24 +109,25 @@ def summarise(results: Mapping[str, Any]) -> Summary:
     """From results.json of a comparison folder."""
     task = results["task"]
     accuracies = [_percent(row) for row in results["rows"]]  # per row: seed -> accuracy in percent
-    baselines = {
-        row["method"]: k
-        for k, row in reversed(list(enumerate(results["rows"])))
-        if row["method"] in ("dann", "source-only")
-    }
+    place = {(row["method"], row["weighting"]): k for k, row in enumerate(results["rows"])}
     rows = []
     for k, row in enumerate(results["rows"]):
         finished = [run for run in row["runs"] if run["diverged_at"] is None]
         values = list(accuracies[k].values())
         differences = []
-        for method in ("dann", "source-only"):
-            other = baselines.get(method)
+        baselines = {
+            "dann": ("dann", None),
+            "source-only": ("source-only", None),
+            "uniform": (row["method"], "uniform"),
+        }
+        for to, baseline in baselines.items():
+            other = place.get(baseline)
             if other is None or other == k:
                 continue
             shared = [seed for seed in accuracies[k] if seed in accuracies[other]]
             if shared:
                 ours, theirs = [accuracies[k][s] for s in shared], [accuracies[other][s] for s in shared]
-                differences.append(Difference(method, paired_difference(ours, theirs)))
+                differences.append(Difference(to, paired_difference(ours, theirs)))
         rows.append(
             Row(
                 name=row["name"],
@@ -144,8 +146,7 @@ def summarise(results: Mapping[str, Any]) -> Summary:
         )
     images = task["evaluation"]["images"] if task["evaluation"] else None
     known = [row.accuracy for row in rows if row.accuracy is not None]
-    share = statistics.fmean(known) / 100 if known else None
-    sampling = 100 * math.sqrt(share * (1 - share) / images) if share is not None and images else None
+    sampling = _sampling_error(statistics.fmean(known), images) if known and images else None
     return Summary(results["title"], tuple(rows), len(results["seeds"]), images, sampling, 100 / len(task["classes"]))
 
 
@@ -166,13 +167,13 @@ def findings(summary: Summary) -> list[str]:
     if not scored:
         return said
     best = max(scored, key=lambda row: row.accuracy or 0.0)
-    said.insert(0, f"Highest mean accuracy: {best.name} with {best.accuracy:.1f} %.")
+    fewer = f" over {_seeds(best.n)} of {summary.seeds}" if best.n < summary.seeds else ""
+    said.insert(0, f"Highest mean accuracy: {best.name} with {best.accuracy:.1f} %{fewer}.")
+    nothing_learned = summary.chance + _SURE * _sampling_error(summary.chance, summary.evaluation_images)
     for row in scored:
         if row.method == "weighted-dann" and row.weighting == "paper":
             said += _verdict(row, "dann", "DANN")
-            uniform = next((r for r in scored if r.method == "weighted-dann" and r.weighting == "uniform"), None)
-            if uniform is not None:
-                said.append(_share_of_weights(row, uniform))
+            said += _share_of_weights(row)
         if row.method != "source-only":
             said += _against_source(row)
         if row.domain_accuracy is not None and row.domain_accuracy > _NOT_ALIGNED:
@@ -180,7 +181,7 @@ def findings(summary: Summary) -> list[str]:
                 f"{row.name} did not align the domains: at the end its domain classifier is right about "
                 f"{100 * row.domain_accuracy:.0f} % of the images (50 % is chance)."
             )
-        if row.accuracy is not None and row.accuracy < _COLLAPSED * summary.chance:
+        if row.accuracy is not None and row.accuracy < nothing_learned:
             said.append(f"{row.name} is at chance ({summary.chance:.1f} %): its training collapsed.")
     if summary.seeds < _FEW_SEEDS:
         few = "One seed is" if summary.seeds == 1 else f"{summary.seeds} seeds are"
@@ -254,12 +255,22 @@ def _verdict(row: Row, to: str, other: str) -> list[str]:
     return [f"{row.name} and {other}: no difference that we can be sure of, {size}."]
 
 
-def _share_of_weights(row: Row, uniform: Row) -> str:
-    gap = (row.accuracy or 0.0) - (uniform.accuracy or 0.0)
-    return (
-        f"The weights themselves: the same training with all weights at 1 reaches {uniform.accuracy:.1f} %, "
-        f"so {gap:+.1f} points come from the weights and the rest from fine-tuning and the constant lambda."
-    )
+def _share_of_weights(row: Row) -> list[str]:
+    interval = _difference(row, "uniform")
+    if interval is None:
+        return []
+    unsure = interval.low is None or interval.high is None or interval.low <= 0 <= interval.high
+    verdict = ", which may be luck" if unsure else ""
+    return [
+        f"The weights themselves: {_signed(interval)} points over {_seeds(interval.n)} against the same training with "
+        f"all weights at 1{verdict}."
+    ]
+
+
+def _sampling_error(accuracy: float, images: int) -> float:
+    """Standard error of an accuracy in percent from the number of evaluation images alone, in points."""
+    share = accuracy / 100
+    return 100 * math.sqrt(share * (1 - share) / images)
 
 
 def _seeds(count: int) -> str:

@@ -207,6 +207,10 @@ def _check_values(config: Config) -> None:
         raise ConfigError(
             f"{config.method} needs at least 1 step, got pre_steps={config.pre_steps}, steps={config.steps}"
         )
+    if config.pre_steps < 1 and (
+        config.method in ("adda", "weighted-dann") or config.weighting not in ("default", "none")
+    ):
+        raise ConfigError(f"{config.method} starts from a pre-classifier: pre_steps must be at least 1, got 0")
     if config.folds < 2:
         raise ConfigError(f"cross-fitting needs folds of at least 2, got {config.folds}")
     if config.method == "weighted-dann" and config.weighting == "none":

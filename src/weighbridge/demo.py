@@ -29,7 +29,7 @@ def demo_config() -> Config:
     )
 
 
-def demo(out: Path, *, seeds: Sequence[int] = (0, 1, 2), watch: Watch | None = None) -> Path:
+def demo(out: Path, *, seeds: Sequence[int] = (0, 1, 2), watch: Watch | None = None) -> Path | None:
     """Write the demo's images below `out`, train and compare every method on them, and write the report."""
     data = write_demo_data(out / "data", per_class=PER_CLASS, size=16, seed=0)
     return compare(

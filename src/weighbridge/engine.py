@@ -4,12 +4,14 @@ __all__ = ["Interrupted", "Quiet", "Watch", "WeightHistory", "fit", "stop_on_sig
 
 import math
 import signal
+import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
-from typing import Literal, Protocol
+from typing import Literal, NoReturn, Protocol
 
 import torch
 from lightning_fabric import Fabric
@@ -23,11 +25,12 @@ from weighbridge.optim import Updater, set_progress
 from weighbridge.runs import RunFolder
 from weighbridge.types import DomainPair
 
-# A smoothed loss this far above chance has left for good: an untrained network starts at 1 times chance.
+# A loss this far above chance over a window of steps has left for good: an untrained network starts at 1 times chance.
+_WINDOW = 10  # steps
 _RUNAWAY_LABEL_LOSS = 3.0  # times ln K
 _RUNAWAY_DOMAIN_LOSS = 10.0  # times ln 2
 _CHANCE = 0.95  # times ln K: nothing is told apart
-_CHANCE_RECORDS = 5  # log records in a row; tolerated until the classes were once learned, or until
+_CHANCE_STEPS = 50  # in a row; tolerated until the classes were once learned, or until
 _SLOW_START = 200  # steps, and half of the run, are over
 
 _SNAPSHOTS = 40  # of the weights, over a run
@@ -148,28 +151,28 @@ def fit(
         Interrupted: at Ctrl-C or SIGTERM, after a checkpoint was written.
     """
     watch = watch or Quiet()
-    update = Updater(
-        fabric.backward,
-        average=(lambda tensor: _reduce(fabric, tensor, "mean")) if fabric.world_size > 1 else None,
-        clip_norm=clip_norm,
-    )
+    average = (lambda tensor: _reduce(fabric, tensor, "mean")) if fabric.world_size > 1 else None
+    update = Updater(fabric.backward, average=average, clip_norm=clip_norm)
+    runaway = _Runaway(stage, steps, classes, folder)
     done, seconds_before = 0, 0.0
-    if resume and folder.checkpoint.is_file():
-        done, extra = load_checkpoint(folder.checkpoint, method)
-        if history is not None:
-            history.restore(extra)
-        seconds_before = float(extra["seconds"])
+    if resume:
+        if folder.checkpoint.is_file():
+            done, extra = load_checkpoint(folder.checkpoint, method)
+            runaway.restore(extra["runaway"])
+            if history is not None:
+                history.restore(extra)
+            seconds_before = float(extra["seconds"])
         folder.trim_log(done)
 
     def checkpoint(step: int) -> None:
         _refuse_broken_weights(method, step, folder)
         if folder.writes:
             seconds = torch.tensor(seconds_before + time.perf_counter() - started, dtype=torch.float64)
-            extra = {**(history.state() if history else {}), "seconds": seconds}
+            extra = {**(history.state() if history else {}), "seconds": seconds, "runaway": runaway.state()}
             save_checkpoint(folder.checkpoint, method, step=step, extra=extra)
         fabric.barrier()
 
-    records = _Records(stage, steps, classes, folder)
+    records = _Records(stage, folder, runaway, average)
     checkpoint_every = checkpoint_every or max(1, steps // 10)
     snapshot_every = max(1, steps // _SNAPSHOTS)
     started = time.perf_counter()
@@ -179,6 +182,7 @@ def fit(
         with stop_on_signals() as stop_asked, _ahead(pairs, done, steps) as stream:
             for step, pair in stream:
                 set_progress(method.optimizers.values(), step / steps)
+                torch.manual_seed(pairs.noise_seed(step))  # dropout is a function of (seed, step) too
                 with fabric.autocast():
                     log = method.step(pair, step / steps, update)
                 if history is not None and log.weights is not None:
@@ -204,46 +208,50 @@ def fit(
 
 
 class _Records:
-    """Losses of the last steps, kept on the device until a log line is due, so that a step never waits for one."""
+    """Losses of the last steps, kept on the device until a log line is due, so that a step never waits for one.
 
-    def __init__(self, stage: str, steps: int, classes: int, folder: RunFolder) -> None:
-        self._stage, self._folder = stage, folder
-        self._late = max(_SLOW_START, steps // 2)
-        self._chance = math.log(classes)
+    Args:
+        average: over all processes, so that they judge, and stop, alike; None for one process.
+    """
+
+    def __init__(
+        self, stage: str, folder: RunFolder, runaway: "_Runaway", average: Callable[[Tensor], Tensor] | None
+    ) -> None:
+        self._stage, self._folder, self._runaway, self._average = stage, folder, runaway, average
         self._steps: list[int] = []
         self._logs: list[StepLog] = []
+        self._rows: list[dict[str, float]] = []  # of the first steps, those that were read back already
         self._images = 0
         self._since = time.perf_counter()
-        self._learned, self._at_chance = False, 0
 
     def add(self, step: int, pair: DomainPair, log: StepLog) -> None:
         self._steps.append(step)
         self._logs.append(log)
         self._images += len(pair.source.images) + len(pair.target.images)
 
-    def check(self) -> dict[str, list[float]]:
-        """The pending scalars, each a list over steps; a loss that is not a number ends the run here."""
-        if not self._logs:
-            return {}
-        names = self._logs[0].scalars
-        device = next((v.device for v in self._logs[0].scalars.values() if isinstance(v, Tensor)), None)
-        rows = [
-            torch.stack([torch.as_tensor(v, device=device).float() for v in log.scalars.values()]) for log in self._logs
-        ]
-        table = torch.stack(rows).cpu()  # one wait for the device, however many scalars
-        for step, row in zip(self._steps, table, strict=True):
-            for name, value in zip(names, row.tolist(), strict=True):
-                if not math.isfinite(value):
-                    raise DivergenceError(
-                        f"{self._stage}: {name} became {value} at step {step + 1}. {self._advice()}", step=step
-                    )
-        return {name: column.tolist() for name, column in zip(names, table.unbind(dim=1), strict=True)}
+    def check(self) -> None:
+        """Read back what is pending; a loss that is not a number, or has run away, ends the run here."""
+        unread = self._logs[len(self._rows) :]
+        if not unread:
+            return
+        names = list(unread[0].scalars)
+        device = next((v.device for v in unread[0].scalars.values() if isinstance(v, Tensor)), None)
+        table = torch.stack(
+            [torch.stack([torch.as_tensor(v, device=device).float() for v in log.scalars.values()]) for log in unread]
+        )
+        if self._average is not None:
+            table = self._average(table)
+        for values in table.cpu().tolist():  # one wait for the device, however many scalars
+            row = dict(zip(names, values, strict=True))
+            step = self._steps[len(self._rows)]
+            self._rows.append(row)
+            self._runaway.see(step, row)
 
     def close(self, method: Method) -> dict[str, float]:
         """Average the pending steps into one log line and write it."""
-        scalars = self.check()
+        self.check()
         now = time.perf_counter()
-        record: dict[str, float] = {name: sum(values) / len(values) for name, values in scalars.items()}
+        record = {name: sum(row[name] for row in self._rows) / len(self._rows) for name in self._rows[0]}
         weights = [log.weights for log in self._logs if log.weights is not None]
         if weights:
             w = torch.cat(weights)
@@ -251,32 +259,68 @@ class _Records:
             record |= dict(zip(("weight_mean", "weight_std", "weight_min", "weight_max"), stats, strict=True))
         record["learning_rate"] = next(iter(method.optimizers.values())).param_groups[0]["lr"]
         record["images_per_second"] = self._images / max(now - self._since, 1e-9)
-        step = self._steps[-1]
-        self._steps, self._logs, self._images, self._since = [], [], 0, now
-        self._folder.log({"stage": self._stage, "step": step + 1, **record})
-        self._watch_for_runaway(record, step)
+        self._folder.log({"stage": self._stage, "step": self._steps[-1] + 1, **record})
+        self._steps, self._logs, self._rows, self._images, self._since = [], [], [], 0, now
         return record
 
-    def _watch_for_runaway(self, record: Mapping[str, float], step: int) -> None:
-        label, domain = record.get("label_loss", 0.0), record.get("domain_loss", 0.0)
+
+class _Runaway:
+    """Ends a run whose losses have left for good; judges a window of steps, however often the log is written."""
+
+    def __init__(self, stage: str, steps: int, classes: int, folder: RunFolder) -> None:
+        self._stage, self._folder = stage, folder
+        self._late = max(_SLOW_START, steps // 2)
+        self._chance = math.log(classes)
+        self._label: deque[float] = deque(maxlen=_WINDOW)
+        self._domain: deque[float] = deque(maxlen=_WINDOW)
+        self._learned, self._at_chance = False, 0
+
+    def see(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Judge one step, counted from 0.
+
+        Raises:
+            DivergenceError: if a loss is not a number or the window has run away.
+        """
+        for name, value in scalars.items():
+            if not math.isfinite(value):
+                self._stop(f"{name} became {value} at step {step + 1}", step)
+        self._label.append(scalars.get("label_loss", 0.0))
+        self._domain.append(scalars.get("domain_loss", 0.0))
+        if len(self._label) < _WINDOW:
+            return
+        label, domain = statistics.fmean(self._label), statistics.fmean(self._domain)
         self._learned = self._learned or 0.0 < label < 0.5 * self._chance
         self._at_chance = self._at_chance + 1 if label > _CHANCE * self._chance else 0
-        lasting = self._at_chance >= _CHANCE_RECORDS
+        lasting = self._at_chance >= _CHANCE_STEPS
+        by = f"by step {step + 1}"
         if label > _RUNAWAY_LABEL_LOSS * self._chance:
-            what = f"the label loss rose to {label:.3g} ({self._chance:.3g} is chance)"
-        elif domain > _RUNAWAY_DOMAIN_LOSS * math.log(2):
-            what = f"the domain loss rose to {domain:.3g} (0.693 is chance)"
-        elif lasting and self._learned:
-            what = f"the label loss went back to {label:.3g}, which is chance: the features lost the classes"
-        elif lasting and step >= self._late:
-            what = f"the label loss is still {label:.3g}, which is chance: nothing is learned"
-        else:
-            return
-        raise DivergenceError(f"{self._stage}: {what} by step {step + 1}. {self._advice()}", step=step)
+            self._stop(f"the label loss rose to {label:.3g} ({self._chance:.3g} is chance) {by}", step)
+        if domain > _RUNAWAY_DOMAIN_LOSS * math.log(2):
+            self._stop(f"the domain loss rose to {domain:.3g} (0.693 is chance) {by}", step)
+        if lasting and self._learned:
+            self._stop(
+                f"{by} the label loss went back to {label:.3g}, which is chance: the features lost the classes", step
+            )
+        if lasting and step >= self._late:
+            self._stop(f"{by} the label loss is still {label:.3g}, which is chance: nothing is learned", step)
 
-    def _advice(self) -> str:
+    def state(self) -> Tensor:
+        """Everything seen that still matters, for a checkpoint."""
+        windows = [[*values, *[math.nan] * (_WINDOW - len(values))] for values in (self._label, self._domain)]
+        return torch.tensor([float(self._learned), self._at_chance, *windows[0], *windows[1]], dtype=torch.float64)
+
+    def restore(self, state: Tensor) -> None:
+        learned, at_chance, *windows = state.tolist()
+        self._learned, self._at_chance = bool(learned), int(at_chance)
+        self._label.extend(value for value in windows[:_WINDOW] if not math.isnan(value))
+        self._domain.extend(value for value in windows[_WINDOW:] if not math.isnan(value))
+
+    def _stop(self, what: str, step: int) -> NoReturn:
         kept = f"The last good checkpoint is {self._folder.checkpoint}. " if self._folder.checkpoint.is_file() else ""
-        return f"{kept}Try a lower learning rate, --clip-norm 1, or a smaller --strength."
+        raise DivergenceError(
+            f"{self._stage}: {what}. {kept}Try a lower learning rate, --clip-norm 1, or a smaller --strength.",
+            step=step,
+        )
 
 
 def _refuse_broken_weights(method: Method, step: int, folder: RunFolder) -> None:

@@ -36,11 +36,13 @@ def per_step(pre_classifier: Network) -> SourceLikelihood:
 
 
 def exact_mode(network: Network) -> PtMode:
-    """The cheapest way to read P_t that gives w = 1 at the first step: without batch norm and without dropout in G_f
-    the training pass shows what an evaluation pass would show.
+    """The cheapest way to read P_t that gives w = 1 at the first step: without batch norm, dropout and stochastic depth
+    in G_f the training pass shows what an evaluation pass would show.
     """
     differs = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
-    return "evaluation-pass" if any(isinstance(m, differs) for m in network.features.modules()) else "shared-features"
+    drops_paths = ("StochasticDepth", "DropPath")  # torchvision's and timm's
+    inexact = any(isinstance(m, differs) or type(m).__name__ in drops_paths for m in network.features.modules())
+    return "evaluation-pass" if inexact else "shared-features"
 
 
 @dataclass(frozen=True)

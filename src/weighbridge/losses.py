@@ -33,11 +33,12 @@ def domain_loss(source_logits: Tensor, target_logits: Tensor, source_weights: Te
         source_logits: (B,) domain logits of the source images.
         target_logits: (B',) domain logits of the target images.
         source_weights: (B,) w of eq. 5, detached; None for w = 1.
+
+    Raises:
+        ValueError: if weights and logits differ in shape, such as (B,) and (B, 1), which would pair all with all.
     """
-    source = per_image_domain_loss(source_logits, SOURCE)  # (B,)
-    target = per_image_domain_loss(target_logits, TARGET)  # (B',)
-    if source_weights is not None:
-        source = source_weights * source  # eq. 6
+    source = _weighted(per_image_domain_loss(source_logits, SOURCE), source_weights)  # (B,)  eq. 6
+    target = per_image_domain_loss(target_logits, TARGET)  # (B',)  eq. 7
     return (source.sum() + target.sum()) / (len(source) + len(target))  # eq. 8
 
 
@@ -46,11 +47,17 @@ def summed_domain_means(source_logits: Tensor, target_logits: Tensor, source_wei
 
     Twice `domain_loss` when B = B'. Arguments as there.
     """
-    source = per_image_domain_loss(source_logits, SOURCE)  # (B,)
+    source = _weighted(per_image_domain_loss(source_logits, SOURCE), source_weights)  # (B,)
     target = per_image_domain_loss(target_logits, TARGET)  # (B',)
-    if source_weights is not None:
-        source = source_weights * source
     return source.mean() + target.mean()
+
+
+def _weighted(losses: Tensor, weights: Tensor | None) -> Tensor:
+    if weights is None:
+        return losses
+    if weights.shape != losses.shape:
+        raise ValueError(f"expected a weight for each logit, got {tuple(weights.shape)} for {tuple(losses.shape)}")
+    return weights * losses
 
 
 def discriminator_accuracy(source_logits: Tensor, target_logits: Tensor) -> Tensor:

@@ -162,6 +162,8 @@ def _pooled_backbone(backbone: str, classes: int, size: int, weights: str) -> Ne
         parts = dict(model.named_children())
         if "layer4" in parts:  # ResNet and its relatives keep their stages as children in order
             trunk: nn.Module = nn.Sequential(*list(parts.values())[: list(parts).index("layer4") + 1])
+        elif {"features", "norm", "permute"} <= set(parts):  # Swin keeps its channels last until here
+            trunk = nn.Sequential(parts["features"], parts["norm"], parts["permute"])
         elif "features" in parts:
             trunk = parts["features"]
         else:

@@ -93,6 +93,7 @@ class Updater:
         if self._clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(parameters, self._clip_norm)
         optimizer.step()
+        torch.clear_autocast_cache()  # or a second pass in the same step would see the bf16 copy of the old weights
 
     def _average_gradients(self, parameters: list[Parameter]) -> None:
         assert self._average is not None

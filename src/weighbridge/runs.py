@@ -5,8 +5,10 @@ __all__ = ["RunFolder", "command_line", "replace_text", "write_json"]
 import json
 import os
 import shlex
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ class RunFolder:
         weights.npz, weights.csv, predictions.csv, report.html
 
     Args:
-        path: the folder; use `create` or `open`.
+        path: the folder.
         writes: False in all training processes but the first, whose folder stays untouched.
     """
 
@@ -36,16 +38,21 @@ class RunFolder:
         self.writes = writes
 
     @classmethod
-    def create(cls, path: Path, *, writes: bool = True) -> "RunFolder":
-        """Start a new run folder.
+    @contextmanager
+    def create(cls, path: Path) -> Iterator["RunFolder"]:
+        """A new run folder to be filled; it appears at the path whole, when the block ends, or not at all.
 
         Raises:
             RunFolderError: if something is there already; nothing is ever overwritten.
         """
-        if writes:
-            cls.refuse_existing(path)
-            (path / "checkpoints").mkdir(parents=True)
-        return cls(path, writes=writes)
+        cls.refuse_existing(path)
+        part = path.with_name(path.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        (part / "checkpoints").mkdir(parents=True)
+        yield cls(part)
+        if path.is_dir():
+            path.rmdir()  # an empty one
+        os.replace(part, path)
 
     @staticmethod
     def refuse_existing(path: Path) -> None:
@@ -80,6 +87,10 @@ class RunFolder:
     @property
     def config(self) -> Path:
         return self.path / "config.toml"
+
+    @property
+    def started(self) -> bool:
+        return (self.path / _FACTS).is_file()
 
     @property
     def complete(self) -> bool:

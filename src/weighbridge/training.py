@@ -6,6 +6,7 @@ __all__ = [
     "adapt_in",
     "begin_run",
     "open_workplace",
+    "refuse_other_images",
     "resume",
     "train_pre_classifier",
     "train_run",
@@ -49,11 +50,23 @@ class Workplace:
     watch: Watch = Quiet()  # noqa: RUF009 (it holds nothing)
 
 
-def open_workplace(source: Sequence[Path], target: Path, config: Config, watch: Watch | None = None) -> Workplace:
-    """Settle the machine, start the processes and read both domains; nothing is written yet."""
+def open_workplace(
+    source: Sequence[Path],
+    target: Path,
+    config: Config,
+    watch: Watch | None = None,
+    *,
+    precision: str | None = None,
+) -> Workplace:
+    """Settle the machine, start the processes and read both domains; nothing is written yet.
+
+    Args:
+        precision: what a run that goes on was started in; `auto` is not measured again.
+    """
     watch = watch or Quiet()
     build.check_backbone(config)
-    machine = build.build_machine(config)
+    build.check_processes(config)
+    machine = build.build_machine(config.replace(precision=precision or config.precision))
     fabric = build.build_fabric(machine)
     fabric.launch()
     training, held_out = build.open_source(source, config, watch.reading("source"))
@@ -85,24 +98,32 @@ def resume(path: Path, watch: Watch | None = None) -> RunFolder:
     if folder.complete:
         return folder
     config = from_mapping(read_toml(folder.config), where=str(folder.config))
-    paths = folder.facts()["paths"]
-    sources = [_found_again(entry) for entry in paths["source"]]
-    workplace = open_workplace(sources, _found_again(paths["target"]), config, watch)
+    facts = folder.facts()
+    sources = [_found_again(entry) for entry in facts["paths"]["source"]]
+    target, precision = _found_again(facts["paths"]["target"]), facts["machine"]["precision"]
+    workplace = open_workplace(sources, target, config, watch, precision=precision)
     folder = RunFolder.open(path, writes=workplace.fabric.is_global_zero)
-    if folder.facts()["data"] != _data_facts(workplace):
-        raise RunFolderError(
-            f"the images of the run in '{path}' have changed since it started, so it cannot go on as it was. "
-            f"Put them back, or start a new run with another --out"
-        )
+    refuse_other_images(workplace, folder)
     train_run(workplace, config, folder)
     return folder
+
+
+def refuse_other_images(workplace: Workplace, folder: RunFolder) -> None:
+    """Raise RunFolderError if a run that is there already was started on other images than those of the workplace."""
+    if folder.facts()["data"] != _data_facts(workplace):
+        raise RunFolderError(
+            f"the images of the run in '{folder.path}' have changed since it started, so it cannot go on as it was. "
+            f"Put them back, or start anew with another --out"
+        )
 
 
 def train_pre_classifier(workplace: Workplace, config: Config, folder: RunFolder) -> Network:
     """The source-only network of section 3.1, in a run folder of its own; taken from there if it is finished."""
     source_only = config.replace(method="source-only", weighting="default", steps=0)
+    if folder.started:
+        refuse_other_images(workplace, folder)
     if not folder.complete:
-        if not (folder.path / "run.json").is_file():
+        if not folder.started:
             folder = begin_run(workplace, source_only, folder.path)
         _train(workplace, source_only, folder, stage="pre-classifier")
     network = _new_network(workplace, source_only)
@@ -142,7 +163,6 @@ def _train(
     network = _new_network(workplace, config) if start is None or from_scratch else build.start_from(start, config)
     method = build.build_method(config, network, p_a)
     history = WeightHistory(len(data.source), fabric.device) if build.weighting_name(config) else None
-    torch.manual_seed(config.seed + fabric.global_rank)
     seconds = fit(
         method,
         build.build_pairs(config, data, method, machine, fabric.device, rank=fabric.global_rank),
@@ -163,6 +183,7 @@ def _train(
         if history is not None:
             write_weights(folder, history, data.source)
         _write_metrics(workplace, config, folder, network, seconds)
+    fabric.barrier()  # whoever goes on may read what the first process wrote
 
 
 def _write_metrics(workplace: Workplace, config: Config, folder: RunFolder, network: Network, seconds: float) -> None:
@@ -236,11 +257,15 @@ def begin_run(workplace: Workplace, config: Config, path: Path) -> RunFolder:
         "parameters": parameter_count(network),
         "machine": workplace.machine.facts(),
     }
-    folder = RunFolder.create(path, writes=workplace.fabric.is_global_zero)
-    if folder.writes:
-        write_toml(folder.config, dataclasses.asdict(config))
-        folder.write_facts(facts)
-    return folder
+    writes = workplace.fabric.is_global_zero
+    RunFolder.refuse_existing(path)
+    workplace.fabric.barrier()  # all have looked before one of them makes it
+    if writes:
+        with RunFolder.create(path) as folder:
+            write_toml(folder.config, dataclasses.asdict(config))
+            folder.write_facts(facts)
+    workplace.fabric.barrier()
+    return RunFolder(path, writes=writes)
 
 
 def _data_facts(workplace: Workplace) -> dict[str, Any]:
@@ -267,8 +292,10 @@ def _found_again(noted: dict[str, str]) -> Path:
 
 
 def _fingerprint(source: LabelledDomain, target_files: Sequence[str]) -> str:
-    """A hash over file names and source labels, so that a resumed run notices another set of images."""
+    """A hash over file names, file sizes and source labels, so that a resumed run notices another set of images."""
     names = [os.path.abspath(name) for name in (*source.files, *target_files)]  # noqa: PTH100 (an .npz row is no path)
-    digest = hashlib.sha256("\n".join(names).encode())
+    files = sorted({name if os.path.exists(name) else name.rpartition("#")[0] for name in names})  # noqa: PTH110
+    sizes = [str(os.path.getsize(file)) for file in files]  # noqa: PTH202
+    digest = hashlib.sha256("\n".join([*names, *sizes]).encode())
     digest.update(source.labels.numpy().tobytes())
     return digest.hexdigest()[:16]

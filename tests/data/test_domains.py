@@ -219,6 +219,19 @@ def test_a_manifest_that_names_no_file(renders):
     assert refused(path) == f"line 3 of '{path}' names 'gone.png', which is not a file"
 
 
+def test_a_manifest_with_a_row_without_a_label(renders):
+    path = write_manifest(renders / "list.csv", [("spot/000.png", "a"), ("spot/001.png", " ")])
+    assert refused(path) == f"line 3 of '{path}' has no label"
+    path = write_manifest(renders / "list.csv", [("spot/000.png", "a"), ("spot/001.png",)])
+    assert refused(path) == f"line 3 of '{path}' has no label"
+
+
+def test_a_truncated_npz(tmp_path):
+    path = write_npz(tmp_path / "a.npz")
+    path.write_bytes(path.read_bytes()[:900])
+    assert refused(path).startswith(f"'{path}' cannot be read as .npz")
+
+
 def test_an_npz_of_the_wrong_shape_or_type(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.zeros((4, 8, 8), dtype=np.float32))
     assert refused(tmp_path / "a.npz", read=unlabelled) == (

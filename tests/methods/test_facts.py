@@ -249,6 +249,29 @@ def test_adda_takes_instance_weights_like_any_adversarial_method():
     torch.testing.assert_close(log.weights, torch.ones(B), rtol=0, atol=1e-6)
 
 
+def test_in_bf16_the_target_encoder_is_taught_by_the_discriminator_just_updated():
+    # Autocast keeps bf16 copies of weights until it is left; the second pass of D in a step must not see the old one.
+    net, batch = network(), pair()
+    method = adda(net)
+    method.optimizers["discriminator"].param_groups[0]["lr"] = 0.05
+    encoder_losses = []
+
+    def only_the_discriminator(loss, optimizer):
+        if optimizer is method.optimizers["discriminator"]:
+            update(loss, optimizer)
+        else:
+            encoder_losses.append(loss.item())
+
+    with torch.autocast("cpu", torch.bfloat16):
+        before = nn.functional.softplus(net.domain_logits(net.features(batch.target.images)).float()).mean().item()
+        torch.clear_autocast_cache()
+        method.step(batch, 0.0, only_the_discriminator)
+        torch.clear_autocast_cache()
+        after = nn.functional.softplus(net.domain_logits(net.features(batch.target.images)).float()).mean().item()
+    assert abs(after - before) > 0.05
+    assert encoder_losses == [pytest.approx(after, abs=1e-3)]
+
+
 def test_source_only_does_not_touch_the_domain_classifier():
     net = network()
     before = snapshot(net.domain_head)

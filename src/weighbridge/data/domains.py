@@ -18,6 +18,7 @@ import csv
 import hashlib
 import os
 import re
+import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -294,7 +295,7 @@ def _npz(path: Path, key: str) -> NDArray[np.uint8]:
             if key not in archive:
                 raise DataError(f"expected an array '{key}' in '{path}', found {', '.join(archive.files) or 'none'}")
             array: NDArray[np.uint8] = archive[key]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"'{path}' cannot be read as .npz: {error}") from error
     shape_fits = array.ndim == 3 or (array.ndim == 4 and array.shape[3] in (1, 3))
     if key == "x" and (not shape_fits or array.dtype != np.uint8 or not len(array)):
@@ -318,7 +319,9 @@ def _manifest(path: Path, columns: Sequence[str]) -> list[_Row]:
                 file = path.parent / (row["file"] or "")
                 if not file.is_file():
                     raise DataError(f"line {reader.line_num} of '{path}' names '{row['file']}', which is not a file")
-                label = row["label"] if "label" in columns else ""
+                label = (row["label"] or "").strip() if "label" in columns else ""
+                if "label" in columns and not label:
+                    raise DataError(f"line {reader.line_num} of '{path}' has no label")
                 rows.append(_Row(file, label, row.get("source") or ""))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"'{path}' cannot be read as CSV: {error}") from error

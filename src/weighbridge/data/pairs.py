@@ -13,7 +13,7 @@ from weighbridge.data.domains import LabelledDomain, UnlabelledDomain
 from weighbridge.data.transforms import Preparation
 from weighbridge.types import SOURCE, TARGET, DomainPair, LabelledBatch, UnlabelledBatch
 
-_AUGMENTATION = 2  # a random stream of its own, beside SOURCE and TARGET
+_AUGMENTATION, _NOISE = 2, 3  # random streams of their own, beside SOURCE and TARGET
 
 
 class PairStream:
@@ -58,8 +58,7 @@ class PairStream:
         """The pair of batches of this step, counted from 0, prepared on the device."""
         source_index = self._order[SOURCE].at(step)[self._rank :: self._processes]  # (B,)
         target_index = self._order[TARGET].at(step)[self._rank :: self._processes]  # (B',)
-        seed = np.random.SeedSequence((self._seed, _AUGMENTATION, self._rank, step)).generate_state(1, np.uint64)
-        generator = torch.Generator().manual_seed(int(seed[0]))
+        generator = torch.Generator().manual_seed(self._derived_seed(_AUGMENTATION, step))
         return DomainPair(
             source=LabelledBatch(
                 images=self._prepare(self._source.images.fetch(source_index), generator),
@@ -72,6 +71,14 @@ class PairStream:
                 index=target_index.to(self._device),
             ),
         )
+
+    def noise_seed(self, step: int) -> int:
+        """A seed for whatever a network draws in this step, such as dropout."""
+        return self._derived_seed(_NOISE, step)
+
+    def _derived_seed(self, stream: int, step: int) -> int:
+        sequence = np.random.SeedSequence((self._seed, stream, self._rank, step))
+        return int(sequence.generate_state(1, np.uint64)[0])
 
     def _prepare(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
         images = self._preparation.training(pixels.to(self._device, non_blocking=True), generator)

@@ -135,7 +135,8 @@ def compare(
 
 @app.command
 def evaluate(run: Path, *, data: Annotated[Path, Parameter(help="Labelled photos.")]) -> None:
-    """Accuracy of a finished run on labelled images."""
+    """Accuracy of a finished run on labelled images, also noted in its report."""
+    from weighbridge.report import write_report
     from weighbridge.trained import Run
 
     result = Run(run).evaluate(data)
@@ -143,7 +144,7 @@ def evaluate(run: Path, *, data: Annotated[Path, Parameter(help="Labelled photos
     for name, facts in result.facts()["per_class"].items():
         share = "     -" if facts["accuracy"] is None else f"{100 * facts['accuracy']:6.1f}"
         print(f"{name:<{width}} {share} %  of {facts['images']}")
-    print(f"{'all':<{width}} {100 * result.accuracy:6.1f} %  of {result.images}")
+    print(f"{'all':<{width}} {100 * result.accuracy:6.1f} %  of {result.images}\n\nreport {write_report(run)}")
 
 
 @app.command

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from weighbridge import figures
-from weighbridge.comparison import Summary, findings, summarise, table_cells
+from weighbridge.comparison import Summary, findings, summarise, table_cells, table_note
 from weighbridge.errors import RunFolderError
 from weighbridge.runs import RunFolder, replace_text
 
@@ -58,7 +58,7 @@ def _comparison_page(folder: Path) -> str:
         title=results["title"],
         findings=findings(summary),
         table=table_cells(summary),
-        summary=summary,
+        note=table_note(summary),
         task=results["task"],
         labels=results["labels"],
         command=results["command"],

@@ -128,9 +128,14 @@ class Config:
         _check_values(self)
 
     @property
+    def from_scratch(self) -> bool:
+        """Whether training starts from random or published weights; otherwise it starts from the pre-classifier's."""
+        return self.method in ("source-only", "dann")
+
+    @property
     def total_steps(self) -> int:
-        """Steps of this method's own training; source-only and dann also do what others leave to the pre-classifier."""
-        return self.steps + (self.pre_steps if self.method in ("source-only", "dann") else 0)
+        """Steps of this method's own training; from scratch it also does what others leave to the pre-classifier."""
+        return self.steps + (self.pre_steps if self.from_scratch else 0)
 
     def replace(self, **changes: Any) -> "Config":
         """The same settings but for these."""
@@ -207,9 +212,7 @@ def _check_values(config: Config) -> None:
         raise ConfigError(
             f"{config.method} needs at least 1 step, got pre_steps={config.pre_steps}, steps={config.steps}"
         )
-    if config.pre_steps < 1 and (
-        config.method in ("adda", "weighted-dann") or config.weighting not in ("default", "none")
-    ):
+    if config.pre_steps < 1 and (not config.from_scratch or config.weighting not in ("default", "none")):
         raise ConfigError(f"{config.method} starts from a pre-classifier: pre_steps must be at least 1, got 0")
     if config.folds < 2:
         raise ConfigError(f"cross-fitting needs folds of at least 2, got {config.folds}")

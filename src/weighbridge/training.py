@@ -139,7 +139,7 @@ def train_run(workplace: Workplace, config: Config, folder: RunFolder, pre_class
         pre_classifier: where the pre-classifier of this seed lives; inside the run folder if not given.
     """
     needs_p_a = build.weighting_name(config) is not None
-    if not needs_p_a and config.method in ("source-only", "dann"):
+    if config.from_scratch and not needs_p_a:
         _train(workplace, config, folder, stage="train" if config.method == "source-only" else "adapt")
         return
     home = pre_classifier or RunFolder(folder.path / "pre-classifier", writes=folder.writes)
@@ -159,8 +159,9 @@ def _train(
 ) -> None:
     """One stage: fit, and write what came out."""
     data, fabric, machine = workplace.data, workplace.fabric, workplace.machine
-    from_scratch = config.method in ("source-only", "dann")
-    network = _new_network(workplace, config) if start is None or from_scratch else build.start_from(start, config)
+    network = (
+        _new_network(workplace, config) if start is None or config.from_scratch else build.start_from(start, config)
+    )
     method = build.build_method(config, network, p_a)
     history = WeightHistory(len(data.source), fabric.device) if build.weighting_name(config) else None
     seconds = fit(

@@ -32,8 +32,6 @@ class Adda(Method):
         weighting: instance weights on the source's part of D's loss; None, as in the paper, for none.
     """
 
-    needs_pre_classifier = True
-
     def __init__(
         self,
         network: Network,

@@ -32,11 +32,9 @@ class Method(ABC):
         network: what is trained, and what predicts afterwards.
         optimizers: by name, for learning rates and checkpoints.
         uses_target: False where target images are never looked at.
-        needs_pre_classifier: True where training starts from a network trained on the source.
     """
 
     uses_target: ClassVar[bool] = True
-    needs_pre_classifier: ClassVar[bool] = False
 
     network: Network
     optimizers: dict[str, Optimizer]

@@ -34,8 +34,6 @@ class WeightedDann(Method):
             of lambda such as in Eq. (3)" (section 3.3).
     """
 
-    needs_pre_classifier = True
-
     def __init__(
         self,
         network: Network,

@@ -63,3 +63,16 @@ def test_gradients_of_an_earlier_loss_do_not_linger():
     (w * 100).sum().backward()
     Updater(lambda loss: loss.backward())((w * 1).sum(), optimizer)
     assert w.item() == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("make", [sgd, adam])
+def test_fused_kernels_give_the_same_numbers(make):
+    values = []
+    for fused in (True, False):
+        torch.manual_seed(0)
+        layer = nn.Linear(5, 3)
+        optimizer = make(layer.parameters(), learning_rate=0.1, fused=fused)
+        for _ in range(4):
+            Updater(lambda loss: loss.backward())(layer(torch.ones(2, 5)).square().sum(), optimizer)
+        values.append(layer.weight.detach().clone())
+    torch.testing.assert_close(values[0], values[1], rtol=1e-5, atol=1e-6)

@@ -31,6 +31,7 @@ def test_two_processes_train_what_one_trains(renders, photos, tmp_path, method):
         )
         assert done.returncode == 0, done.stderr[-2000:]
         assert done.stdout.count("report.html") == 1  # one of them speaks
+        assert done.stderr.count("adapt: 6 of 6 steps") == 1
         runs[processes] = load_file(out / "model.safetensors")
         assert (out / "predictions.csv").is_file()
     for name, tensor in runs[1].items():  # by the mean: where a gradient is all but 0, Adam enlarges its rounding

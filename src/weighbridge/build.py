@@ -20,7 +20,7 @@ __all__ = [
 
 import copy
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -187,8 +187,10 @@ def build_method(config: Config, network: Network, p_a: SourceLikelihood | None 
     if config.method == "adda":
         return Adda(
             network,
-            encoder_optimizer=adam(network.features.parameters(), learning_rate=config.adda_rate),
-            discriminator_optimizer=adam(network.domain_head.parameters(), learning_rate=config.adda_rate),
+            encoder_optimizer=adam(network.features.parameters(), learning_rate=config.adda_rate, fused=config.fused),
+            discriminator_optimizer=adam(
+                network.domain_head.parameters(), learning_rate=config.adda_rate, fused=config.fused
+            ),
             weighting=weighting,
         )
     if weighting is None:
@@ -200,6 +202,7 @@ def build_method(config: Config, network: Network, p_a: SourceLikelihood | None 
         new_multiplier=config.new_layer_multiplier,
         momentum=config.momentum,
         weight_decay=config.weight_decay,
+        fused=config.fused,
     )
     return WeightedDann(network, optimizer, weighting, strength=_strength(config, default="constant"))
 
@@ -241,5 +244,6 @@ def _strength(config: Config, *, default: str) -> Callable[[float], float]:
     return lambda progress: config.strength * reversal_strength(progress, config.gamma)
 
 
-def _sgd(config: Config, parameters: object, *, rate: float) -> torch.optim.Optimizer:
-    return sgd(parameters, learning_rate=rate, momentum=config.momentum, weight_decay=config.weight_decay)  # type: ignore[arg-type]
+def _sgd(config: Config, parameters: Iterable[torch.nn.Parameter], *, rate: float) -> torch.optim.Optimizer:
+    momentum, decay = config.momentum, config.weight_decay
+    return sgd(parameters, learning_rate=rate, momentum=momentum, weight_decay=decay, fused=config.fused)

@@ -19,7 +19,7 @@ from weighbridge.config import Config, read_toml
 from weighbridge.errors import ConfigError, WeighbridgeError
 
 if TYPE_CHECKING:
-    from weighbridge.progress import ProgressBars
+    from weighbridge.engine import Watch
 
 _DATA = Group("Data", sort_key=0)
 _SETTINGS = Group("Settings", help="Every one is also a key of the TOML file given with --config.", sort_key=1)
@@ -194,10 +194,14 @@ def _load_config_file(arguments: list[str]) -> None:
 
 
 @contextmanager
-def _bars(how_to_go_on: Callable[[], str | None]) -> Iterator["ProgressBars"]:
+def _bars(how_to_go_on: Callable[[], str | None]) -> Iterator["Watch"]:
     """Progress bars; whoever stops what they show is told where it stands and how to go on."""
+    from weighbridge.engine import Quiet
     from weighbridge.progress import ProgressBars
 
+    if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) > 0:  # one of several processes speaks
+        yield Quiet()
+        return
     try:
         with ProgressBars() as bars:
             yield bars

@@ -117,6 +117,8 @@ class Config:
     """auto takes bf16 where it is measured to be faster."""
     channels_last: bool = True
     """Memory layout of images and convolutions."""
+    fused: bool = True
+    """Optimiser steps in one kernel."""
     keep_memory: bool = True
     """Freed memory stays with the process (glibc)."""
     log_every: int = 10

@@ -21,6 +21,7 @@ def sgd(
     weight_decay: float = 0.0,
     new_multiplier: float = 1.0,
     decay: bool = True,
+    fused: bool = True,
 ) -> SGD:
     """SGD with momentum (Osumi et al. 2019, sec. 4.1).
 
@@ -29,19 +30,20 @@ def sgd(
         new_parameters: what learns `new_multiplier` times as fast: layers that start from random numbers while the
             rest is fine-tuned (JMLR 2016, sec. 5.2.2).
         decay: whether `set_progress` lowers the learning rate as training goes on.
+        fused: one kernel for all parameters, on CPUs and GPUs alike; the same numbers, sooner.
     """
     groups = [
         {"params": list(parameters), "lr": learning_rate},
         {"params": list(new_parameters), "lr": learning_rate * new_multiplier},
     ]
-    optimizer = SGD([g for g in groups if g["params"]], momentum=momentum, weight_decay=weight_decay, fused=True)
+    optimizer = SGD([g for g in groups if g["params"]], momentum=momentum, weight_decay=weight_decay, fused=fused)
     _remember_first_rate(optimizer, decay)
     return optimizer
 
 
-def adam(parameters: Iterable[Parameter], *, learning_rate: float, beta1: float = 0.5) -> Adam:
+def adam(parameters: Iterable[Parameter], *, learning_rate: float, beta1: float = 0.5, fused: bool = True) -> Adam:
     """Adam as ADDA's authors set it: beta1 = 0.5, a constant learning rate."""
-    optimizer = Adam(list(parameters), lr=learning_rate, betas=(beta1, 0.999), fused=True)
+    optimizer = Adam(list(parameters), lr=learning_rate, betas=(beta1, 0.999), fused=fused)
     _remember_first_rate(optimizer, decay=False)
     return optimizer
 

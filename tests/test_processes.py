@@ -1,5 +1,6 @@
 """Two processes are one process: the same batches, the same steps, the same weights."""
 
+import json
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ ROOT = Path(__file__).parents[1]
     "method", ["weighted-dann", *(pytest.param(name, marks=pytest.mark.slow) for name in ("dann", "adda"))]
 )
 def test_two_processes_train_what_one_trains(renders, photos, tmp_path, method):
-    runs = {}
+    runs, losses = {}, {}
     for processes in (1, 2):
         out = tmp_path / f"run-{processes}"
         words = ["adapt", "--source", renders, "--target", photos, "--out", out, "--processes", processes]
@@ -34,5 +35,9 @@ def test_two_processes_train_what_one_trains(renders, photos, tmp_path, method):
         assert done.stderr.count("adapt: 6 of 6 steps") == 1
         runs[processes] = load_file(out / "model.safetensors")
         assert (out / "predictions.csv").is_file()
+        last = json.loads((out / "log.jsonl").read_text().splitlines()[-1])
+        losses[processes] = {name: value for name, value in last.items() if name.endswith(("loss", "accuracy"))}
+    assert "domain_loss" in losses[1]
+    assert losses[2] == pytest.approx(losses[1], abs=1e-5)  # the log tells of all images, not of one process's half
     for name, tensor in runs[1].items():  # by the mean: where a gradient is all but 0, Adam enlarges its rounding
         assert (runs[2][name] - tensor).abs().mean() < 5e-6, name

@@ -1,31 +1,73 @@
-"""One image file to uint8 pixels, whatever it is called and however its pixels are stored."""
+"""One image file to uint8 pixels, whatever it is called and however its pixels are stored.
 
-__all__ = ["IMAGE_SUFFIXES", "PIXEL_LIMIT", "Fit", "decode_image", "fit_square", "looks_like_image"]
+What becomes of which kind of file is a table in docs/data.md; the reasons given here are what a user reads there.
+"""
 
+__all__ = [
+    "FILE_LIMIT",
+    "IMAGE_SUFFIXES",
+    "PIXEL_LIMIT",
+    "THUMBNAIL",
+    "Facts",
+    "Fit",
+    "Unusable",
+    "decode_image",
+    "examine",
+    "fit_square",
+    "looks_like_image",
+    "open_full",
+]
+
+import io
+import os
+import stat
+import threading
 import warnings
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TgaImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 from weighbridge.errors import DataError
 
 Fit = Literal["crop", "stretch", "pad"]
 Pixels = NDArray[np.uint8]
 
-PIXEL_LIMIT = 120_000_000  # read from the header: a small file can claim more pixels than there is memory
+PIXEL_LIMIT = 89_478_485  # read from the header: a small file can claim more than there is memory. Pillow's own limit
+FILE_LIMIT = 512 * 2**20  # bytes: more than the largest image within the pixel limit needs
+THUMBNAIL = 8  # side in pixels of the small picture that an index keeps of every image
 IMAGE_SUFFIXES = frozenset(
     {
         ".avif",
         ".bmp",
         ".gif",
+        ".heic",
+        ".heif",
         ".jfif",
+        ".jp2",
         ".jpe",
         ".jpeg",
         ".jpg",
+        ".mpo",
         ".pgm",
         ".png",
         ".pnm",
@@ -37,52 +79,160 @@ IMAGE_SUFFIXES = frozenset(
     }
 )
 
+# What is tried on a file. Others that Pillow knows are left out: .eps, for one, would start another program.
+_PLUGINS = (
+    *(JpegImagePlugin, PngImagePlugin, WebPImagePlugin, GifImagePlugin, BmpImagePlugin, TiffImagePlugin),
+    *(PpmImagePlugin, AvifImagePlugin, Jpeg2KImagePlugin, TgaImagePlugin),
+)
+_FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000"]
+_SUFFIXES_OF = {
+    "AVIF": {".avif"},
+    "BMP": {".bmp"},
+    "GIF": {".gif"},
+    "HEIF": {".heic", ".heif"},
+    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
+    "JPEG2000": {".jp2"},
+    "MPO": {".jpg", ".jpeg", ".mpo"},
+    "PNG": {".png"},
+    "PPM": {".ppm", ".pgm", ".pnm", ".pbm"},
+    "TGA": {".tga"},
+    "TIFF": {".tif", ".tiff"},
+    "WEBP": {".webp"},
+}
+try:
+    import pillow_heif  # type: ignore[import-not-found, import-untyped, unused-ignore]
+except ImportError:
+    pass
+else:
+    pillow_heif.register_heif_opener()
+    _FORMATS.append("HEIF")
+
+_LARGE = 16_000_000  # pixels: from here on images are decoded one at a time and shrunk in strips
+_one_large_image = threading.Lock()
 _PAPER = (255, 255, 255)  # what shows through transparency, as in a browser
+_ORIENTATION = 0x0112  # the EXIF tag
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class Unusable(DataError):  # noqa: N818 (it names what the file is)
+    """A file that cannot be used as an image.
+
+    Args:
+        name: the file.
+        reason: why, in a few words.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"'{name}' cannot be read as an image ({reason}). Replace it or remove it")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an index keeps of an image.
+
+    Attributes:
+        width, height: in pixels, as displayed: EXIF orientation applied.
+        mode: Pillow's name for how the pixels are stored, such as RGB, L, P, CMYK, I;16, RGBA.
+        orientation: of EXIF, 1 to 8; 1 is upright.
+        quality: sum of the JPEG quantisation table, small for fine; 0 for other formats.
+        remarks: what was put right, from `animated`, `wrong extension`.
+        difference_hash: 64 bits, each saying whether brightness rises from one of 9 x 8 cells to the next on its right.
+        thumbnail: (8, 8, 3) uint8 as bytes.
+    """
+
+    format: str
+    width: int
+    height: int
+    mode: str
+    orientation: int
+    quality: int
+    remarks: tuple[str, ...]
+    difference_hash: int
+    thumbnail: bytes
 
 
 def looks_like_image(path: Path) -> bool:
-    """Whether Pillow knows this file by its content; its name is not asked."""
+    """Whether a file is an image by its content; its name is not asked."""
     try:
-        with _quiet(), Image.open(path):
+        with _quiet, Image.open(path, formats=_FORMATS):
             return True
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except Exception:  # whatever else Pillow's header readers raise on bytes that are not theirs
         return False
 
 
-def decode_image(path: Path, *, size: int, channels: Literal[1, 3], fit: Fit) -> Pixels:
-    """Read, turn upright, flatten, make square.
+def decode_image(source: Path | bytes, *, size: int, channels: Literal[1, 3], fit: Fit, name: str = "") -> Pixels:
+    """Read, flatten, turn upright, make square.
 
     EXIF orientation is applied; transparency is laid over white; palettes, CMYK and 1-bit images are converted; 16-bit
     grey becomes 8-bit by value / 257, float grey by value * 255 if all of it lies in [0, 1] and as it is otherwise;
     of an animation the first frame counts.
 
     Args:
+        source: a file, or what stands in one.
         size: side of the square result in pixels.
         channels: 1 for grey, 3 for RGB.
         fit: see `fit_square`.
+        name: what errors call bytes.
 
     Returns:
         (size, size, channels) uint8.
 
     Raises:
-        DataError: if the file is damaged, is no image, or claims more than `PIXEL_LIMIT` pixels.
+        Unusable: if the file is damaged, is no image, or claims more than `PIXEL_LIMIT` pixels.
     """
-    try:
-        with _quiet(), Image.open(path) as image:
-            if image.width * image.height > PIXEL_LIMIT:
-                raise DataError(
-                    f"'{path}' claims {image.width} x {image.height} pixels, more than the limit of {PIXEL_LIMIT:,}. "
-                    f"Make it smaller or remove it"
-                )
-            if fit != "pad":
-                image.draft(None, (2 * size, 2 * size))  # a JPEG can be decoded at a fraction of its size
-            upright = ImageOps.exif_transpose(image)
-            return fit_square(_flatten(upright, channels), size, fit)
-    except DataError:
-        raise
-    except Exception as error:  # Pillow's decoders raise whatever their formats provoke
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"'{path}' cannot be read as an image ({reason}). Replace it or remove it") from error
+    with _opened(source, name) as image:
+        if fit != "pad":
+            image.draft(None, (2 * size, 2 * size))  # a JPEG can be decoded at a fraction of its size
+        with _alone_if_large(image):
+            return fit_square(_upright(image, channels, least=2 * size), size, fit)
+
+
+def open_full(path: Path) -> Image.Image:
+    """The whole image upright in RGB, 8 bits a channel, under the same rules as `decode_image`.
+
+    Raises:
+        Unusable: as `decode_image`.
+    """
+    with _opened(path, "") as image:
+        return _upright(image, 3, least=None)
+
+
+def examine(source: Path | bytes, *, name: str) -> Facts:
+    """Read the header, decode all of it at a small scale, and say what it is.
+
+    Args:
+        name: the file's name, whose extension is compared with the content.
+
+    Raises:
+        Unusable: as `decode_image`.
+    """
+    with _opened(source, name) as image:
+        kind, mode = image.format or "", image.mode
+        animated = bool(getattr(image, "is_animated", False)) and kind != "MPO"  # phones keep a second view in an MPO
+        width, height = image.size
+        tables = getattr(image, "quantization", None)
+        quality = sum(tables[0]) if tables else 0
+        image.draft(None, (64, 64))
+        with _alone_if_large(image):
+            small = _upright(image, 3, least=64)
+            orientation = _orientation(image)
+    if orientation >= 5:
+        width, height = height, width
+    suffix = Path(name).suffix.lower()
+    misnamed = suffix in IMAGE_SUFFIXES and suffix not in _SUFFIXES_OF.get(kind, {suffix})
+    remarks = [word for word, holds in (("animated", animated), ("wrong extension", misnamed)) if holds]
+    thumbnail = small.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes()
+    bits = _difference_hash(small)
+    return Facts(kind, width, height, mode, orientation, quality, tuple(remarks), bits, thumbnail)
 
 
 def fit_square(image: Image.Image, size: int, fit: Fit) -> Pixels:
@@ -107,14 +257,137 @@ def fit_square(image: Image.Image, size: int, fit: Fit) -> Pixels:
     return pixels.reshape(size, size, -1)
 
 
-def _flatten(image: Image.Image, channels: Literal[1, 3]) -> Image.Image:
+# ---- opening -------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _opened(source: Path | bytes, name: str) -> Iterator[Image.Image]:
+    """An image whose header is read and whose limits are checked; whatever goes wrong inside becomes Unusable."""
+    name = name or (str(source) if isinstance(source, Path) else "image")
+    try:
+        length = _length(source, name)
+        if length > FILE_LIMIT:
+            raise Unusable(name, f"the file has {length:,} bytes, more than the limit of {FILE_LIMIT:,}")
+        if not length:
+            raise Unusable(name, "the file is empty")
+        formats = [*_FORMATS, "TGA"] if name.lower().endswith(".tga") else _FORMATS  # TGA has no mark to be known by
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        with _quiet, Image.open(file, formats=formats) as image:
+            if image.width * image.height > PIXEL_LIMIT:
+                claimed = f"claims {image.width} x {image.height} pixels, more than the limit of {PIXEL_LIMIT:,}"
+                raise Unusable(name, claimed)
+            yield image
+    except Unusable:
+        raise
+    except UnidentifiedImageError as error:
+        raise Unusable(name, _what_else(source)) from error
+    except Image.DecompressionBombError as error:
+        raise Unusable(name, f"claims more pixels than the limit of {PIXEL_LIMIT:,}") from error
+    except Exception as error:  # Pillow's decoders raise whatever their formats provoke
+        raise Unusable(name, _in_words(error)) from error
+
+
+def _length(source: Path | bytes, name: str) -> int:
+    if isinstance(source, bytes):
+        return len(source)
+    facts = source.stat()
+    if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for ever
+        raise Unusable(name, "not a regular file")
+    return facts.st_size
+
+
+def _what_else(source: Path | bytes) -> str:
+    if isinstance(source, bytes):
+        start = source[:16]
+    else:
+        with source.open("rb") as file:
+            start = file.read(16)
+    if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"hevc", b"msf1"):
+        return "a HEIC photo, which needs the package pillow-heif; or export it as JPEG"
+    return "not an image"
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno).lower()
+    text = str(error).strip().splitlines()
+    return text[0] if text and len(text[0]) < 200 else type(error).__name__
+
+
+@contextmanager
+def _alone_if_large(image: Image.Image) -> Iterator[None]:
+    if image.width * image.height < _LARGE:
+        yield
+    else:
+        with _one_large_image:
+            yield
+
+
+class _Quiet:
+    """Pillow's warnings about palettes, truncated tags and large images are answered here, not passed on.
+
+    Python's own filter context is not made for threads: the first to come switches it on, the last to go off.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._filters = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._filters.__exit__(None, None, None)
+
+
+_quiet = _Quiet()
+
+
+# ---- pixels --------------------------------------------------------------------------------------------------------
+
+
+def _upright(image: Image.Image, channels: Literal[1, 3], *, least: int | None) -> Image.Image:
+    """Flattened to L or RGB and turned as EXIF says.
+
+    Args:
+        least: a large image may be shrunk by a whole factor as long as both sides keep this many pixels; None: never.
+    """
+    image.load()
+    factor = min(image.size) // least if least else 1
+    if factor >= 2 and image.width * image.height >= _LARGE:
+        flat = _shrunk_in_strips(image, channels, factor)
+    else:
+        flat = _flatten(image, channels, _float_scale(image))
+    turn = _UPRIGHT.get(_orientation(image))
+    return flat if turn is None else flat.transpose(turn)
+
+
+def _shrunk_in_strips(image: Image.Image, channels: Literal[1, 3], factor: int) -> Image.Image:
+    """Converting a large image as a whole would take several times its memory; a strip at a time takes none."""
+    rows, scale = 64 * factor, _float_scale(image)
+    out = Image.new("L" if channels == 1 else "RGB", (-(-image.width // factor), -(-image.height // factor)))
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        strip.info = image.info  # transparency of a palette
+        out.paste(_flatten(strip, channels, scale).reduce(factor), (0, top // factor))
+    return out
+
+
+def _flatten(image: Image.Image, channels: Literal[1, 3], scale: float) -> Image.Image:
     """Any mode to L or RGB."""
     mode = "L" if channels == 1 else "RGB"
     if image.mode.startswith("I"):
         return Image.fromarray(_eight_bit(np.asarray(image))).convert(mode)
     if image.mode == "F":
-        values = np.nan_to_num(np.asarray(image, dtype=np.float32))
-        scale = 255.0 if values.size and values.min() >= 0.0 and values.max() <= 1.0 else 1.0
+        values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=255.0, neginf=0.0)
         return Image.fromarray((values * scale).round().clip(0, 255).astype(np.uint8)).convert(mode)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
@@ -123,10 +396,26 @@ def _flatten(image: Image.Image, channels: Literal[1, 3]) -> Image.Image:
     return image.convert(mode)
 
 
+def _float_scale(image: Image.Image) -> float:
+    """255 where a float image keeps to [0, 1]."""
+    if image.mode != "F":
+        return 1.0
+    low, high = np.nanmin(np.asarray(image)), np.nanmax(np.asarray(image))
+    return 255.0 if low >= 0.0 and high <= 1.0 else 1.0
+
+
 def _eight_bit(values: NDArray[np.generic]) -> Pixels:
     """16-bit grey to 8-bit. Pillow's own conversion cuts everything above 255."""
     wide = values.astype(np.int64).clip(0, 65_535)
     return ((wide + 128) // 257).astype(np.uint8)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        turned = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # broken EXIF does not make a broken image
+        return 1
+    return turned if isinstance(turned, int) and 1 <= turned <= 8 else 1
 
 
 def _border_colour(image: Image.Image) -> int | tuple[int, ...]:
@@ -136,6 +425,7 @@ def _border_colour(image: Image.Image) -> int | tuple[int, ...]:
     return mean if len(mean) > 1 else mean[0]
 
 
-def _quiet() -> AbstractContextManager[object]:
-    """Pillow's warnings about palettes, truncated tags and large images are answered here, not passed on."""
-    return warnings.catch_warnings(action="ignore")
+def _difference_hash(image: Image.Image) -> int:
+    cells = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)  # (8, 9)
+    bits = np.packbits(cells[:, 1:] > cells[:, :-1])
+    return int.from_bytes(bits.tobytes(), "big", signed=True)  # signed: what SQLite stores

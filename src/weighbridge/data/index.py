@@ -1,0 +1,343 @@
+"""The index of a domain: one SQLite file that knows every image, so that nothing has to be looked at twice.
+
+It lies in the cache folder, never beside the user's images. A scan lists what is there, examines what is new or has
+changed, forgets what is gone, and puts the usable images in order. Interrupted anywhere, it goes on from there.
+"""
+
+__all__ = ["STATUSES", "Index", "Rejected", "cache_home", "scan"]
+
+import contextlib
+import hashlib
+import os
+import re
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weighbridge.data.decode import IMAGE_SUFFIXES, Unusable, examine
+from weighbridge.data.layouts import Entry, Reader, entries
+from weighbridge.errors import DataError
+
+Progress = Callable[[int, int], None]
+
+STATUSES = ("used", "quarantined", "ignored")
+"""used: an image; quarantined: should be one and cannot be used; ignored: nobody would take it for one."""
+
+_FORMAT = 1  # of the SQLite file; another number is another file name
+_AT_ONCE = 512  # files examined between two commits
+_A_TASK = 16  # files a thread takes at a time: handing over costs as much as a small image
+_SMALL_FILE = 8_000  # bytes: below, Python's own work outweighs decoding, and threads would only wait for each other
+_TABLES = """
+CREATE TABLE IF NOT EXISTS image (
+    id INTEGER PRIMARY KEY, name BLOB UNIQUE NOT NULL, file BLOB, size INTEGER, mtime_ns INTEGER, at INTEGER,
+    label BLOB, source TEXT, split TEXT, part_of TEXT, status TEXT, reason TEXT,
+    hash BLOB, format TEXT, width INTEGER, height INTEGER, mode TEXT, orientation INTEGER, quality INTEGER,
+    remarks TEXT);
+CREATE TABLE IF NOT EXISTS look (id INTEGER PRIMARY KEY, difference_hash INTEGER, thumbnail BLOB);
+CREATE TABLE IF NOT EXISTS place (place INTEGER PRIMARY KEY, id INTEGER, rank INTEGER);
+CREATE TABLE IF NOT EXISTS fact (key TEXT PRIMARY KEY, value TEXT);
+CREATE TEMP TABLE seen (
+    name BLOB PRIMARY KEY, file BLOB, size INTEGER, mtime_ns INTEGER, at INTEGER,
+    label BLOB, source TEXT, split TEXT, part_of TEXT, ignored TEXT) WITHOUT ROWID;
+"""
+_CHANGED = """
+    CREATE TEMP TABLE changed AS SELECT seen.* FROM seen LEFT JOIN image USING (name)
+    WHERE image.id IS NULL OR image.size != seen.size OR image.mtime_ns != seen.mtime_ns OR image.at != seen.at
+"""
+_NEXT = "SELECT * FROM changed WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
+_GONE = "SELECT id FROM image WHERE name NOT IN (SELECT name FROM seen)"
+_RELABELLED = """
+    UPDATE image SET (label, source, split, part_of) =
+        (SELECT label, source, split, part_of FROM seen WHERE seen.name = image.name)
+    WHERE id IN (SELECT image.id FROM image JOIN seen USING (name)
+        WHERE image.label != seen.label OR image.source != seen.source
+            OR image.split != seen.split OR image.part_of != seen.part_of)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A file that is not used. `status` is quarantined or ignored."""
+
+    file: str
+    status: str
+    reason: str
+
+
+_Result = tuple[tuple[object, ...], tuple[object, ...] | None]  # columns of image, columns of look
+
+
+class Index:
+    """A finished index, open for reading; any number of threads may ask.
+
+    The usable images are numbered by their paths, 2 before 10: their `place`, from 0.
+
+    Attributes:
+        root: what names are relative to.
+        fingerprint: changes when any usable image, its name or its class does.
+        pixels: changes when the content of a usable image or their order does.
+        tally: how many files have which of `STATUSES`.
+    """
+
+    def __init__(self, path: Path, root: Path) -> None:
+        self.path, self.root = path, root
+        self._reader = Reader(root)
+        self._database = _connect(path, threads=True)
+        facts: dict[str, str] = dict(self._database.execute("SELECT key, value FROM fact"))
+        self.fingerprint, self.pixels = facts.get("fingerprint", ""), facts.get("pixels", "")
+        if not self.fingerprint:
+            raise DataError(f"the scan of '{root}' was not finished; run it again, and it goes on where it stopped")
+        counted = dict(self._database.execute("SELECT status, count(*) FROM image GROUP BY status"))
+        self.tally: dict[str, int] = {status: counted.get(status, 0) for status in STATUSES}
+
+    def __len__(self) -> int:
+        return self.tally["used"]
+
+    def name(self, place: int) -> str:
+        """The path of an image, as a user can open it."""
+        (name,) = self._one("SELECT name FROM place JOIN image USING (id) WHERE place = ?", place)
+        return f"{self.root}{os.sep}{os.fsdecode(name)}"
+
+    def names(self, places: NDArray[np.integer[Any]]) -> Iterator[str]:
+        """The same for many."""
+        return (self.name(int(place)) for place in places)
+
+    def read(self, place: int) -> tuple[str, Path | bytes]:
+        """Name and content of an image: the path of a file, or the bytes of a record in an archive."""
+        name, file, at, size = self._one(
+            "SELECT name, file, at, size FROM place JOIN image USING (id) WHERE place = ?", place
+        )
+        return str(self.root / os.fsdecode(name)), self._reader.read(os.fsdecode(file), at, size)
+
+    def column(self, name: Literal["label", "source", "split", "part_of"]) -> tuple[NDArray[np.int32], list[str]]:
+        """A column of words in place order, as numbers (N,) into the list of the words that occur, sorted."""
+        order = "ORDER BY sort_key(word)" if name == "label" else "ORDER BY word"
+        words = [
+            row[0]
+            for row in self._database.execute(
+                f"SELECT DISTINCT {name} AS word FROM place JOIN image USING (id) {order}"
+            )
+        ]
+        number = {word: k for k, word in enumerate(words)}
+        rows = self._database.execute(f"SELECT {name} FROM place JOIN image USING (id) ORDER BY place")
+        numbers = np.fromiter((number[row[0]] for row in rows), dtype=np.int32, count=len(self))
+        return numbers, [os.fsdecode(word) if isinstance(word, bytes) else word for word in words]
+
+    def label_free_order(self) -> NDArray[np.int32]:
+        """Places (N,) by file name, then content: an order that class folders and manifests have no part in."""
+        rows = self._database.execute("SELECT place FROM place ORDER BY rank")
+        return np.fromiter((row[0] for row in rows), dtype=np.int32, count=len(self))
+
+    def rejected(self, *statuses: str) -> Iterator[Rejected]:
+        """Files that are not used, by name."""
+        marks = ", ".join("?" * len(statuses))
+        query = f"SELECT name, status, reason FROM image WHERE status IN ({marks}) ORDER BY name"
+        for name, status, reason in self._database.execute(query, statuses):
+            yield Rejected(str(self.root / os.fsdecode(name)), status, reason)
+
+    def table(self, *columns: str) -> Iterator[tuple[Any, ...]]:
+        """Columns of the tables `image` and `look`, a row per usable image, in place order."""
+        query = f"SELECT {', '.join(columns)} FROM place JOIN image USING (id) JOIN look USING (id) ORDER BY place"
+        return iter(self._database.execute(query))
+
+    def __del__(self) -> None:
+        if hasattr(self, "_database"):
+            self._database.close()
+
+    def _one(self, query: str, place: int) -> tuple[Any, ...]:
+        row: tuple[Any, ...] | None = self._database.execute(query, (place,)).fetchone()
+        if row is None:
+            raise IndexError(place)
+        return row
+
+
+def scan(
+    path: Path, *, home: Path | None = None, progress: Progress | None = None, threads: int | None = None
+) -> Index:
+    """Bring the index of a domain up to date and open it.
+
+    Args:
+        path: a folder, manifest, list or archive, see `layouts`.
+        home: where indexes are kept; `cache_home()` if not given.
+        progress: called with (files examined, files to examine).
+        threads: how many examine files; as many as there are cores if not given.
+
+    Raises:
+        DataError: if nothing lies there, or a list or archive cannot be read; never for a single bad image.
+    """
+    root, found = entries(path)
+    place = _index_path(path, home or cache_home())
+    try:
+        _bring_up_to_date(place, root, found, progress, threads or min(8, os.cpu_count() or 1))
+    except sqlite3.DatabaseError as error:
+        if "malformed" not in str(error) and "not a database" not in str(error):
+            raise DataError(
+                f"the index '{place}' cannot be written ({error}). Set WEIGHBRIDGE_CACHE to another folder"
+            ) from error
+        place.unlink()  # a machine that stopped hard: the index can always be made again
+        _bring_up_to_date(place, root, entries(path)[1], progress, threads or min(8, os.cpu_count() or 1))
+    return Index(place, root)
+
+
+def _index_path(path: Path, home: Path) -> Path:
+    """Where the index of a domain lies."""
+    absolute = os.fsencode(path.resolve())
+    return home / "index" / f"{hashlib.sha256(absolute).hexdigest()[:20]}-{_FORMAT}.sqlite"
+
+
+def cache_home() -> Path:
+    """Where indexes and decoded pixels are kept: WEIGHBRIDGE_CACHE, or the system's place for such files."""
+    named = os.environ.get("WEIGHBRIDGE_CACHE")
+    if named:
+        return Path(named)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "weighbridge"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "weighbridge" / "cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weighbridge"
+
+
+# ---- scanning ------------------------------------------------------------------------------------------------------
+
+
+def _bring_up_to_date(place: Path, root: Path, found: Iterator[Entry], progress: Progress | None, threads: int) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(_connect(place)) as database:
+        database.executescript(_TABLES)
+        database.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_seen_row, found))
+        database.execute(_CHANGED)
+        database.commit()  # the tables so far are this connection's own; nobody has to wait for them
+        (new,) = database.execute("SELECT count(*) FROM changed").fetchone()
+        gone = database.execute(f"{_GONE} LIMIT 1").fetchone()
+        if new or gone:
+            with database:
+                database.execute("DELETE FROM fact")  # unfinished from here on
+                database.execute(f"DELETE FROM look WHERE id IN ({_GONE})")
+                database.execute(f"DELETE FROM image WHERE id IN ({_GONE})")
+        _examine_all(database, Reader(root), new, progress, threads)
+        with database:
+            relabelled = database.execute(_RELABELLED).rowcount
+        finished = database.execute("SELECT 1 FROM fact WHERE key = 'fingerprint'").fetchone()
+        if new or gone or relabelled or not finished:
+            with database:
+                _put_in_order(database)
+
+
+def _seen_row(entry: Entry) -> tuple[object, ...]:
+    name, file, label = os.fsencode(entry.name), os.fsencode(entry.file), os.fsencode(entry.label)
+    facts = (entry.size, entry.mtime_ns, entry.offset)
+    return name, file, *facts, label, entry.source, entry.split, entry.group, entry.ignored
+
+
+def _examine_all(
+    database: sqlite3.Connection, reader: Reader, new: int, progress: Progress | None, threads: int
+) -> None:
+    """Examine what is new, a batch at a time; each batch is kept, whatever happens to the next."""
+    (mean_size,) = database.execute("SELECT avg(size) FROM changed").fetchone()
+    if new and mean_size < _SMALL_FILE:
+        threads = 1
+    done = 0
+    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="scan") as pool:
+        try:
+            while batch := database.execute(_NEXT, (done, done + _AT_ONCE)).fetchall():
+                parts = [batch[start : start + _A_TASK] for start in range(0, len(batch), _A_TASK)]
+                results: list[_Result] = []
+                for part in pool.map(lambda rows: [_examine(reader, row) for row in rows], parts):
+                    results += part
+                    if progress:
+                        progress(done + len(results), new)
+                with database:
+                    _store(database, batch, results)
+                done += len(batch)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _examine(reader: Reader, row: tuple[Any, ...]) -> _Result:
+    """Of one file: (status, reason, hash, format, width, height, mode, orientation, quality, remarks), and its look."""
+    name, file, size, _, at, *_, ignored = row
+    nothing = (None,) * 8
+    if ignored:
+        return ("ignored", ignored, *nothing), None
+    path = os.fsdecode(name)
+    try:
+        content = reader.read(os.fsdecode(file), at, size)
+        facts = examine(content, name=path)
+        digest = _digest(content)
+    except (Unusable, OSError) as error:
+        reason = error.reason if isinstance(error, Unusable) else (error.strerror or str(error)).lower()
+        called_image = Path(path).suffix.lower() in IMAGE_SUFFIXES or file.endswith(b".parquet")
+        if reason in ("not an image", "the file is empty") and not called_image:
+            return ("ignored", "not an image", *nothing), None
+        return ("quarantined", reason, *nothing), None
+    kind, width, height, mode, orientation, quality, remarks, bits, thumbnail = astuple(facts)
+    described = (kind, width, height, mode, orientation, quality, ", ".join(remarks))
+    return ("used", "", digest, *described), (bits, thumbnail)
+
+
+def _digest(content: Path | bytes) -> bytes:
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).digest()
+    with content.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _store(
+    database: sqlite3.Connection,
+    batch: Iterable[tuple[Any, ...]],
+    results: Iterable[_Result],
+) -> None:
+    for seen, (facts, look) in zip(batch, results, strict=True):
+        *placed, _ = seen
+        database.execute("DELETE FROM look WHERE id = (SELECT id FROM image WHERE name = ?)", seen[:1])
+        cursor = database.execute(
+            "INSERT OR REPLACE INTO image (name, file, size, mtime_ns, at, label, source, split, part_of, status,"
+            " reason, hash, format, width, height, mode, orientation, quality, remarks)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*placed, *facts),
+        )
+        if look:
+            database.execute("INSERT INTO look VALUES (?, ?, ?)", (cursor.lastrowid, *look))
+
+
+def _put_in_order(database: sqlite3.Connection) -> None:
+    """Number the usable images, and sum up what they are."""
+    database.execute("DELETE FROM place")
+    database.execute(
+        "INSERT INTO place SELECT row_number() OVER (ORDER BY sort_key(name)) - 1, id,"
+        " row_number() OVER (ORDER BY sort_key(base_name(name)), hash, size) - 1 FROM image WHERE status = 'used'"
+    )
+    fingerprint, pixels = hashlib.sha256(), hashlib.sha256()
+    query = "SELECT name, hash, label, source, split, part_of FROM place JOIN image USING (id) ORDER BY place"
+    for name, digest, *words in database.execute(query):
+        pixels.update(digest)
+        fingerprint.update(repr((name, digest, words)).encode())
+    facts = {"fingerprint": fingerprint.hexdigest(), "pixels": pixels.hexdigest()}
+    database.executemany("INSERT OR REPLACE INTO fact VALUES (?, ?)", facts.items())
+
+
+def _connect(path: Path, *, threads: bool = False) -> sqlite3.Connection:
+    try:
+        database = sqlite3.connect(path, timeout=600.0, check_same_thread=not threads)
+    except sqlite3.OperationalError as error:
+        raise DataError(
+            f"the index '{path}' cannot be opened ({error}). Set WEIGHBRIDGE_CACHE to another folder"
+        ) from error
+    database.execute("PRAGMA synchronous = NORMAL")
+    database.create_function("sort_key", 1, _natural, deterministic=True)
+    database.create_function("base_name", 1, lambda name: name.rsplit(b"/", 1)[-1], deterministic=True)
+    return database
+
+
+def _natural(name: bytes) -> bytes:
+    """A sorting key that puts 2 before 10, and a folder's own files before those of its folders."""
+    *folders, base = re.sub(rb"[0-9]+", lambda digits: digits[0].rjust(20, b"0"), name).split(b"/")
+    return b"\1".join([*(b"\2" + folder for folder in folders), b"\1" + base])

@@ -1,6 +1,9 @@
 """Fixtures: small domains on disk, and the folder of real data sets where there is one."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,10 @@ import torch
 from PIL import Image
 
 from weighbridge.config import Config
+
+# Indexes and decoded pixels of the tests lie apart from the user's.
+os.environ["WEIGHBRIDGE_CACHE"] = tempfile.mkdtemp(prefix="weighbridge-tests-")
+atexit.register(shutil.rmtree, os.environ["WEIGHBRIDGE_CACHE"], ignore_errors=True)
 
 torch.set_num_threads(1)  # the networks are tiny: threads would only wait for each other
 

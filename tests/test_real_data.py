@@ -5,9 +5,11 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
 
 from weighbridge.config import Config
-from weighbridge.data.domains import read_labelled, read_unlabelled
+from weighbridge.data.domains import Reading, read_labelled, read_unlabelled
+from weighbridge.data.images import View
 from weighbridge.trained import Run
 from weighbridge.training import adapt
 
@@ -41,9 +43,9 @@ def test_street_photos_are_decoded_whole(real_data, tmp_path, channels):
             path = tmp_path / "street" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(io.BytesIO(archive.read(name)).read())
-    domain = read_unlabelled(tmp_path / "street", size=32, channels=channels, fit="crop")
+    domain = read_unlabelled(tmp_path / "street", Reading(View(32, channels)))
     assert len(domain) == len(names)
-    pixels = domain.images.fetch(np.arange(len(domain)).astype(np.int64))
+    pixels = domain.images.fetch(torch.arange(len(domain)))
     assert pixels.shape == (len(names), channels, 32, 32)
     assert pixels.float().std() > 20
 
@@ -52,6 +54,6 @@ def test_font_renders_keep_the_names_of_their_classes(real_data):
     fonts = real_data / "chars74k" / "chars74k_font28.npz"
     with np.load(fonts) as archive:
         names = set(archive["classes"].astype(str)[np.unique(archive["y"])])
-    domain = read_labelled([fonts], size=28, channels=1, fit="crop")
+    domain = read_labelled([fonts], Reading(View(28, 1)))
     assert set(domain.classes) == names
     assert len(domain) == 34_544

@@ -209,8 +209,36 @@ def test_an_existing_run_folder_is_not_touched(renders, photos, tmp_path):
 def test_bad_data_leaves_nothing_behind(renders, photos, tmp_path):
     (photos / "a.png").write_bytes(b"no image")
     with pytest.raises(DataError):
-        adapt([renders], photos, small_config(), tmp_path / "run")
+        adapt([renders], photos, small_config(strict=True), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_lists_the_images_it_could_not_use_and_how_it_split_the_source(renders, photos, tmp_path):
+    (photos / "a.png").write_bytes(b"no image")
+    (photos / "notes.txt").write_text("mine")
+    told = []
+
+    class Listener(Quiet):
+        def tell(self, sentence):
+            told.append(sentence)
+
+    folder = adapt([renders], photos, small_config(), tmp_path / "run", Listener())
+    with (folder.path / "quarantine.csv").open() as file:
+        assert list(csv.reader(file)) == [
+            ["file", "domain", "status", "reason"],
+            [str(photos / "a.png"), "target", "quarantined", "not an image"],
+            [str(photos / "notes.txt"), "target", "ignored", "not an image"],
+        ]
+    assert told == [
+        f"target: 1 of 31 images cannot be used, the first being '{photos / 'a.png'}': not an image; "
+        "quarantine.csv in the run folder names them"
+    ]
+    with (folder.path / "split.csv").open() as file:
+        split = dict(csv.reader(file))
+    assert len(split) == 37  # with the header
+    assert sorted(split.values()).count("val") == folder.facts()["data"]["held_out"]
+    with pytest.warns(UserWarning, match="1 of 31 images cannot be used"):
+        assert len(Run(folder.path).predict(photos)) == 30
 
 
 def test_the_python_face(renders, photos, tmp_path):

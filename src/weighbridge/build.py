@@ -7,7 +7,9 @@ __all__ = [
     "build_method",
     "build_pairs",
     "build_preparation",
+    "build_reading",
     "check_backbone",
+    "check_labels",
     "check_processes",
     "new_network",
     "open_labelled",
@@ -28,7 +30,17 @@ import torch
 from lightning_fabric import Fabric
 
 from weighbridge.config import Config
-from weighbridge.data.domains import LabelledDomain, UnlabelledDomain, read_labelled, read_unlabelled, split_off
+from weighbridge.data.domains import (
+    LabelledDomain,
+    Reading,
+    Split,
+    UnlabelledDomain,
+    check_labelled,
+    read_labelled,
+    read_unlabelled,
+    split_off,
+)
+from weighbridge.data.images import View
 from weighbridge.data.pairs import PairStream
 from weighbridge.data.transforms import Augmentation, Preparation
 from weighbridge.errors import ConfigError
@@ -66,20 +78,34 @@ def open_source(
     paths: Sequence[Path], config: Config, progress: Progress | None = None
 ) -> tuple[LabelledDomain, LabelledDomain]:
     """The labelled source, split into training and held-out images by the seed-independent split 0."""
-    source = read_labelled(paths, size=config.image_size, channels=config.channels, fit=config.fit, progress=progress)
+    source = read_labelled(paths, build_reading(config), progress=progress)
     return split_off(source, config.held_out, seed=0)
 
 
-def open_target(path: Path, config: Config, progress: Progress | None = None) -> UnlabelledDomain:
-    return read_unlabelled(path, size=config.image_size, channels=config.channels, fit=config.fit, progress=progress)
+def open_target(
+    path: Path, config: Config, progress: Progress | None = None, *, whole: bool = False
+) -> UnlabelledDomain:
+    """Target images to train on, or the whole of them: only differs where a train/val/test layout is given."""
+    splits: Sequence[Split] | None = None if whole else ("train",)
+    return read_unlabelled(path, build_reading(config), splits=splits, progress=progress)
 
 
 def open_labelled(
     path: Path, config: Config, classes: Sequence[str], progress: Progress | None = None
 ) -> LabelledDomain:
-    """Labelled images of the source's classes, to evaluate on."""
-    size, channels, fit = config.image_size, config.channels, config.fit
-    return read_labelled([path], size=size, channels=channels, fit=fit, classes=classes, progress=progress)
+    """Labelled images of the source's classes to evaluate on: the test split where there is one, else val, else all."""
+    return read_labelled([path], build_reading(config), classes=classes, splits=("test", "val"), progress=progress)
+
+
+def check_labels(path: Path, config: Config, classes: Sequence[str], progress: Progress | None = None) -> None:
+    """Refuse what `open_labelled` would refuse, before hours of training."""
+    check_labelled(path, classes, build_reading(config), progress)
+
+
+def build_reading(config: Config) -> Reading:
+    slack = round(config.crop * config.image_size)
+    view = View(config.image_size, config.channels, config.fit, slack)
+    return Reading(view, cache=config.cache, strict=config.strict)
 
 
 def check_backbone(config: Config) -> None:
@@ -164,6 +190,7 @@ def build_pairs(
         preparation=build_preparation(config),
         seed=config.seed,
         device=device,
+        balance=config.balance,
         memory_format=machine.memory_format,
         rank=rank,
         processes=machine.processes,

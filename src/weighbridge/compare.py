@@ -12,7 +12,7 @@ from typing import Any
 from weighbridge import build
 from weighbridge.comparison import csv_table, markdown_table, summarise
 from weighbridge.config import METHODS, Config, from_mapping, read_toml, write_toml
-from weighbridge.data.domains import LabelledDomain, check_labelled
+from weighbridge.data.domains import LabelledDomain
 from weighbridge.engine import Quiet, Watch
 from weighbridge.errors import ConfigError, DivergenceError, RunFolderError, did_you_mean
 from weighbridge.report import write_report
@@ -72,7 +72,7 @@ def compare(
     workplace = open_workplace(source, target, config, watch, precision=_precision_of(out))
     fabric = workplace.fabric
     if evaluation:
-        check_labelled(evaluation, workplace.data.classes)
+        build.check_labels(evaluation, config, workplace.data.classes)
     fabric.barrier()  # all have looked before one of them writes
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)

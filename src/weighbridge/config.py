@@ -43,6 +43,14 @@ class Config:
     """1: grey, 3: colour."""
     fit: Literal["crop", "stretch", "pad"] = "crop"
     """How an oblong image becomes square."""
+    crop: float = 0.0
+    """Share of the side that images are decoded larger by, for random crops; 0.14 makes 255 pixels for 224."""
+    cache: Literal["auto", "memory", "disk", "off"] = "auto"
+    """Decoded images: in memory, in the cache folder, or not kept; auto: memory up to 1 GiB, else off."""
+    strict: bool = False
+    """Stop at images that cannot be used, instead of listing them and going on."""
+    balance: Literal["none", "source", "class", "both"] = "none"
+    """What every batch shows equally: the sources, the classes, or each class of each source."""
     normalisation: Literal["half", "imagenet", "per-image"] = "half"
     """Pixel scale, the same for both domains."""
     batch_source: int = 64
@@ -179,7 +187,7 @@ def write_toml(path: Path, values: Mapping[str, Any]) -> None:
 _AT_LEAST_ONE = ("image_size", "batch_source", "log_every", "processes")
 _NOT_NEGATIVE = (
     *("seed", "steps", "pre_steps", "batch_target"),
-    *("rotate", "shift", "zoom", "shear", "brightness", "contrast", "noise", "invert"),
+    *("crop", "rotate", "shift", "zoom", "shear", "brightness", "contrast", "noise", "invert"),
     *("learning_rate", "fine_tune_rate", "new_layer_multiplier", "momentum", "weight_decay", "clip_norm"),
     *("strength", "gamma", "adda_rate", "checkpoint_every"),
 )

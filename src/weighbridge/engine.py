@@ -51,6 +51,8 @@ class Watch(Protocol):
 
     def reading(self, what: str) -> Callable[[int, int], None]: ...
 
+    def tell(self, sentence: str) -> None: ...
+
     def begin(self, stage: str, steps: int, start: int) -> None: ...
 
     def advance(self, step: int, record: Mapping[str, float] | None) -> None: ...
@@ -67,6 +69,9 @@ class Quiet:
     def reading(self, what: str) -> Callable[[int, int], None]:
         """See `Watch`."""
         return lambda done, total: None
+
+    def tell(self, sentence: str) -> None:
+        """See `Watch`."""
 
     def begin(self, stage: str, steps: int, start: int) -> None:
         """See `Watch`."""

@@ -10,7 +10,8 @@ import torch
 from sklearn.metrics import confusion_matrix
 from torch import Tensor
 
-from weighbridge.data.domains import Images, LabelledDomain
+from weighbridge.data.domains import LabelledDomain
+from weighbridge.data.images import Images
 from weighbridge.data.transforms import Preparation
 from weighbridge.networks import Network
 from weighbridge.weights import class_likelihood

@@ -67,6 +67,10 @@ class ProgressBars:
 
         return show
 
+    def tell(self, sentence: str) -> None:
+        """A line that stays."""
+        self._bars.console.print(sentence, highlight=False)
+
     def begin(self, stage: str, steps: int, start: int) -> None:
         """A stage of training starts at step `start`."""
         self._stage, self._steps, self._started, self._last_note = stage, steps, time.perf_counter(), ""

@@ -26,7 +26,7 @@ class RunFolder:
         checkpoints/last.safetensors
         model.safetensors        the network that predicts
         metrics.json             what came out; present when the run is complete
-        weights.npz, weights.csv, predictions.csv, report.html
+        quarantine.csv, split.csv, weights.npz, weights.csv, predictions.csv, report.html
 
     Args:
         path: the folder.
@@ -153,7 +153,7 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 def replace_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
+    part.write_text(text, encoding="utf-8", errors="surrogateescape")  # file names may be any bytes
     os.replace(part, path)
 
 

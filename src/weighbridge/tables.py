@@ -1,16 +1,16 @@
-"""The two tables a finished run leaves: what each target image is, and what each source image counted."""
+"""The tables of a run: files not used, the split, what each target image is, and what each source image counted."""
 
-__all__ = ["write_predictions", "write_weights"]
+__all__ = ["write_predictions", "write_quarantine", "write_split", "write_weights"]
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
-from weighbridge.data.domains import LabelledDomain
+from weighbridge.data.domains import LabelledDomain, UnlabelledDomain
 from weighbridge.engine import WeightHistory
 from weighbridge.runs import RunFolder, replace_text
 
@@ -20,6 +20,18 @@ def write_predictions(path: Path, files: Sequence[str], logits: Tensor, classes:
     probability, row = logits.softmax(dim=1).max(dim=1)
     table = zip(files, (classes[k] for k in row.tolist()), (f"{p:.4f}" for p in probability.tolist()), strict=True)
     replace_text(path, _csv([("file", "label", "probability"), *table]))
+
+
+def write_quarantine(folder: Path, domains: Iterable[tuple[str, LabelledDomain | UnlabelledDomain]]) -> None:
+    """quarantine.csv: every file below the domains that is not used, and why; only a header if all are."""
+    rows = [(file.file, name, file.status, file.reason) for name, domain in domains for file in domain.rejected]
+    replace_text(folder / "quarantine.csv", _csv([("file", "domain", "status", "reason"), *rows]))
+
+
+def write_split(folder: Path, training: LabelledDomain, held_out: LabelledDomain) -> None:
+    """split.csv: which source images train and which are held out."""
+    rows = [(name, split) for split, domain in (("train", training), ("val", held_out)) for name in domain.files]
+    replace_text(folder / "split.csv", _csv([("file", "split"), *rows]))
 
 
 def write_weights(folder: RunFolder, history: WeightHistory, source: LabelledDomain) -> None:

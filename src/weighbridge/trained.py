@@ -2,9 +2,10 @@
 
 __all__ = ["Prediction", "Run"]
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -12,11 +13,13 @@ from torch import Tensor
 from weighbridge import build
 from weighbridge.checkpoint import load_network
 from weighbridge.config import Config, from_mapping, read_toml
-from weighbridge.data.domains import LabelledDomain, UnlabelledDomain
+from weighbridge.data.domains import LabelledDomain, UnlabelledDomain, left_out_sentence
 from weighbridge.evaluate import Evaluation, evaluate, label_logits
 from weighbridge.networks import Network
-from weighbridge.predictions import write_predictions
 from weighbridge.runs import RunFolder
+from weighbridge.tables import write_predictions
+
+_Domain = TypeVar("_Domain", LabelledDomain, UnlabelledDomain)
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Run:
 
     def evaluate(self, labelled: Path | str) -> Evaluation:
         """Accuracy on labelled images, which training never saw; also noted in the run's metrics.json."""
-        return self.evaluate_on(build.open_labelled(Path(labelled), self.config, self.classes), str(labelled))
+        return self.evaluate_on(_told(build.open_labelled(Path(labelled), self.config, self.classes)), str(labelled))
 
     def evaluate_on(self, labelled: LabelledDomain, name: str) -> Evaluation:
         """`evaluate` on images that are read already."""
@@ -91,5 +94,12 @@ class Run:
         return evaluation
 
     def _logits(self, images: Path) -> tuple[UnlabelledDomain, Tensor]:
-        domain = build.open_target(images, self.config)
+        domain = _told(build.open_target(images, self.config, whole=True))
         return domain, label_logits(self.network(), domain.images, build.build_preparation(self.config))
+
+
+def _told(domain: _Domain) -> _Domain:
+    """The same, with a warning where images are left out."""
+    if left_out := left_out_sentence(domain):
+        warnings.warn(f"{left_out}; weighbridge inspect lists them", stacklevel=4)
+    return domain

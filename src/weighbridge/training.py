@@ -15,7 +15,7 @@ __all__ = [
 import copy
 import dataclasses
 import hashlib
-import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,15 +28,16 @@ import weighbridge
 from weighbridge import build
 from weighbridge.checkpoint import load_network, save_network
 from weighbridge.config import Config, from_mapping, read_toml, write_toml
-from weighbridge.data.domains import LabelledDomain
+from weighbridge.data.domains import LabelledDomain, UnlabelledDomain, left_out_sentence
+from weighbridge.data.index import Rejected
 from weighbridge.engine import Quiet, Watch, WeightHistory, fit
 from weighbridge.errors import RunFolderError
 from weighbridge.evaluate import evaluate, label_logits, stored_likelihood, summarise_target
 from weighbridge.likelihoods import SourceLikelihood, per_step, stored
 from weighbridge.machine import Machine
 from weighbridge.networks import Network, parameter_count
-from weighbridge.predictions import write_predictions, write_weights
 from weighbridge.runs import RunFolder, command_line
+from weighbridge.tables import write_predictions, write_quarantine, write_split, write_weights
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,12 @@ def open_workplace(
     machine = build.build_machine(config.replace(precision=precision or config.precision))
     fabric = build.build_fabric(machine)
     fabric.launch()
-    training, held_out = build.open_source(source, config, watch.reading("source"))
-    data = build.Data(training, held_out, build.open_target(target, config, watch.reading("target")))
+    with fabric.rank_zero_first():  # the others find the scan and the cache done
+        training, held_out = build.open_source(source, config, watch.reading("source"))
+        data = build.Data(training, held_out, build.open_target(target, config, watch.reading("target")))
+    for name, domain in (("source", training), ("target", data.target)):
+        if left_out := left_out_sentence(domain):
+            watch.tell(f"{name}: {left_out}; quarantine.csv in the run folder names them")
     paths = {"source": [_noted(path) for path in source], "target": _noted(target)}
     return Workplace(data, machine, fabric, paths, watch)
 
@@ -265,6 +270,9 @@ def begin_run(workplace: Workplace, config: Config, path: Path) -> RunFolder:
         with RunFolder.create(path) as folder:
             write_toml(folder.config, dataclasses.asdict(config))
             folder.write_facts(facts)
+            if not path.name.startswith(("pre-classifier", "fold-")):  # parts of a run, on the same images
+                write_quarantine(folder.path, _domains(workplace))
+                write_split(folder.path, workplace.data.source, workplace.data.held_out)
     workplace.fabric.barrier()
     return RunFolder(path, writes=writes)
 
@@ -278,7 +286,8 @@ def _data_facts(workplace: Workplace) -> dict[str, Any]:
         ],
         "held_out": len(data.held_out),
         "target": {"images": len(data.target)},
-        "fingerprint": _fingerprint(data.source, data.target.files),
+        "rejected": {name: _tally(domain.rejected) for name, domain in _domains(workplace)},
+        "fingerprint": _fingerprint(data),
     }
 
 
@@ -292,11 +301,18 @@ def _found_again(noted: dict[str, str]) -> Path:
     return given if str(given.resolve()) == noted["absolute"] else Path(noted["absolute"])
 
 
-def _fingerprint(source: LabelledDomain, target_files: Sequence[str]) -> str:
-    """A hash over file names, file sizes and source labels, so that a resumed run notices another set of images."""
-    names = [os.path.abspath(name) for name in (*source.files, *target_files)]  # noqa: PTH100 (an .npz row is no path)
-    files = sorted({name if os.path.exists(name) else name.rpartition("#")[0] for name in names})  # noqa: PTH110
-    sizes = [str(os.path.getsize(file)) for file in files]  # noqa: PTH202
-    digest = hashlib.sha256("\n".join([*names, *sizes]).encode())
-    digest.update(source.labels.numpy().tobytes())
+def _fingerprint(data: build.Data) -> str:
+    """A hash over contents, names and source labels, so that a resumed run notices another set of images."""
+    columns = [data.source.labels, data.source.groups, data.held_out.labels]
+    digest = hashlib.sha256(f"{data.source.fingerprint} {data.target.fingerprint} {len(data.target)}".encode())
+    for column in columns:
+        digest.update(column.numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def _domains(workplace: Workplace) -> list[tuple[str, LabelledDomain | UnlabelledDomain]]:
+    return [("source", workplace.data.source), ("target", workplace.data.target)]
+
+
+def _tally(rejected: Sequence[Rejected]) -> dict[str, int]:
+    return dict(sorted(Counter(file.status for file in rejected).items()))

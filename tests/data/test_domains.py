@@ -9,17 +9,25 @@ import torch
 from PIL import Image
 
 from conftest import stripes, write_classes
-from weighbridge.data import domains
-from weighbridge.data.domains import read_labelled, read_unlabelled, split_off
+from weighbridge.data import cache
+from weighbridge.data.domains import Reading, read_labelled, read_unlabelled, split_off
+from weighbridge.data.images import OnDemand, View
 from weighbridge.errors import DataError
 
 
 def labelled(*paths, **options):
-    return read_labelled(list(paths), **({"size": 16, "channels": 1, "fit": "crop"} | options))
+    return read_labelled(list(paths), reading(options), **options)
 
 
 def unlabelled(path, **options):
-    return read_unlabelled(path, **({"size": 16, "channels": 1, "fit": "crop"} | options))
+    return read_unlabelled(path, reading(options), **options)
+
+
+def reading(options):
+    """How to read, out of options for both."""
+    view = {"size": 16, "channels": 1, "fit": "crop", "slack": 0}
+    view |= {name: options.pop(name) for name in view if name in options}
+    return Reading(View(**view), **{name: options.pop(name) for name in ("cache", "strict") if name in options})
 
 
 def pixels(domain):
@@ -109,9 +117,10 @@ def test_several_sources_know_where_each_image_came_from(renders, tmp_path):
 
 def test_images_decoded_on_demand_are_the_same(renders, monkeypatch):
     ready = pixels(labelled(renders))
-    monkeypatch.setattr(domains, "MEMORY_BUDGET", 10)
+    assert torch.equal(pixels(labelled(renders, cache="off")), ready)
+    monkeypatch.setattr(cache, "MEMORY_BUDGET", 10)
     lazy = labelled(renders)
-    assert isinstance(lazy.images, domains._OnDemand)
+    assert isinstance(lazy.images, OnDemand)
     assert torch.equal(pixels(lazy), ready)
 
 
@@ -162,7 +171,8 @@ def refused(*paths, read=labelled, **options):
 def test_a_missing_folder_is_named_with_its_neighbour(renders):
     wrong = renders.with_name("rendes")
     assert refused(wrong) == (
-        f"there is nothing at '{wrong}'; expected a folder, a .csv or an .npz. Did you mean 'renders'?"
+        f"there is nothing at '{wrong}'; expected a folder, a .csv, .txt, .npz, .tar or .parquet. "
+        "Did you mean 'renders'?"
     )
 
 
@@ -184,9 +194,35 @@ def test_one_class(renders):
     assert refused(renders) == f"expected at least two classes in '{renders}', found only 'upright'"
 
 
-def test_an_unreadable_image(renders):
-    (renders / "spot" / "000.png").write_bytes(b"not an image")
-    assert refused(renders).startswith(f"'{renders / 'spot' / '000.png'}' cannot be read as an image")
+def test_an_unreadable_image_is_listed_or_stops_where_asked(renders):
+    broken = renders / "spot" / "000.png"
+    broken.write_bytes(b"not an image")
+    for domain in (labelled(renders), unlabelled(renders)):
+        assert len(domain) == 35
+        assert str(broken) not in domain.files
+        assert [(file.file, file.reason) for file in domain.rejected] == [(str(broken), "not an image")]
+    for read in (labelled, unlabelled):
+        assert refused(renders, read=read, strict=True) == (
+            f"1 of 36 images cannot be used, the first being '{broken}': not an image. "
+            "Replace or remove what is broken, or go on without --strict"
+        )
+
+
+def test_a_folder_in_which_nothing_can_be_used(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"")
+    assert refused(tmp_path, read=unlabelled) == (
+        f"expected images in '{tmp_path}' or in folders below it; '{tmp_path / 'a.jpg'}': the file is empty"
+    )
+
+
+def test_an_image_outside_all_class_folders_is_listed(renders):
+    stray = renders / "stray.png"
+    (renders / "spot" / "000.png").rename(stray)
+    domain = labelled(renders)
+    assert len(domain) == 35
+    assert [(file.file, file.reason) for file in domain.rejected] == [(str(stray), "no class")]
+    assert len(unlabelled(renders)) == 36
+    assert refused(renders, strict=True).startswith(f"'{stray}' has no class.")
 
 
 def test_sources_with_different_classes(renders, tmp_path):
@@ -205,8 +241,9 @@ def test_evaluation_classes_that_the_source_does_not_have(renders, labelled_phot
 
 
 def test_a_file_that_is_no_domain(tmp_path):
-    (tmp_path / "a.txt").write_text("x")
-    assert refused(tmp_path / "a.txt") == f"expected a folder, a .csv or an .npz, got the file '{tmp_path / 'a.txt'}'"
+    path = tmp_path / "a.pdf"
+    path.write_text("x")
+    assert refused(path) == f"expected a folder, a .csv, .txt, .npz, .tar or .parquet, got the file '{path}'"
 
 
 def test_a_manifest_without_its_column(renders):
@@ -219,11 +256,11 @@ def test_a_manifest_that_names_no_file(renders):
     assert refused(path) == f"line 3 of '{path}' names 'gone.png', which is not a file"
 
 
-def test_a_manifest_with_a_row_without_a_label(renders):
-    path = write_manifest(renders / "list.csv", [("spot/000.png", "a"), ("spot/001.png", " ")])
-    assert refused(path) == f"line 3 of '{path}' has no label"
-    path = write_manifest(renders / "list.csv", [("spot/000.png", "a"), ("spot/001.png",)])
-    assert refused(path) == f"line 3 of '{path}' has no label"
+def test_rows_of_a_manifest_without_a_label_are_listed(renders):
+    rows = [("spot/000.png", "a"), ("spot/001.png", " "), ("spot/002.png", "b"), ("spot/003.png",)]
+    domain = labelled(write_manifest(renders / "list.csv", rows))
+    assert domain.labels.tolist() == [0, 1]
+    assert [file.reason for file in domain.rejected] == ["no class", "no class"]
 
 
 def test_a_truncated_npz(tmp_path):

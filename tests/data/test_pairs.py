@@ -3,15 +3,16 @@
 import pytest
 import torch
 
-from weighbridge.data.domains import read_labelled, read_unlabelled
+from weighbridge.data.domains import Reading, read_labelled, read_unlabelled
+from weighbridge.data.images import View
 from weighbridge.data.pairs import PairStream
 from weighbridge.data.transforms import Augmentation, Preparation
 
 
 @pytest.fixture
 def stream(renders, photos):
-    source = read_labelled([renders], size=16, channels=1, fit="crop")
-    target = read_unlabelled(photos, size=16, channels=1, fit="crop")
+    source = read_labelled([renders], Reading(View(16, 1)))
+    target = read_unlabelled(photos, Reading(View(16, 1)))
 
     def make(**options):
         settings = {"batch_source": 8, "batch_target": 4, "seed": 0, "device": torch.device("cpu")}
@@ -57,7 +58,7 @@ def test_a_batch_may_be_larger_than_the_domain(stream):
 
 
 def test_labels_and_sources_belong_to_their_images(stream, renders):
-    source = read_labelled([renders], size=16, channels=1, fit="crop")
+    source = read_labelled([renders], Reading(View(16, 1)))
     batch = stream(preparation=Preparation()).at(3).source
     assert torch.equal(batch.labels, source.labels[batch.index])
     assert torch.equal(batch.images, Preparation().plain(source.images.fetch(batch.index)))

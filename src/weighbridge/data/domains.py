@@ -1,54 +1,56 @@
-"""Domains on disk: a folder per class, a flat or nested folder, a CSV manifest, an .npz.
+"""Domains on disk: labelled and unlabelled images, from folders, manifests, lists, archives and arrays.
 
 Reading an unlabelled domain never looks at labels, not even at the order that class folders would give the files.
 """
 
 __all__ = [
-    "Fit",
-    "Images",
     "LabelledDomain",
+    "Reading",
     "UnlabelledDomain",
     "check_labelled",
+    "left_out_sentence",
     "read_labelled",
     "read_unlabelled",
     "split_off",
 ]
 
-import csv
-import hashlib
-import os
-import re
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
-from sklearn.model_selection import StratifiedShuffleSplit
 from torch import Tensor
 
-from weighbridge.data.decode import IMAGE_SUFFIXES, Fit, decode_image, fit_square, looks_like_image
+from weighbridge.data.cache import CacheMode, decoded
+from weighbridge.data.images import Content, Images, IndexedContent, Names, NpzContent, Pictures, View
+from weighbridge.data.index import Index, Rejected, scan
+from weighbridge.data.layouts import csv_columns, kind_of
+from weighbridge.data.splits import held_out_rows
 from weighbridge.errors import DataError, did_you_mean
 
 Progress = Callable[[int, int], None]
-Channels = Literal[1, 3]
-
-MEMORY_BUDGET = 4 * 2**30  # bytes of decoded pixels a domain may keep in memory; above it files are decoded on demand
+Split = Literal["train", "val", "test"]
 
 
-class Images(Protocol):
-    """Pixels by row number."""
+@dataclass(frozen=True)
+class Reading:
+    """How domains are read.
 
-    def __len__(self) -> int: ...
+    Attributes:
+        view: see `images.View`.
+        cache: see `cache.decoded`.
+        strict: stop at the first image that cannot be used, instead of going on without it.
+        home: the cache folder; the user's if not given.
+    """
 
-    def fetch(self, index: Tensor) -> Tensor:
-        """(B,) int64 -> (B, C, H, W) uint8 on the CPU."""
-        ...
+    view: View
+    cache: CacheMode = "auto"
+    strict: bool = False
+    home: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,9 @@ class LabelledDomain:
         classes: K names.
         source: (N,) int64, which of `source_names` each image came from.
         files: N names, a path or "digits.npz#12".
+        groups: (N,) int64; images of one number belong together, such as patches of one picture.
+        splits: (N,) int64: 0 where the domain names no split, else 1 train, 2 val, 3 test.
+        rejected: files that are not used, each with its reason.
     """
 
     images: Images
@@ -67,24 +72,38 @@ class LabelledDomain:
     classes: tuple[str, ...]
     source: Tensor
     source_names: tuple[str, ...]
-    files: tuple[str, ...]
+    files: Sequence[str]
+    groups: Tensor
+    splits: Tensor
+    fingerprint: str
+    rejected: tuple[Rejected, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.labels)
 
     def subset(self, index: Tensor) -> "LabelledDomain":
         """The images at these rows, (n,) int64."""
-        files = tuple(self.files[row] for row in index.tolist())
+        files = self.files.of(index) if isinstance(self.files, Names) else [self.files[k] for k in index.tolist()]
         images = _Rows(self.images, index)
-        return LabelledDomain(images, self.labels[index], self.classes, self.source[index], self.source_names, files)
+        chosen = (column[index] for column in (self.labels, self.source, self.groups, self.splits))
+        labels, source, groups, splits = chosen
+        return replace(self, images=images, labels=labels, source=source, files=files, groups=groups, splits=splits)
 
 
 @dataclass(frozen=True)
 class UnlabelledDomain:
-    """Images and nothing else."""
+    """Images and nothing else.
+
+    Attributes:
+        files: N names.
+        fingerprint: changes when any image or name does.
+        rejected: files that are not used, each with its reason.
+    """
 
     images: Images
-    files: tuple[str, ...]
+    files: Sequence[str]
+    fingerprint: str
+    rejected: tuple[Rejected, ...] = ()
 
     def __len__(self) -> int:
         return len(self.files)
@@ -92,117 +111,101 @@ class UnlabelledDomain:
 
 def read_labelled(
     paths: Sequence[Path],
+    reading: Reading,
     *,
-    size: int,
-    channels: Channels,
-    fit: Fit,
     classes: Sequence[str] | None = None,
+    splits: Sequence[Split] | None = None,
     progress: Progress | None = None,
 ) -> LabelledDomain:
     """Read one or several labelled domains as one.
 
     Args:
-        paths: folders with one folder per class, CSV manifests with columns file, label and perhaps source, or .npz
-            files with x (N, H, W[, C]) uint8, y (N,) integers and perhaps classes (K,).
-        size, channels, fit: see `decode.decode_image`.
+        paths: whatever `layouts` knows, with classes.
         classes: names to map labels onto, when a trained model fixes them; the images may show fewer.
-        progress: called with (images done, images in all).
+        splits: of domains with a train/val/test layout the first of these that it has, or all of it if None.
+        progress: called with (images done, images in all), while they are scanned and again while they are decoded.
 
     Raises:
-        DataError: for anything missing, empty, unreadable, or not fitting together; the message says what to do.
+        DataError: for anything missing, empty, or not fitting together; the message says what to do.
     """
-    parts, names = _fitting_parts(paths, classes)
+    parts, names = _fitting_parts(paths, classes, reading, progress)
+    parts = [_in_split(part, splits) for part in parts]
     row_of = {name: row for row, name in enumerate(names)}
-    labels = torch.tensor([row_of[label] for part in parts for label in part.labels], dtype=torch.int64)
-    source = torch.cat([torch.full((len(part.labels),), k, dtype=torch.int64) for k, part in enumerate(parts)])
-    images = _read_pixels([part.content for part in parts], size, channels, fit, progress)
-    files = tuple(name for part in parts for name in part.content.names)
-    return LabelledDomain(images, labels, tuple(names), source, _distinct_names(parts), files)
+    labels = [np.array([row_of[name] for name in part.classes], dtype=np.int64)[part.labels] for part in parts]
+    source = [np.full(len(part.labels), k, dtype=np.int64) for k, part in enumerate(parts)]
+    pictures = Pictures([part.content for part in parts], [part.places for part in parts])
+    return LabelledDomain(
+        images=decoded(pictures, reading.view, reading.cache, home=reading.home, progress=progress),
+        labels=_joined(labels),
+        classes=tuple(names),
+        source=_joined(source),
+        source_names=_distinct_names(parts),
+        files=Names(pictures),
+        groups=_joined(_apart([part.groups for part in parts])),
+        splits=_joined([part.splits for part in parts]),
+        fingerprint=" ".join(part.fingerprint for part in parts),
+        rejected=tuple(rejected for part in parts for rejected in part.rejected),
+    )
 
 
-def check_labelled(path: Path, classes: Sequence[str]) -> None:
-    """Refuse what `read_labelled` would refuse by its names, and look at nothing else: before hours of training.
+def check_labelled(path: Path, classes: Sequence[str], reading: Reading, progress: Progress | None = None) -> None:
+    """Refuse what `read_labelled` would refuse, before hours of training.
 
     Raises:
-        DataError: as `read_labelled`, but for unreadable images.
+        DataError: as `read_labelled`.
     """
-    _fitting_parts([path], classes)
+    _fitting_parts([path], classes, reading, progress)
 
 
 def read_unlabelled(
-    path: Path, *, size: int, channels: Channels, fit: Fit, progress: Progress | None = None
+    path: Path, reading: Reading, *, splits: Sequence[Split] | None = None, progress: Progress | None = None
 ) -> UnlabelledDomain:
     """Read images without labels; folders below the first are nesting, their names mean nothing.
 
     Arguments and errors as in `read_labelled`. The `label` column of a manifest and the `y` of an .npz are not read.
     """
-    kind = _kind(path)
-    if kind == "folder":
-        files = _image_files(path)
-        if not files:
-            raise DataError(f"expected images in '{path}' or in folders below it, found none")
-        content: _Content = _Files(_label_free_order(files))
-    elif kind == "csv":
-        content = _Files([row.file for row in _manifest(path, columns=("file",))])
+    if kind_of(path) == "npz":
+        content: Content = NpzContent(path, _npz(path, "x"))
+        places: NDArray[np.integer[Any]] = np.arange(len(content), dtype=np.int32)
+        fingerprint, rejected = content.digest, tuple[Rejected, ...]()
     else:
-        content = _Array(path, _npz(path, "x"))
-    return UnlabelledDomain(_read_pixels([content], size, channels, fit, progress), tuple(content.names))
+        index = scan(path, home=reading.home, progress=progress)
+        rejected = _rejected(index, reading.strict, f"images in '{path}' or in folders below it")
+        places = index.label_free_order()
+        numbers, words = index.column("split")
+        wanted = _first_split([words[k] for k in np.unique(numbers)], splits)
+        if wanted:
+            places = places[np.isin(numbers[places], [words.index(wanted)])]
+        content, fingerprint = IndexedContent(index), index.fingerprint
+    pictures = Pictures([content], [places])
+    images = decoded(pictures, reading.view, reading.cache, home=reading.home, progress=progress)
+    return UnlabelledDomain(images, Names(pictures), fingerprint, rejected)
+
+
+def left_out_sentence(domain: LabelledDomain | UnlabelledDomain) -> str:
+    """How many images cannot be used and why the first of them; "" if all can."""
+    broken = [file for file in domain.rejected if file.status == "quarantined"]
+    return _cannot_be_used(broken, len(domain)) if broken else ""
 
 
 def split_off(domain: LabelledDomain, share: float, seed: int) -> tuple[LabelledDomain, LabelledDomain]:
-    """Set a share of the images aside, class by class: (training, held out). Classes of one image stay in training."""
-    counts = torch.bincount(domain.labels, minlength=len(domain.classes))
-    rows = (counts[domain.labels] > 1).nonzero().squeeze(1).numpy()
-    labels = domain.labels.numpy()[rows]
-    kinds = len(np.unique(labels))
-    wanted = round(share * len(rows))
-    if share == 0.0 or not len(rows) or len(rows) - kinds < kinds:
-        return domain, domain.subset(torch.empty(0, dtype=torch.int64))
-    wanted = min(max(wanted, kinds), len(rows) - kinds)  # at least one of each class on either side
-    splitter = StratifiedShuffleSplit(n_splits=1, test_size=wanted, random_state=seed)
-    _, held = next(splitter.split(rows, labels))
-    aside = torch.zeros(len(domain), dtype=torch.bool)
-    aside[torch.from_numpy(rows[held])] = True
-    return domain.subset((~aside).nonzero().squeeze(1)), domain.subset(aside.nonzero().squeeze(1))
+    """(training, held out). Given splits are kept: train against val; test is used for neither.
+
+    Args:
+        share: of the images to hold out where no val is given, class by class and in whole groups.
+    """
+    given = domain.splits.numpy()
+    training = (given == 0) | (given == _SPLIT_NUMBERS["train"])
+    held = given == _SPLIT_NUMBERS["val"]
+    if not held.any():
+        rows = np.flatnonzero(training)
+        held[rows] = held_out_rows(domain.labels.numpy()[rows], domain.groups.numpy()[rows], share, seed)
+    return domain.subset(_numbers(training & ~held)), domain.subset(_numbers(held))
 
 
 # ---- what lies at a path -------------------------------------------------------------------------------------------
 
-
-class _Content(Protocol):
-    @property
-    def names(self) -> Sequence[str]: ...
-
-    def decode(self, row: int, size: int, channels: Channels, fit: Fit) -> NDArray[np.uint8]: ...
-
-
-@dataclass(frozen=True)
-class _Files:
-    paths: Sequence[Path]
-
-    @property
-    def names(self) -> Sequence[str]:
-        return [str(path) for path in self.paths]
-
-    def decode(self, row: int, size: int, channels: Channels, fit: Fit) -> NDArray[np.uint8]:
-        return decode_image(self.paths[row], size=size, channels=channels, fit=fit)
-
-
-@dataclass(frozen=True)
-class _Array:
-    path: Path
-    pixels: NDArray[np.uint8]  # (N, H, W) or (N, H, W, C)
-
-    @property
-    def names(self) -> Sequence[str]:
-        return [f"{self.path}#{row}" for row in range(len(self.pixels))]
-
-    def decode(self, row: int, size: int, channels: Channels, fit: Fit) -> NDArray[np.uint8]:
-        pixels = self.pixels[row]
-        if pixels.ndim == 3 and pixels.shape[2] == 1:
-            pixels = pixels[:, :, 0]
-        image = Image.fromarray(pixels).convert("L" if channels == 1 else "RGB")
-        return fit_square(image, size, fit)
+_SPLIT_NUMBERS = {"": 0, "train": 1, "val": 2, "test": 3}
 
 
 @dataclass(frozen=True)
@@ -211,24 +214,28 @@ class _Part:
 
     path: Path
     name: str
-    content: _Content
-    labels: Sequence[str]
+    content: Content
+    places: NDArray[np.integer[Any]]  # (n,)
+    labels: NDArray[np.integer[Any]]  # (n,) in [0, len(classes))
     classes: Sequence[str]
+    groups: NDArray[np.int64]  # (n,)
+    splits: NDArray[np.int64]  # (n,)
+    fingerprint: str
+    rejected: tuple[Rejected, ...] = ()
+
+    def chosen(self, rows: NDArray[np.bool_], **changes: Any) -> "_Part":
+        columns = ("places", "labels", "groups", "splits")
+        return replace(self, **{name: getattr(self, name)[rows] for name in columns}, **changes)
 
 
-@dataclass(frozen=True)
-class _Row:
-    file: Path
-    label: str
-    source: str
-
-
-def _fitting_parts(paths: Sequence[Path], classes: Sequence[str] | None) -> tuple[list[_Part], Sequence[str]]:
+def _fitting_parts(
+    paths: Sequence[Path], classes: Sequence[str] | None, reading: Reading, progress: Progress | None
+) -> tuple[list[_Part], Sequence[str]]:
     """What lies at the paths, and the names of its classes."""
-    parts = [part for path in paths for part in _labelled_parts(path)]
+    parts = [part for path in paths for part in _labelled_parts(path, reading, progress)]
     names = classes or _common_classes(parts)
     for part in parts:
-        unknown = sorted(set(part.labels) - set(names), key=_natural)
+        unknown = [name for name in part.classes if name not in names]
         if unknown:
             near = did_you_mean(unknown[0], names)
             raise DataError(f"'{part.path}' has a class '{unknown[0]}' that the source does not have. {near}")
@@ -237,39 +244,116 @@ def _fitting_parts(paths: Sequence[Path], classes: Sequence[str] | None) -> tupl
     return parts, names
 
 
-def _labelled_parts(path: Path) -> list[_Part]:
-    kind = _kind(path)
-    if kind == "folder":
-        return [_class_folders(path)]
+def _labelled_parts(path: Path, reading: Reading, progress: Progress | None) -> list[_Part]:
+    kind = kind_of(path)
     if kind == "npz":
         return [_labelled_npz(path)]
-    rows = _manifest(path, columns=("file", "label"))
-    classes = sorted({row.label for row in rows}, key=_natural)
-    parts = []
-    for name in dict.fromkeys(row.source for row in rows):
-        chosen = [row for row in rows if row.source == name]
-        labels = [row.label for row in chosen]
-        parts.append(_Part(path, name or path.stem, _Files([row.file for row in chosen]), labels, classes))
-    return parts
+    if kind == "csv" and "label" not in csv_columns(path):
+        raise DataError(f"expected a column 'label' in '{path}', found {', '.join(csv_columns(path)) or 'nothing'}")
+    index = scan(path, home=reading.home, progress=progress)
+    rejected = _rejected(index, reading.strict, f"one folder per class with images in '{path}'")
+    numbers, words = index.column("label")
+    whole = _Part(
+        path=path,
+        name=path.resolve().name if path.is_dir() else path.stem,
+        content=IndexedContent(index),
+        places=np.arange(len(index), dtype=np.int32),
+        labels=numbers,
+        classes=words,
+        groups=_groups(*index.column("part_of")),
+        splits=_split_numbers(*index.column("split")),
+        fingerprint=index.fingerprint,
+        rejected=rejected,
+    )
+    if "" in words:
+        whole = _without_nameless(whole, reading.strict)
+    numbers, sources = index.column("source")
+    if len(sources) == 1:
+        return [whole if not sources[0] else replace(whole, name=sources[0])]
+    first_seen = sorted(range(len(sources)), key=lambda k: int(np.argmax(numbers == k)))
+    of_rows = numbers[whole.places]
+    return [whole.chosen(of_rows == k, name=sources[k] or whole.name, rejected=()) for k in first_seen]
 
 
-def _class_folders(path: Path) -> _Part:
-    folders = sorted((p for p in path.iterdir() if p.is_dir() and not _hidden(p)), key=lambda p: _natural(p.name))
-    files, labels, classes = [], [], []
-    for folder in folders:
-        found = _image_files(folder)
-        if found:
-            classes.append(folder.name)
-            files += found
-            labels += [folder.name] * len(found)
-    if not classes:
-        if _image_files(path):
-            raise DataError(
-                f"expected one folder per class in '{path}', found images without class folders. "
-                f"Sort them into folders named after their classes, or give a CSV manifest with columns file,label"
-            )
-        raise DataError(f"expected one folder per class with images in '{path}', found none")
-    return _Part(path, path.resolve().name, _Files(files), labels, classes)
+def _without_nameless(part: _Part, strict: bool) -> _Part:
+    """Images that no class folder and no label claims cannot be learned from; they are told, not dropped."""
+    nameless = part.labels == part.classes.index("")
+    if nameless.all():
+        raise DataError(
+            f"expected one folder per class in '{part.path}', found images without class folders. "
+            f"Sort them into folders named after their classes, or give a CSV manifest with columns file,label"
+        )
+    rejected = tuple(
+        Rejected(part.content.name(int(place)), "quarantined", "no class") for place in part.places[nameless]
+    )
+    if strict:
+        raise DataError(f"'{rejected[0].file}' has no class. Give it one, remove it, or go on without --strict")
+    classes = [name for name in part.classes if name]
+    shift = part.classes.index("")
+    kept = part.chosen(~nameless, classes=classes, rejected=(*part.rejected, *rejected))
+    return replace(kept, labels=kept.labels - (kept.labels > shift))
+
+
+def _rejected(index: Index, strict: bool, expected: str) -> tuple[Rejected, ...]:
+    """Files that are not used; none of them may be the reason for silence."""
+    rejected = tuple(index.rejected("quarantined", "ignored"))
+    broken = [file for file in rejected if file.status == "quarantined"]
+    if strict and broken:
+        raise DataError(
+            f"{_cannot_be_used(broken, len(index))}. Replace or remove what is broken, or go on without --strict"
+        )
+    if not len(index):
+        if broken:
+            raise DataError(f"expected {expected}; {_cannot_be_used(broken, 0)}")
+        raise DataError(f"expected {expected}, found none")
+    return rejected
+
+
+def _cannot_be_used(broken: Sequence[Rejected], used: int) -> str:
+    first, count = broken[0], len(broken)
+    of = f"{count} of {used + count} images cannot be used, the first being" if used + count > 1 else ""
+    return f"{of} '{first.file}': {first.reason}".strip()
+
+
+def _in_split(part: _Part, splits: Sequence[Split] | None) -> _Part:
+    names = [name for name, number in _SPLIT_NUMBERS.items() if (part.splits == number).any()]
+    wanted = _first_split(names, splits)
+    return part.chosen(part.splits == _SPLIT_NUMBERS[wanted]) if wanted else part
+
+
+def _first_split(found: Sequence[str], wanted: Sequence[Split] | None) -> str:
+    """The first wanted split that is there; "" for no choice."""
+    return next((name for name in wanted or () if name in found), "")
+
+
+def _groups(numbers: NDArray[np.int32], words: Sequence[str]) -> NDArray[np.int64]:
+    """Group numbers; images without a group are a group of their own."""
+    if words == [""]:
+        return np.arange(len(numbers), dtype=np.int64)
+    alone = numbers == words.index("") if "" in words else np.zeros(len(numbers), dtype=np.bool_)
+    groups: NDArray[np.int64] = np.where(alone, len(words) + np.arange(len(numbers)), numbers)
+    return groups
+
+
+def _apart(groups: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+    """Numbers of different sources must not meet."""
+    start, moved = 0, []
+    for part in groups:
+        moved.append(part + start)
+        start += int(part.max(initial=0)) + 1
+    return moved
+
+
+def _split_numbers(numbers: NDArray[np.int32], words: Sequence[str]) -> NDArray[np.int64]:
+    return np.array([_SPLIT_NUMBERS[word] for word in words], dtype=np.int64)[numbers]
+
+
+def _joined(parts: Sequence[NDArray[np.int64]]) -> Tensor:
+    return torch.from_numpy(np.concatenate(parts))
+
+
+def _numbers(rows: NDArray[np.bool_]) -> Tensor:
+    return torch.from_numpy(np.flatnonzero(rows))
 
 
 def _labelled_npz(path: Path) -> _Part:
@@ -284,14 +368,25 @@ def _labelled_npz(path: Path) -> _Part:
         raise DataError(
             f"y in '{path}' runs from {numbers.min()} to {numbers.max()}, but it names {len(named)} classes"
         )
-    labels = [named[k] if named else str(k) for k in numbers.tolist()]
-    classes = sorted(set(labels), key=_natural) if named is None else [name for name in named if name in set(labels)]
-    return _Part(path, path.stem, _Array(path, pixels), labels, classes)
+    shown, labels = np.unique(numbers.astype(np.int64), return_inverse=True)
+    rows = np.arange(len(pixels), dtype=np.int64)
+    content = NpzContent(path, pixels)
+    return _Part(
+        path=path,
+        name=path.stem,
+        content=content,
+        places=rows,
+        labels=labels,
+        classes=[named[k] if named else str(k) for k in shown.tolist()],
+        groups=rows,
+        splits=np.zeros(len(pixels), dtype=np.int64),
+        fingerprint=content.digest,
+    )
 
 
 def _npz(path: Path, key: str) -> NDArray[np.uint8]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             if key not in archive:
                 raise DataError(f"expected an array '{key}' in '{path}', found {', '.join(archive.files) or 'none'}")
             array: NDArray[np.uint8] = archive[key]
@@ -303,79 +398,6 @@ def _npz(path: Path, key: str) -> NDArray[np.uint8]:
             f"expected x of shape (N, H, W) or (N, H, W, 1 or 3) in uint8 in '{path}', got {array.shape}, {array.dtype}"
         )
     return array
-
-
-def _manifest(path: Path, columns: Sequence[str]) -> list[_Row]:
-    """Rows of a CSV manifest; a column that is not asked for is not read."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines)
-            found = reader.fieldnames or []
-            for column in columns:
-                if column not in found:
-                    raise DataError(f"expected a column '{column}' in '{path}', found {', '.join(found) or 'nothing'}")
-            rows = []
-            for row in reader:
-                file = path.parent / (row["file"] or "")
-                if not file.is_file():
-                    raise DataError(f"line {reader.line_num} of '{path}' names '{row['file']}', which is not a file")
-                label = (row["label"] or "").strip() if "label" in columns else ""
-                if "label" in columns and not label:
-                    raise DataError(f"line {reader.line_num} of '{path}' has no label")
-                rows.append(_Row(file, label, row.get("source") or ""))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"'{path}' cannot be read as CSV: {error}") from error
-    if not rows:
-        raise DataError(f"expected at least one row below the header of '{path}', found none")
-    return rows
-
-
-def _kind(path: Path) -> Literal["folder", "csv", "npz"]:
-    if path.is_dir():
-        return "folder"
-    if path.is_file() and path.suffix.lower() in (".csv", ".npz"):
-        return "csv" if path.suffix.lower() == ".csv" else "npz"
-    if path.exists():
-        raise DataError(f"expected a folder, a .csv or an .npz, got the file '{path}'")
-    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    hint = f" {did_you_mean(path.name, siblings)}" if 0 < len(siblings) <= 50 else ""
-    raise DataError(f"there is nothing at '{path}'; expected a folder, a .csv or an .npz.{hint}")
-
-
-def _image_files(folder: Path) -> list[Path]:
-    """Image files at any depth, by content, without hidden files and files that neither are nor claim to be images.
-
-    A file that is called an image and is none is kept, so that decoding it says so.
-    """
-    files = []
-    for root, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted((name for name in folders if not name.startswith(".")), key=_natural)
-        for name in sorted(names, key=_natural):
-            path = Path(root) / name
-            if not _hidden(path) and (path.suffix.lower() in IMAGE_SUFFIXES or looks_like_image(path)):
-                files.append(path)
-    return files
-
-
-def _label_free_order(files: Iterable[Path]) -> list[Path]:
-    """By name, then content: the same images in other class folders come in the same order."""
-
-    def key(path: Path) -> tuple[tuple[object, ...], str]:
-        return _natural(path.name), hashlib.sha256(path.read_bytes()).hexdigest() if path.name in shared else ""
-
-    listed = list(files)
-    seen: set[str] = set()
-    shared = {path.name for path in listed if path.name in seen or seen.add(path.name)}  # type: ignore[func-returns-value]
-    return sorted(listed, key=key)
-
-
-def _hidden(path: Path) -> bool:
-    return path.name.startswith(".") or path.name in ("Thumbs.db", "desktop.ini", "__MACOSX")
-
-
-def _natural(name: str) -> tuple[object, ...]:
-    """A sorting key that puts 2 before 10."""
-    return tuple((1, int(piece), "") if piece.isdigit() else (0, 0, piece) for piece in re.split(r"([0-9]+)", name))
 
 
 def _common_classes(parts: Sequence[_Part]) -> Sequence[str]:
@@ -402,42 +424,6 @@ def _distinct_names(parts: Sequence[_Part]) -> tuple[str, ...]:
     )
 
 
-# ---- pixels --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _InMemory:
-    pixels: Tensor  # (N, C, H, W) uint8
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def fetch(self, index: Tensor) -> Tensor:
-        return self.pixels[index]
-
-
-class _OnDemand:
-    """Files decoded when they are asked for; Pillow lets other threads work while it decodes."""
-
-    def __init__(self, contents: Sequence[_Content], size: int, channels: Channels, fit: Fit) -> None:
-        self._rows = [(content, row) for content in contents for row in range(len(content.names))]
-        self._size, self._channels, self._fit = size, channels, fit
-        self._pool = ThreadPoolExecutor(max_workers=_threads(), thread_name_prefix="decode")
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def decode(self, row: int) -> Tensor:
-        content, place = self._rows[row]
-        pixels = content.decode(place, self._size, self._channels, self._fit)
-        return torch.from_numpy(np.array(pixels)).permute(2, 0, 1)
-
-    def fetch(self, index: Tensor) -> Tensor:
-        decoded = list(self._pool.map(self.decode, index.tolist()))
-        shape = (0, self._channels, self._size, self._size)
-        return torch.stack(decoded) if decoded else torch.empty(shape, dtype=torch.uint8)
-
-
 @dataclass(frozen=True)
 class _Rows:
     """Some rows of other images."""
@@ -445,32 +431,12 @@ class _Rows:
     images: Images
     rows: Tensor  # (n,)
 
+    @property
+    def slack(self) -> int:
+        return self.images.slack
+
     def __len__(self) -> int:
         return len(self.rows)
 
-    def fetch(self, index: Tensor) -> Tensor:
-        return self.images.fetch(self.rows[index])
-
-
-def _read_pixels(
-    contents: Sequence[_Content], size: int, channels: Channels, fit: Fit, progress: Progress | None
-) -> Images:
-    """Decode everything now if it fits the budget, so that a broken file is met before training starts."""
-    lazy = _OnDemand(contents, size, channels, fit)
-    if len(lazy) * channels * size * size > MEMORY_BUDGET:
-        return lazy
-    pixels = torch.empty(len(lazy), channels, size, size, dtype=torch.uint8)
-    with ThreadPoolExecutor(max_workers=_threads(), thread_name_prefix="decode") as pool:
-        try:
-            for row, image in enumerate(pool.map(lazy.decode, range(len(lazy)))):
-                pixels[row] = image
-                if progress and (row % 64 == 63 or row + 1 == len(lazy)):
-                    progress(row + 1, len(lazy))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return _InMemory(pixels)
-
-
-def _threads() -> int:
-    return min(8, os.cpu_count() or 1)
+    def fetch(self, index: Tensor, corners: Tensor | None = None) -> Tensor:
+        return self.images.fetch(self.rows[index], corners)

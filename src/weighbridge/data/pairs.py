@@ -5,13 +5,20 @@ So there is no loader state to save: a resumed run asks for the next step and ge
 
 __all__ = ["PairStream"]
 
+from collections.abc import Sequence
+from typing import Literal
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from weighbridge.data.domains import LabelledDomain, UnlabelledDomain
+from weighbridge.data.images import Images
 from weighbridge.data.transforms import Preparation
 from weighbridge.types import SOURCE, TARGET, DomainPair, LabelledBatch, UnlabelledBatch
+
+Balance = Literal["none", "source", "class", "both"]
 
 _AUGMENTATION, _NOISE = 2, 3  # random streams of their own, beside SOURCE and TARGET
 
@@ -26,6 +33,8 @@ class PairStream:
         batch_target: B' >= 0, over all processes; 0 for methods that do not look at the target.
         preparation: the same for both domains.
         seed: fixes the order of the images and their augmentation.
+        balance: what every B source images show equally: `source`, `class`, or `both`, each class of each source;
+            smaller ones come again sooner. `none`: in proportion.
         device: where the pixels are turned into floats.
         rank: which of the processes asks.
         processes: how many share a batch.
@@ -41,6 +50,7 @@ class PairStream:
         preparation: Preparation,
         seed: int,
         device: torch.device,
+        balance: Balance = "none",
         memory_format: torch.memory_format = torch.contiguous_format,
         rank: int = 0,
         processes: int = 1,
@@ -49,25 +59,23 @@ class PairStream:
         self._preparation, self._seed = preparation, seed
         self._device, self._memory_format = device, memory_format
         self._rank, self._processes = rank, processes
-        self._order = {
-            SOURCE: _Order(len(source.files), batch_source, (seed, SOURCE)),
-            TARGET: _Order(len(target.files), batch_target, (seed, TARGET)),
-        }
+        self._source_order = _order(_kinds(source, balance), batch_source, (seed, SOURCE))
+        self._target_order = _Order(len(target), batch_target, (seed, TARGET))
 
     def at(self, step: int) -> DomainPair:
         """The pair of batches of this step, counted from 0, prepared on the device."""
-        source_index = self._order[SOURCE].at(step)[self._rank :: self._processes]  # (B,)
-        target_index = self._order[TARGET].at(step)[self._rank :: self._processes]  # (B',)
+        source_index = self._source_order.at(step)[self._rank :: self._processes]  # (B,)
+        target_index = self._target_order.at(step)[self._rank :: self._processes]  # (B',)
         generator = torch.Generator().manual_seed(self._derived_seed(_AUGMENTATION, step))
         return DomainPair(
             source=LabelledBatch(
-                images=self._prepare(self._source.images.fetch(source_index), generator),
+                images=self._prepare(self._source.images, source_index, generator),
                 labels=self._source.labels[source_index].to(self._device),
                 index=source_index.to(self._device),
                 source=self._source.source[source_index].to(self._device),
             ),
             target=UnlabelledBatch(
-                images=self._prepare(self._target.images.fetch(target_index), generator),
+                images=self._prepare(self._target.images, target_index, generator),
                 index=target_index.to(self._device),
             ),
         )
@@ -80,9 +88,51 @@ class PairStream:
         sequence = np.random.SeedSequence((self._seed, stream, self._rank, step))
         return int(sequence.generate_state(1, np.uint64)[0])
 
-    def _prepare(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+    def _prepare(self, images_of: Images, index: Tensor, generator: torch.Generator) -> Tensor:
+        """Fetched, cropped at random, and still one byte a pixel when they reach the device."""
+        slack = images_of.slack
+        corners = torch.randint(slack + 1, (len(index), 2), generator=generator) if slack else None
+        pixels = images_of.fetch(index, corners)
         images = self._preparation.training(pixels.to(self._device, non_blocking=True), generator)
         return images.contiguous(memory_format=self._memory_format)
+
+
+def _kinds(source: LabelledDomain, balance: Balance) -> Tensor:
+    """(N,) int64: which images take turns."""
+    if balance == "source":
+        return source.source
+    if balance == "class":
+        return source.labels
+    if balance == "both":
+        return source.source * len(source.classes) + source.labels
+    return torch.zeros_like(source.labels)
+
+
+def _order(kinds: Tensor, batch: int, key: tuple[int, ...]) -> "_Order | _Turns":
+    members = [(kinds == kind).nonzero().squeeze(1).numpy() for kind in np.unique(kinds.numpy())]
+    return _Turns(members, batch, key) if len(members) > 1 else _Order(len(kinds), batch, key)
+
+
+class _Turns:
+    """An endless walk on which several groups of images take turns, each walking through its own without repeats.
+
+    Args:
+        members: the rows of each group.
+    """
+
+    def __init__(self, members: Sequence[NDArray[np.int64]], batch: int, key: tuple[int, ...]) -> None:
+        self._members, self._batch, self._key = members, batch, key
+        self._walks = [_Order(len(rows), 1, (*key, 1 + group)) for group, rows in enumerate(members)]
+
+    def at(self, step: int) -> Tensor:
+        """Rows of batch number `step`, (B,) int64."""
+        count, rows = len(self._members), []
+        first, last = step * self._batch, (step + 1) * self._batch
+        for turn in range(first // count, -(-last // count)):
+            groups = np.random.default_rng((*self._key, 0, turn)).permutation(count)
+            for group in groups[max(first - turn * count, 0) : last - turn * count].tolist():
+                rows.append(self._members[group][int(self._walks[group].at(turn))])
+        return torch.tensor(rows, dtype=torch.int64)
 
 
 class _Order:

@@ -1,0 +1,151 @@
+"""Decoded squares, kept: in memory where they are few, else in a file that is mapped into memory.
+
+A cache file is written once, in parallel, by whoever comes first; others wait for it. A build that was killed goes on
+where it stopped. Every image carries a checksum, compared when it is first read; a damaged one is decoded again.
+"""
+
+__all__ = ["CacheMode", "decoded"]
+
+import hashlib
+import os
+import shutil
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import PIL
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from weighbridge.data.images import ArrayImages, Images, OnDemand, Pictures, Pixels, View, decode_threads
+from weighbridge.data.index import cache_home
+from weighbridge.errors import DataError
+
+CacheMode = Literal["auto", "memory", "disk", "off"]
+Progress = Callable[[int, int], None]
+
+MEMORY_BUDGET = 2**30  # bytes of decoded pixels that `auto` keeps in memory
+_FORMAT = 1  # of the cache; another number is another key
+_AT_ONCE = 64  # images decoded between two notes of how far a build has come
+
+
+def decoded(
+    pictures: Pictures, view: View, mode: CacheMode, *, home: Path | None = None, progress: Progress | None = None
+) -> Images:
+    """Images ready to be fetched.
+
+    Args:
+        mode: `memory`: decoded now; `disk`: from a file in the cache folder, made now if it is not there; `off`:
+            decoded every time they are asked for; `auto`: memory up to `MEMORY_BUDGET` bytes, else off.
+        home: the cache folder; `cache_home()` if not given.
+        progress: called with (images decoded, images to decode).
+
+    Raises:
+        DataError: if an image cannot be decoded, or the disk is full.
+    """
+    size = len(pictures) * view.side * view.side * view.channels
+    if mode == "off" or (mode == "auto" and size > MEMORY_BUDGET):
+        return OnDemand(pictures, view)
+    if mode == "disk":
+        return _mapped(pictures, view, (home or cache_home()) / "pixels", progress)
+    pixels = np.empty((len(pictures), view.side, view.side, view.channels), dtype=np.uint8)
+    for _ in _decode(pictures, view, np.arange(len(pictures)), pixels, progress):
+        pass
+    return ArrayImages(pixels, view)
+
+
+def _mapped(pictures: Pictures, view: View, home: Path, progress: Progress | None) -> Images:
+    folder = home / _key(pictures, view)
+    home.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):  # the system lets go of it when its owner dies
+        if not folder.is_dir():
+            _build(pictures, view, folder, progress)
+    shape = (len(pictures), view.side, view.side, view.channels)
+    pixels: Pixels = np.memmap(folder / "pixels", dtype=np.uint8, mode="r+", shape=shape)
+    checksums = np.memmap(folder / "checksums", dtype=np.uint32, mode="r+", shape=shape[:1])
+    return ArrayImages(pixels, view, _Check(pictures, view, pixels, checksums))
+
+
+def _build(pictures: Pictures, view: View, folder: Path, progress: Progress | None) -> None:
+    """Decode into a folder beside the final one, which takes its name when all is there."""
+    part = folder.with_name(f"{folder.name}.part")
+    part.mkdir(exist_ok=True)
+    count = len(pictures)
+    shape = (count, view.side, view.side, view.channels)
+    try:
+        pixels: Pixels = _room(part / "pixels", np.uint8, shape)
+        checksums = _room(part / "checksums", np.uint32, (count,))
+        done = _room(part / "done", np.uint8, (count,))
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        needed = count * view.side * view.side * view.channels / 2**30
+        raise DataError(
+            f"the decoded images need {needed:.1f} GiB in '{folder.parent}': {error.strerror}. "
+            f"Set WEIGHBRIDGE_CACHE to a larger disk, or use --cache off"
+        ) from error
+    for rows in _decode(pictures, view, np.flatnonzero(done == 0), pixels, progress):
+        checksums[rows] = [zlib.crc32(pixels[row]) for row in rows]
+        done[rows] = 1  # last, so that a kill at any moment leaves no row that only seems to be there
+    del pixels, checksums, done
+    os.replace(part, folder)
+
+
+def _room(path: Path, kind: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """A file of this shape on disk, kept if it is there; its room is taken now, since a full disk would kill later."""
+    length = int(np.prod(shape)) * np.dtype(kind).itemsize
+    with path.open("r+b" if path.is_file() else "w+b") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, length)
+        file.truncate(length)
+    return np.memmap(path, dtype=kind, mode="r+", shape=shape)
+
+
+def _decode(
+    pictures: Pictures, view: View, rows: NDArray[np.int64], into: Pixels, progress: Progress | None
+) -> Iterator[NDArray[np.int64]]:
+    """Decode rows in parallel, and yield those that are done, batch by batch."""
+
+    def one(row: int) -> None:
+        into[row] = pictures.decode(row, view)
+
+    with ThreadPoolExecutor(max_workers=decode_threads(), thread_name_prefix="decode") as pool:
+        try:
+            for start in range(0, len(rows), _AT_ONCE):
+                batch = rows[start : start + _AT_ONCE]
+                list(pool.map(one, batch.tolist()))
+                yield batch
+                if progress:
+                    progress(start + len(batch), len(rows))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _key(pictures: Pictures, view: View) -> str:
+    """Another index, another view, another decoder: another file."""
+    digest = hashlib.sha256(f"{_FORMAT} {PIL.__version__} {view}".encode())
+    for content, places in zip(pictures.contents, pictures.places, strict=True):
+        digest.update(content.digest.encode())
+        digest.update(np.ascontiguousarray(places, dtype=np.int64).tobytes())
+    return digest.hexdigest()[:20]
+
+
+class _Check:
+    """Compares each image with its checksum when it is first read, and repairs it from its file."""
+
+    def __init__(self, pictures: Pictures, view: View, pixels: Pixels, checksums: NDArray[np.uint32]) -> None:
+        self._pictures, self._view, self._pixels, self._checksums = pictures, view, pixels, checksums
+        self._known = np.zeros(len(checksums), dtype=np.bool_)
+        self._lock = threading.Lock()
+
+    def __call__(self, rows: NDArray[np.int64]) -> None:
+        for row in rows[~self._known[rows]].tolist():
+            if zlib.crc32(self._pixels[row]) != self._checksums[row]:
+                with self._lock:
+                    self._pixels[row] = self._pictures.decode(row, self._view)
+                    self._checksums[row] = zlib.crc32(self._pixels[row])
+            self._known[row] = True

@@ -1,0 +1,268 @@
+"""Pixels and names of images by row number, wherever they lie: in files, in archives, in an array, in memory."""
+
+__all__ = [
+    "ArrayImages",
+    "Content",
+    "Images",
+    "IndexedContent",
+    "Names",
+    "NpzContent",
+    "OnDemand",
+    "Pictures",
+    "View",
+    "decode_threads",
+]
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from weighbridge.data.decode import Fit, decode_image, fit_square
+from weighbridge.data.index import Index
+
+Channels = Literal[1, 3]
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class View:
+    """How images are looked at.
+
+    Attributes:
+        size: side in pixels of the square images that a network gets.
+        channels: 1 for grey, 3 for RGB.
+        fit: see `decode.fit_square`.
+        slack: pixels that are kept beyond `size`, for crops that move about; a plain look takes the middle.
+    """
+
+    size: int
+    channels: Channels
+    fit: Fit = "crop"
+    slack: int = 0
+
+    @property
+    def side(self) -> int:
+        """Of the squares that are decoded and kept."""
+        return self.size + self.slack
+
+
+class Images(Protocol):
+    """Pixels by row number."""
+
+    @property
+    def slack(self) -> int:
+        """How far a crop may move, in pixels."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def fetch(self, index: Tensor, corners: Tensor | None = None) -> Tensor:
+        """Images of these rows.
+
+        Args:
+            index: (B,) int64.
+            corners: (B, 2) int64, top and left edge of each crop in [0, slack]; the middle if not given.
+
+        Returns:
+            (B, C, H, W) uint8 on the CPU, laid out channels last.
+        """
+        ...
+
+
+class Content(Protocol):
+    """Images that can be decoded one by one."""
+
+    @property
+    def digest(self) -> str:
+        """Changes when any pixel could."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def name(self, place: int) -> str: ...
+
+    def decode(self, place: int, view: View) -> Pixels:
+        """(side, side, C) uint8."""
+        ...
+
+
+@dataclass(frozen=True)
+class IndexedContent:
+    """What an index lists."""
+
+    index: Index
+
+    @property
+    def digest(self) -> str:
+        return self.index.pixels
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def name(self, place: int) -> str:
+        return self.index.name(place)
+
+    def decode(self, place: int, view: View) -> Pixels:
+        name, source = self.index.read(place)
+        return decode_image(source, size=view.side, channels=view.channels, fit=view.fit, name=name)
+
+
+@dataclass(frozen=True)
+class NpzContent:
+    """The array x of an .npz, (N, H, W) or (N, H, W, 1 or 3) uint8."""
+
+    path: Path
+    pixels: Pixels
+
+    @property
+    def digest(self) -> str:
+        facts = self.path.stat()
+        return f"{self.path.resolve()} {facts.st_size} {facts.st_mtime_ns}"
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def name(self, place: int) -> str:
+        return f"{self.path}#{place}"
+
+    def decode(self, place: int, view: View) -> Pixels:
+        pixels = self.pixels[place]
+        if pixels.ndim == 3 and pixels.shape[2] == 1:
+            pixels = pixels[:, :, 0]
+        image = Image.fromarray(pixels).convert("L" if view.channels == 1 else "RGB")
+        return fit_square(image, view.side, view.fit)
+
+
+class Pictures:
+    """Places of several contents, one after the other, as the rows of a domain.
+
+    Args:
+        contents: where the images are.
+        places: which of each, (n,) integers.
+    """
+
+    def __init__(self, contents: Sequence[Content], places: Sequence[NDArray[np.integer[Any]]]) -> None:
+        self.contents, self.places = tuple(contents), tuple(places)
+        self._starts = np.cumsum([0, *map(len, places)])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def name(self, row: int) -> str:
+        content, place = self._at(row)
+        return content.name(place)
+
+    def decode(self, row: int, view: View) -> Pixels:
+        """(side, side, C) uint8."""
+        content, place = self._at(row)
+        return content.decode(place, view)
+
+    def _at(self, row: int) -> tuple[Content, int]:
+        part = int(np.searchsorted(self._starts, row, side="right")) - 1
+        return self.contents[part], int(self.places[part][row - self._starts[part]])
+
+
+class Names(Sequence[str]):
+    """The names of images, looked up when they are asked for: a million paths need not be in memory.
+
+    Args:
+        pictures: what is named.
+        rows: which of them, (n,); all if not given.
+    """
+
+    def __init__(self, pictures: Pictures, rows: Tensor | None = None) -> None:
+        self._pictures, self._rows = pictures, rows
+
+    def __len__(self) -> int:
+        return len(self._pictures) if self._rows is None else len(self._rows)
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[str]: ...
+    def __getitem__(self, row: int | slice) -> str | list[str]:
+        if isinstance(row, slice):
+            return [self[k] for k in range(*row.indices(len(self)))]
+        if not -len(self) <= row < len(self):
+            raise IndexError(row)
+        row %= len(self)
+        return self._pictures.name(row if self._rows is None else int(self._rows[row]))
+
+    def __iter__(self) -> Iterator[str]:
+        return (self[row] for row in range(len(self)))
+
+    def of(self, rows: Tensor) -> "Names":
+        """The names of some of these rows, (n,)."""
+        return Names(self._pictures, rows if self._rows is None else self._rows[rows])
+
+
+class ArrayImages:
+    """Squares that are decoded already, in memory or in a file mapped into it.
+
+    Args:
+        pixels: (N, side, side, C) uint8.
+        check: called with the rows of a batch before they are read.
+    """
+
+    def __init__(self, pixels: Pixels, view: View, check: Callable[[NDArray[np.int64]], None] | None = None) -> None:
+        self._pixels, self._view, self._check = pixels, view, check
+
+    @property
+    def slack(self) -> int:
+        return self._view.slack
+
+    def __len__(self) -> int:
+        return len(self._pixels)
+
+    def fetch(self, index: Tensor, corners: Tensor | None = None) -> Tensor:
+        rows = index.numpy()
+        if self._check is not None:
+            self._check(rows)
+        size, slack = self._view.size, self._view.slack
+        if slack == 0:
+            return torch.from_numpy(self._pixels[rows]).permute(0, 3, 1, 2)
+        out = np.empty((len(rows), size, size, self._view.channels), dtype=np.uint8)
+        places = corners.tolist() if corners is not None else [(slack // 2, slack // 2)] * len(rows)
+        for to, row, (top, left) in zip(out, rows.tolist(), places, strict=True):
+            to[:] = self._pixels[row, top : top + size, left : left + size]
+        return torch.from_numpy(out).permute(0, 3, 1, 2)
+
+
+class OnDemand:
+    """Images decoded when they are asked for; Pillow lets other threads work while it decodes."""
+
+    def __init__(self, pictures: Pictures, view: View) -> None:
+        self._pictures, self._view = pictures, view
+        self._pool = ThreadPoolExecutor(max_workers=decode_threads(), thread_name_prefix="decode")
+
+    @property
+    def slack(self) -> int:
+        return self._view.slack
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def fetch(self, index: Tensor, corners: Tensor | None = None) -> Tensor:
+        size, slack = self._view.size, self._view.slack
+        out = np.empty((len(index), size, size, self._view.channels), dtype=np.uint8)
+        places = corners.tolist() if corners is not None else [(slack // 2, slack // 2)] * len(index)
+
+        def decode(to: Pixels, row: int, top: int, left: int) -> None:
+            to[:] = self._pictures.decode(row, self._view)[top : top + size, left : left + size]
+
+        work = zip(out, index.tolist(), *zip(*places, strict=True), strict=True) if len(index) else ()
+        list(self._pool.map(lambda job: decode(*job), work))
+        return torch.from_numpy(out).permute(0, 3, 1, 2)
+
+
+def decode_threads() -> int:
+    return min(8, os.cpu_count() or 1)

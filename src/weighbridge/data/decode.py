@@ -7,6 +7,7 @@ __all__ = [
     "FILE_LIMIT",
     "IMAGE_SUFFIXES",
     "PIXEL_LIMIT",
+    "THIRSTY_LIMIT",
     "THUMBNAIL",
     "Facts",
     "Fit",
@@ -53,6 +54,7 @@ Fit = Literal["crop", "stretch", "pad"]
 Pixels = NDArray[np.uint8]
 
 PIXEL_LIMIT = 89_478_485  # read from the header: a small file can claim more than there is memory. Pillow's own limit
+THIRSTY_LIMIT = 40_000_000  # of formats whose decoders take some 18 bytes a pixel
 FILE_LIMIT = 512 * 2**20  # bytes: more than the largest image within the pixel limit needs
 THUMBNAIL = 8  # side in pixels of the small picture that an index keeps of every image
 IMAGE_SUFFIXES = frozenset(
@@ -85,6 +87,7 @@ _PLUGINS = (
     *(PpmImagePlugin, AvifImagePlugin, Jpeg2KImagePlugin, TgaImagePlugin),
 )
 _FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000"]
+_THIRSTY = ("AVIF", "HEIF", "JPEG2000", "WEBP")
 _SUFFIXES_OF = {
     "AVIF": {".avif"},
     "BMP": {".bmp"},
@@ -108,6 +111,7 @@ else:
     _FORMATS.append("HEIF")
 
 _LARGE = 16_000_000  # pixels: from here on images are decoded one at a time and shrunk in strips
+_STRIP = 2**20  # pixels
 _one_large_image = threading.Lock()
 _PAPER = (255, 255, 255)  # what shows through transparency, as in a browser
 _ORIENTATION = 0x0112  # the EXIF tag
@@ -273,8 +277,9 @@ def _opened(source: Path | bytes, name: str) -> Iterator[Image.Image]:
         formats = [*_FORMATS, "TGA"] if name.lower().endswith(".tga") else _FORMATS  # TGA has no mark to be known by
         file = io.BytesIO(source) if isinstance(source, bytes) else source
         with _quiet, Image.open(file, formats=formats) as image:
-            if image.width * image.height > PIXEL_LIMIT:
-                claimed = f"claims {image.width} x {image.height} pixels, more than the limit of {PIXEL_LIMIT:,}"
+            limit = THIRSTY_LIMIT if image.format in _THIRSTY else PIXEL_LIMIT
+            if image.width * image.height > limit:
+                claimed = f"claims {image.width} x {image.height} pixels, more than the limit of {limit:,}"
                 raise Unusable(name, claimed)
             yield image
     except Unusable:
@@ -282,7 +287,7 @@ def _opened(source: Path | bytes, name: str) -> Iterator[Image.Image]:
     except UnidentifiedImageError as error:
         raise Unusable(name, _what_else(source)) from error
     except Image.DecompressionBombError as error:
-        raise Unusable(name, f"claims more pixels than the limit of {PIXEL_LIMIT:,}") from error
+        raise Unusable(name, f"claims more pixels than twice the limit of {PIXEL_LIMIT:,}") from error
     except Exception as error:  # Pillow's decoders raise whatever their formats provoke
         raise Unusable(name, _in_words(error)) from error
 
@@ -311,7 +316,9 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno).lower()
     text = str(error).strip().splitlines()
-    return text[0] if text and len(text[0]) < 200 else type(error).__name__
+    if not text or len(text[0]) > 200:
+        return type(error).__name__
+    return "the file is truncated" if "truncated" in text[0].lower() else text[0]
 
 
 @contextmanager
@@ -372,13 +379,20 @@ def _upright(image: Image.Image, channels: Literal[1, 3], *, least: int | None) 
 
 def _shrunk_in_strips(image: Image.Image, channels: Literal[1, 3], factor: int) -> Image.Image:
     """Converting a large image as a whole would take several times its memory; a strip at a time takes none."""
-    rows, scale = 64 * factor, _float_scale(image)
+    scale = _float_scale(image)
     out = Image.new("L" if channels == 1 else "RGB", (-(-image.width // factor), -(-image.height // factor)))
+    for top, strip in _strips(image, factor):
+        out.paste(_flatten(strip, channels, scale).reduce(factor), (0, top // factor))
+    return out
+
+
+def _strips(image: Image.Image, factor: int) -> Iterator[tuple[int, Image.Image]]:
+    """(first row, some rows): about a million pixels, a multiple of the factor but for the last."""
+    rows = factor * max(1, _STRIP // (image.width * factor))
     for top in range(0, image.height, rows):
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
         strip.info = image.info  # transparency of a palette
-        out.paste(_flatten(strip, channels, scale).reduce(factor), (0, top // factor))
-    return out
+        yield top, strip
 
 
 def _flatten(image: Image.Image, channels: Literal[1, 3], scale: float) -> Image.Image:
@@ -400,8 +414,8 @@ def _float_scale(image: Image.Image) -> float:
     """255 where a float image keeps to [0, 1]."""
     if image.mode != "F":
         return 1.0
-    low, high = np.nanmin(np.asarray(image)), np.nanmax(np.asarray(image))
-    return 255.0 if low >= 0.0 and high <= 1.0 else 1.0
+    parts = (np.nan_to_num(np.asarray(strip)) for _, strip in _strips(image, 1))
+    return 255.0 if all(part.min() >= 0.0 and part.max() <= 1.0 for part in parts) else 1.0
 
 
 def _eight_bit(values: NDArray[np.generic]) -> Pixels:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from weighbridge.data.decode import IMAGE_SUFFIXES, Unusable, examine
@@ -208,8 +209,12 @@ def cache_home() -> Path:
 
 
 def _bring_up_to_date(place: Path, root: Path, found: Iterator[Entry], progress: Progress | None, threads: int) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.closing(_connect(place)) as database:
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = f"the index '{place}' cannot be written ({error.strerror})"
+        raise DataError(f"{why}. Set WEIGHBRIDGE_CACHE to another folder") from error
+    with FileLock(f"{place}.lock"), contextlib.closing(_connect(place)) as database:
         database.executescript(_TABLES)
         database.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_seen_row, found))
         database.execute(_CHANGED)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from conftest import write_classes
 from weighbridge.data.domains import Reading, read_labelled, read_unlabelled
 from weighbridge.data.images import View
 from weighbridge.data.pairs import PairStream
@@ -77,3 +78,72 @@ def test_a_target_batch_has_no_label_field(stream):
 
 def test_no_target_images_where_none_are_looked_at(stream):
     assert len(stream(batch_target=0).at(0).target.images) == 0
+
+
+# ---- balance ----
+
+
+def uneven(renders, tmp_path):
+    """Two sources of 36 and 12 images; the second shows its classes 8, 3 and 1 times."""
+    other = write_classes(tmp_path / "other", count=8, seed=3)
+    for name, keep in (("spot", 3), ("upright", 1)):
+        for path in sorted((other / name).iterdir())[keep:]:
+            path.unlink()
+    return read_labelled([renders, other], Reading(View(16, 1)))
+
+
+def batches(source, photos, balance, steps, batch=12):
+    target = read_unlabelled(photos, Reading(View(16, 1)))
+    settings = {"batch_source": batch, "batch_target": 0, "seed": 0, "device": torch.device("cpu")}
+    stream = PairStream(source, target, preparation=Preparation(), balance=balance, **settings)
+    return [stream.at(step).source for step in range(steps)]
+
+
+@pytest.mark.parametrize(("balance", "column"), [("source", "source"), ("class", "labels")])
+def test_every_batch_shows_sources_or_classes_equally(renders, photos, tmp_path, balance, column):
+    source = uneven(renders, tmp_path)
+    for batch in batches(source, photos, balance, 8):
+        shown = torch.bincount(getattr(batch, column))
+        assert len(set(shown.tolist())) == 1
+        assert shown.sum() == 12
+
+
+def test_both_balances_each_class_of_each_source(renders, photos, tmp_path):
+    source = uneven(renders, tmp_path)
+    for batch in batches(source, photos, "both", 8):
+        assert torch.bincount(batch.source * 3 + batch.labels).tolist() == [2] * 6
+
+
+def test_in_proportion_is_the_default(renders, photos, tmp_path):
+    source = uneven(renders, tmp_path)
+    index = torch.cat([batch.index for batch in batches(source, photos, "none", 4)])
+    assert sorted(index.tolist()) == list(range(48))
+
+
+def test_a_balanced_group_is_walked_through_without_repeats(renders, photos, tmp_path):
+    source = uneven(renders, tmp_path)
+    index = torch.cat([batch.index for batch in batches(source, photos, "source", 6)])
+    first, second = (index[source.source[index] == k].tolist() for k in (0, 1))
+    assert sorted(first) == list(range(36))
+    assert [sorted(second[start : start + 12]) for start in (0, 12, 24)] == [list(range(36, 48))] * 3
+
+
+def test_uneven_turns_even_out(renders, photos, tmp_path):
+    source = uneven(renders, tmp_path)
+    index = torch.cat([batch.index for batch in batches(source, photos, "class", 30, batch=7)])
+    assert torch.bincount(source.labels[index]).tolist() == [70, 70, 70]
+
+
+# ---- crops ----
+
+
+def test_crops_move_in_training_and_are_a_function_of_the_step(renders, photos):
+    view = View(12, 1, slack=4)
+    source, target = read_labelled([renders], Reading(view)), read_unlabelled(photos, Reading(view))
+    settings = {"batch_source": 8, "batch_target": 4, "seed": 0, "device": torch.device("cpu")}
+    stream = PairStream(source, target, preparation=Preparation(), **settings)
+    pair = stream.at(5)
+    assert pair.source.images.shape == (8, 1, 12, 12)
+    assert same(pair, stream.at(5))
+    plain = Preparation().plain(source.images.fetch(pair.source.index))
+    assert not torch.equal(pair.source.images, plain)

@@ -47,7 +47,7 @@ def _single(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.in
 def _whole_groups(labels: NDArray[np.int64], groups: NDArray[np.int64], share: float, seed: int) -> NDArray[np.int64]:
     """Groups to hold out."""
     names = np.unique(groups)
-    folds = min(max(2, round(1.0 / share)), len(names))
+    folds = min(max(2, round(1.0 / max(share, 1e-6))), len(names), int(np.bincount(labels).max()))
     if folds < 2:
         return names[:0]
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # a class with fewer images than folds is fine

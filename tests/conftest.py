@@ -33,11 +33,11 @@ def stripes(kind: int, count: int, *, size: int = 16, shade: int = 255, seed: in
     return images
 
 
-def write_classes(folder: Path, *, count: int = 12, shade: int = 255, seed: int = 0) -> Path:
+def write_classes(folder: Path, *, count: int = 12, shade: int = 255, seed: int = 0, size: int = 16) -> Path:
     """folder/{level,spot,upright}/000.png ..."""
     for kind, name in enumerate(("upright", "level", "spot")):
         (folder / name).mkdir(parents=True)
-        for number, pixels in enumerate(stripes(kind, count, shade=shade, seed=seed)):
+        for number, pixels in enumerate(stripes(kind, count, shade=shade, seed=seed, size=size)):
             Image.fromarray(pixels).save(folder / name / f"{number:03}.png")
     return folder
 

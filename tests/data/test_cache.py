@@ -37,7 +37,7 @@ def decoded_names(monkeypatch):
     real = images.decode_image
 
     def count(source, **options):
-        names.append(Path(options["name"]).name)
+        names.append(Path(source.name).name)
         return real(source, **options)
 
     monkeypatch.setattr(images, "decode_image", count)

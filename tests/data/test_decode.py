@@ -4,10 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from data.hostile import encoded, picture, write_files
 from weighbridge.data import decode
-from weighbridge.data.decode import decode_image, fit_square, looks_like_image
+from weighbridge.data.decode import Unusable
+from weighbridge.data.index import scan
+from weighbridge.data.squares import decode_image, fit_square
 from weighbridge.errors import DataError
 
 
@@ -120,9 +124,9 @@ def test_a_file_is_known_by_its_content(tmp_path):
     corners().save(tmp_path / "photo", format="PNG")
     corners().save(tmp_path / "photo.txt", format="JPEG")
     (tmp_path / "notes.jpg").write_text("no image")
-    assert looks_like_image(tmp_path / "photo")
-    assert looks_like_image(tmp_path / "photo.txt")
-    assert not looks_like_image(tmp_path / "notes.jpg")
+    assert decode.looks_like_image(tmp_path / "photo")
+    assert decode.looks_like_image(tmp_path / "photo.txt")
+    assert not decode.looks_like_image(tmp_path / "notes.jpg")
     assert_corners(read(tmp_path / "photo"))
 
 
@@ -152,9 +156,32 @@ def test_pixel_limit_is_read_from_the_header(tmp_path, monkeypatch):
 
 
 def test_the_three_fits():
-    wide = Image.fromarray(np.concatenate([np.zeros((8, 8)), np.full((8, 16), 255), np.zeros((8, 8))], 1).astype("u1"))
+    bands = np.concatenate([np.zeros((8, 8)), np.full((8, 16), 255), np.zeros((8, 8))], 1).astype("u1")
+    wide = torch.from_numpy(bands)[None]
     assert fit_square(wide, 8, "crop").mean() > 240  # the middle
     assert 110 < fit_square(wide, 8, "stretch").mean() < 145
     padded = fit_square(wide, 32, "pad")
     assert padded.shape == (32, 32, 1)
     assert padded[0, 0, 0] > 100  # filled with the mean of the border, not with black
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_the_quick_way_of_a_jpeg_gives_what_pillow_gives(tmp_path, mode, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    write_files(tmp_path / "a", {"a.jpg": encoded(picture().convert(mode), "JPEG", exif=exif)})
+    stored = scan(tmp_path / "a").read(0)
+    channels = 3 if mode == "RGB" else 1
+    for fit in ("crop", "stretch", "pad"):
+        quick = decode_image(stored, size=20, channels=channels, fit=fit)
+        plain = decode_image(tmp_path / "a" / "a.jpg", size=20, channels=channels, fit=fit)
+        assert np.array_equal(quick, plain)
+
+
+def test_a_jpeg_that_broke_after_the_scan_is_named(tmp_path):
+    write_files(tmp_path / "a", {"a.jpg": encoded(picture(), "JPEG")})
+    stored = scan(tmp_path / "a").read(0)
+    (tmp_path / "a" / "a.jpg").write_bytes(b"\xff\xd8 broken")
+    with pytest.raises(Unusable, match=r"a\.jpg' cannot be read as an image"):
+        decode_image(stored, size=20, channels=3, fit="crop")

@@ -17,8 +17,9 @@ from PIL import Image
 from conftest import write_classes
 from data.hostile import bad_files, encoded, mutated, odd_files, picture, png_claiming, write_files
 from weighbridge.data import index as index_module
-from weighbridge.data.decode import Unusable, decode_image
+from weighbridge.data.decode import Unusable
 from weighbridge.data.index import Index, scan
+from weighbridge.data.squares import decode_image
 from weighbridge.errors import DataError
 
 ROOT = Path(__file__).parents[2]
@@ -267,9 +268,8 @@ def test_two_thousand_mutated_images_are_accounted_for_and_decode_or_say_why(tmp
     for rejected in index.rejected("quarantined", "ignored"):
         assert rejected.reason
     for place in range(len(index)):
-        name, source = index.read(place)
         with contextlib.suppress(Unusable):
-            assert decode_image(source, size=16, channels=3, fit="crop", name=name).shape == (16, 16, 3)
+            assert decode_image(index.read(place), size=16, channels=3, fit="crop").shape == (16, 16, 3)
 
 
 def test_a_scan_of_hostile_files_keeps_below_a_gibibyte(tmp_path):

@@ -29,7 +29,7 @@ CacheMode = Literal["auto", "memory", "disk", "off"]
 Progress = Callable[[int, int], None]
 
 MEMORY_BUDGET = 2**30  # bytes of decoded pixels that `auto` keeps in memory
-_FORMAT = 1  # of the cache; another number is another key
+_FORMAT = 2  # of the cache and of what decoding means; another number is another key
 _AT_ONCE = 64  # images decoded between two notes of how far a build has come
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "Fit",
     "Unusable",
     "decode_image",
+    "decode_upright",
     "examine",
     "fit_square",
     "looks_like_image",
@@ -200,13 +201,41 @@ def decode_image(source: Path | bytes, *, size: int, channels: Literal[1, 3], fi
             return fit_square(_upright(image, channels, least=2 * size), size, fit)
 
 
-def open_full(path: Path) -> Image.Image:
-    """The whole image upright in RGB, 8 bits a channel, under the same rules as `decode_image`.
+def decode_upright(source: Path | bytes, *, channels: Literal[1, 3], least: int | None, name: str = "") -> Pixels:
+    """Read, flatten and turn upright.
+
+    EXIF orientation is applied; transparency is laid over white; palettes, CMYK and 1-bit images are converted; 16-bit
+    grey becomes 8-bit by value / 257, float grey by value * 255 if all of it lies in [0, 1] and as it is otherwise;
+    of an animation the first frame counts.
+
+    Args:
+        source: a file, or what stands in one.
+        channels: 1 for grey, 3 for RGB.
+        least: large images may come smaller, as long as both sides keep this many pixels; None: as large as they are.
+        name: what errors call bytes.
+
+    Returns:
+        (H, W, channels) uint8.
 
     Raises:
-        Unusable: as `decode_image`.
+        Unusable: if the file is damaged, is no image, or claims more than `PIXEL_LIMIT` pixels.
     """
-    with _opened(path, "") as image:
+    with _opened(source, name) as image:
+        if least:
+            image.draft(None, (least, least))  # a JPEG can be decoded at a fraction of its size
+        with _alone_if_large(image):
+            upright = _upright(image, channels, least=least)
+    pixels = np.array(upright, dtype=np.uint8)
+    return pixels.reshape(upright.height, upright.width, channels)
+
+
+def open_full(source: Path | bytes, *, name: str = "") -> Image.Image:
+    """The whole image upright in RGB, 8 bits a channel, under the same rules as `decode_upright`.
+
+    Raises:
+        Unusable: as `decode_upright`.
+    """
+    with _opened(source, name) as image, _alone_if_large(image):
         return _upright(image, 3, least=None)
 
 

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from weighbridge.data.decode import Fit, decode_image, fit_square
 from weighbridge.data.index import Index
+from weighbridge.data.squares import Fit, decode_image, fit_square
 
 Channels = Literal[1, 3]
 Pixels = NDArray[np.uint8]
@@ -40,7 +40,7 @@ class View:
     Attributes:
         size: side in pixels of the square images that a network gets.
         channels: 1 for grey, 3 for RGB.
-        fit: see `decode.fit_square`.
+        fit: see `squares.fit_square`.
         slack: pixels that are kept beyond `size`, for crops that move about; a plain look takes the middle.
     """
 
@@ -112,8 +112,7 @@ class IndexedContent:
         return self.index.name(place)
 
     def decode(self, place: int, view: View) -> Pixels:
-        name, source = self.index.read(place)
-        return decode_image(source, size=view.side, channels=view.channels, fit=view.fit, name=name)
+        return decode_image(self.index.read(place), size=view.side, channels=view.channels, fit=view.fit)
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,8 @@ class NpzContent:
         if pixels.ndim == 3 and pixels.shape[2] == 1:
             pixels = pixels[:, :, 0]
         image = Image.fromarray(pixels).convert("L" if view.channels == 1 else "RGB")
-        return fit_square(image, view.side, view.fit)
+        upright = torch.from_numpy(np.array(image)).reshape(*pixels.shape[:2], view.channels)
+        return fit_square(upright.permute(2, 0, 1), view.side, view.fit)
 
 
 class Pictures:

@@ -4,7 +4,7 @@ It lies in the cache folder, never beside the user's images. A scan lists what i
 changed, forgets what is gone, and puts the usable images in order. Interrupted anywhere, it goes on from there.
 """
 
-__all__ = ["STATUSES", "Index", "Rejected", "cache_home", "scan"]
+__all__ = ["STATUSES", "Index", "Rejected", "Stored", "cache_home", "scan"]
 
 import contextlib
 import hashlib
@@ -52,6 +52,10 @@ _CHANGED = """
     CREATE TEMP TABLE changed AS SELECT seen.* FROM seen LEFT JOIN image USING (name)
     WHERE image.id IS NULL OR image.size != seen.size OR image.mtime_ns != seen.mtime_ns OR image.at != seen.at
 """
+_READ = """
+    SELECT name, file, at, size, format, mode, orientation, width, height
+    FROM place JOIN image USING (id) WHERE place = ?
+"""
 _NEXT = "SELECT * FROM changed WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
 _GONE = "SELECT id FROM image WHERE name NOT IN (SELECT name FROM seen)"
 _RELABELLED = """
@@ -61,6 +65,25 @@ _RELABELLED = """
         WHERE image.label != seen.label OR image.source != seen.source
             OR image.split != seen.split OR image.part_of != seen.part_of)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An image as it is stored.
+
+    Attributes:
+        content: the path of a file, or the bytes of a record in an archive.
+        width, height: in pixels, upright.
+        format, mode, orientation: see `decode.Facts`.
+    """
+
+    name: str
+    content: Path | bytes
+    format: str
+    mode: str
+    orientation: int
+    width: int
+    height: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +133,11 @@ class Index:
         """The same for many."""
         return (self.name(int(place)) for place in places)
 
-    def read(self, place: int) -> tuple[str, Path | bytes]:
-        """Name and content of an image: the path of a file, or the bytes of a record in an archive."""
-        name, file, at, size = self._one(
-            "SELECT name, file, at, size FROM place JOIN image USING (id) WHERE place = ?", place
-        )
-        return str(self.root / os.fsdecode(name)), self._reader.read(os.fsdecode(file), at, size)
+    def read(self, place: int) -> Stored:
+        """An image, with what is known of it."""
+        name, file, at, size, *facts = self._one(_READ, place)
+        content = self._reader.read(os.fsdecode(file), at, size)
+        return Stored(f"{self.root}{os.sep}{os.fsdecode(name)}", content, *facts)
 
     def column(self, name: Literal["label", "source", "split", "part_of"]) -> tuple[NDArray[np.int32], list[str]]:
         """A column of words in place order, as numbers (N,) into the list of the words that occur, sorted."""

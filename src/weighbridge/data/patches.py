@@ -1,0 +1,527 @@
+"""Large images cut into patches, each with the class that its folder, its mask or its boxes give it.
+
+A patch remembers its image as its group, so that patches of one image can be kept on one side of a split.
+"""
+
+__all__ = ["Box", "Skipped", "Summary", "cut", "grid", "load_upright", "random_boxes", "vote"]
+
+import csv
+import hashlib
+import io
+import json
+import os
+import shutil
+import tomllib
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from weighbridge.data.decode import IMAGE_SUFFIXES, Unusable, looks_like_image, open_full
+from weighbridge.data.layouts import SPLITS
+from weighbridge.errors import ConfigError, DataError
+from weighbridge.runs import replace_text
+
+Box = tuple[int, int]
+"""(left, top) of a square patch, in pixels of the upright image."""
+
+_THREADS = min(4, os.cpu_count() or 1)  # each holds one full image
+_MASK_FORMATS = ["PNG", "TIFF", "BMP", "GIF", "PPM"]  # a JPEG would blur one class id into another
+_MASK_MODES = {"1", "L", "P", "I", "I;16", "I;16B"}
+
+# What says which class a patch of an image shows: (name, width, height) -> box -> class; None: too little of any.
+_LabelOf = Callable[[Box], str | None]
+_Labelling = Callable[[str, int, int], _LabelOf]
+_Row = tuple[str, str, str, str, int, int]  # of patches.csv
+_T = TypeVar("_T")
+
+
+class Skipped(NamedTuple):
+    """An image that was not cut: its path below the folder, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What came of cutting a folder.
+
+    Attributes:
+        images: how many were read and are at least as large as a patch.
+        patches: how many were written.
+        per_class: patches of each class, by name; empty without labels.
+        dropped: patches not written because no class covers enough of them.
+        skipped: images that were not cut.
+    """
+
+    images: int
+    patches: int
+    per_class: Mapping[str, int]
+    dropped: int
+    skipped: tuple[Skipped, ...]
+
+
+def grid(width: int, height: int, size: int, stride: int) -> list[Box]:
+    """Places of patches row by row; the last row and column are shifted inwards, so that no patch leaves the image.
+
+    Args:
+        width, height: of the image in pixels.
+        size: side of a patch in pixels, at least 1.
+        stride: pixels from one patch to the next, at least 1. Up to `size` every pixel is covered.
+
+    Returns:
+        Boxes; none if the image is smaller than a patch in one direction.
+
+    Raises:
+        ConfigError: for a size or stride below 1.
+    """
+    _at_least("size", size, 1)
+    _at_least("stride", stride, 1)
+    across, down = ([*range(0, room, stride), room] if room >= 0 else [] for room in (width - size, height - size))
+    return [(left, top) for top in down for left in across]
+
+
+def random_boxes(width: int, height: int, size: int, count: int, random: np.random.Generator) -> list[Box]:
+    """Places of patches drawn uniformly, no two the same, in reading order.
+
+    Args:
+        width, height: of the image in pixels.
+        size: side of a patch in pixels, at least 1.
+        count: how many, at least 1; an image with fewer places gives all it has.
+
+    Returns:
+        Boxes; none if the image is smaller than a patch in one direction.
+
+    Raises:
+        ConfigError: for a size or count below 1.
+    """
+    _at_least("size", size, 1)
+    _at_least("random_count", count, 1)
+    across, down = width - size + 1, height - size + 1
+    if across < 1 or down < 1:
+        return []
+    places = random.choice(across * down, min(count, across * down), replace=False, shuffle=False)
+    return [(int(place) % across, int(place) // across) for place in np.sort(places)]
+
+
+def load_upright(path: Path) -> Image.Image:
+    """A whole image as a person sees it: RGB, turned as EXIF says, transparency over white, 8 bits a channel.
+
+    Raises:
+        Unusable: a DataError; if the file is damaged, is no image, or claims more than `decode.PIXEL_LIMIT` pixels.
+    """
+    image = open_full(path)
+    image.info.clear()  # a colour profile, large beside a patch and wrong once CMYK is RGB, would go into every patch
+    return image
+
+
+def cut(
+    images: Path,
+    out: Path,
+    *,
+    size: int,
+    stride: int | None = None,
+    random_count: int | None = None,
+    seed: int = 0,
+    masks: Path | None = None,
+    mask_classes: Path | None = None,
+    coco: Path | None = None,
+    coverage: float = 0.5,
+    labelled: bool | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Summary:
+    """Cut every image of a folder into square patches.
+
+    Writes out/CLASS/STEM__LEFT_TOP.png, without labels out/STEM__LEFT_TOP.png, and out/patches.csv with the columns
+    file, label, group, image, left, top; out/skipped.csv lists images that could not be cut. Stems that would meet get
+    a hash of their path. The folder appears whole, at the end, or not at all.
+
+    Args:
+        images: a folder of images, searched to the bottom.
+        out: the folder to make; it may exist if it is empty.
+        size: side of a patch in pixels, at least 1.
+        stride: pixels from one patch of the grid to the next, at least 1; None is `size`, without overlap.
+        random_count: this many patches an image, at least 1, at random places instead of a grid.
+        seed: of the random places, at least 0; they depend on it and on the image's path below `images` alone.
+        masks: a folder with a mask for every image, of the same path but for the suffix. Its pixels are class ids in
+            grey or palette; a patch shows the class that covers most of it, of equal ones that of the smallest id.
+        mask_classes: which ids are which classes, as TOML, JSON or CSV; an id without a name is background.
+        coco: a COCO JSON file whose `file_name` are paths below `images`, with boxes in pixels of the upright image; a
+            patch shows the category of that box among those it shows enough of of which it shows the largest area.
+        coverage: in (0, 1]. With masks, the least share of the patch that its class covers; with boxes, the least share
+            of the box that the patch shows. Patches below it are dropped and counted.
+        labelled: without masks and boxes, whether the folders at the top of `images` are classes; None: they are,
+            unless the images themselves lie at the top.
+        progress: called with (images done, images in all).
+
+    Raises:
+        ConfigError: for settings out of range or against each other.
+        DataError: if there is something at `out`; if the folders, `mask_classes` or `coco` cannot be read or do not say
+            what the labels are; if not a single patch came of it.
+    """
+    _check_numbers(size, stride, random_count, seed, coverage)
+    part = _refuse_existing(out, images)
+    _refuse_two_ways(masks, mask_classes, coco, labelled)
+    names, skipped = _find(images, apart=masks)
+    if not names:
+        raise DataError(f"expected images in '{images}' or in folders below it, found none")
+    if masks and mask_classes:
+        labelling = _by_mask(masks, mask_classes, size, coverage)
+    elif coco:
+        labelling = _by_box(coco, size, coverage)
+    else:
+        labelling = _by_folder if _has_class_folders(images, names, labelled) else _without_label
+    stems = _stems(names, apart=labelling is _by_folder)
+    shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
+    part.mkdir(parents=True)
+
+    def cut_one(name: str) -> tuple[list[_Row], int] | Skipped:
+        """Its rows of patches.csv, and how many places it had."""
+        try:
+            image = load_upright(images / name)
+            if min(image.size) < size:
+                return Skipped(name, f"{image.width} x {image.height} pixels, smaller than a patch of {size} x {size}")
+            label_of = labelling(name, image.width, image.height)
+        except Unusable as error:
+            return Skipped(name, error.reason)
+        if random_count is None:
+            boxes = grid(*image.size, size, stride or size)
+        else:
+            boxes = random_boxes(*image.size, size, random_count, np.random.default_rng((seed, _digest(name))))
+        rows: list[_Row] = []
+        for left, top in boxes:
+            label = label_of((left, top))
+            if label is not None:
+                file = PurePosixPath(label, f"{stems[name]}__{left}_{top}.png")
+                (part / label).mkdir(exist_ok=True)
+                image.crop((left, top, left + size, top + size)).save(part / file)
+                rows.append((str(file), label, name, str(images / name), left, top))
+        return rows, len(boxes)
+
+    table: list[_Row] = []
+    read = places = 0
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for done, result in enumerate(_in_order(pool, cut_one, names), start=1):
+            if isinstance(result, Skipped):
+                skipped.append(result)
+            else:
+                read, places = read + 1, places + result[1]
+                table += result[0]
+            if progress:
+                progress(done, len(names))
+    skipped.sort()
+    dropped = places - len(table)
+    if not table:
+        shutil.rmtree(part)
+        raise DataError(_nothing_cut(images, len(names), skipped, dropped, coverage))
+    if skipped:
+        _write_csv(part / "skipped.csv", Skipped._fields, skipped)
+    _write_csv(part / "patches.csv", ("file", "label", "group", "image", "left", "top"), table)
+    if out.is_dir():
+        out.rmdir()  # an empty one
+    os.replace(part, out)
+    per_class = Counter(row[1] for row in table if row[1])
+    return Summary(read, len(table), dict(sorted(per_class.items())), dropped, tuple(skipped))
+
+
+def vote(probabilities: NDArray[np.floating[Any]], groups: Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[Any]:
+    """Mean probability per group: what an image shows, from what its patches show.
+
+    Args:
+        probabilities: (N, K), each in [0, 1].
+        groups: (N,), which image each patch was cut from.
+
+    Returns:
+        (G, K) float64; row g is the mean of the g-th group in ascending order, which is group g if they are 0 to G - 1.
+
+    Raises:
+        DataError: if the shapes do not fit.
+    """
+    if np.ndim(probabilities) != 2 or np.shape(groups) != (len(probabilities),):
+        came = f"{np.shape(probabilities)} and {np.shape(groups)}"
+        raise DataError(f"expected probabilities (N, K) and groups (N,), got the shapes {came}")
+    distinct, row_of, counts = np.unique(groups, return_inverse=True, return_counts=True)  # (G,), (N,), (G,)
+    sums = np.zeros((len(distinct), probabilities.shape[1]))  # (G, K)
+    np.add.at(sums, row_of, probabilities)
+    return sums / counts[:, None]
+
+
+# ---- labels --------------------------------------------------------------------------------------------------------
+
+
+def _has_class_folders(images: Path, names: Sequence[str], labelled: bool | None) -> bool:
+    top = [name for name in names if "/" not in name]
+    deep = [name for name in names if "/" in name]
+    if labelled is None and top and deep:
+        raise DataError(
+            f"expected images either at the top of '{images}' or in class folders, found '{top[0]}' and '{deep[0]}'. "
+            "Set labelled to true if the folders are classes, to false if they are not"
+        )
+    labelled = not top if labelled is None else labelled
+    folders = {name.split("/")[0] for name in deep}
+    if labelled and len(folders) > 1 and {folder.lower() for folder in folders} <= set(SPLITS):
+        found = ", ".join(sorted(folders))
+        raise DataError(f"expected class folders in '{images}', found the splits {found}. Cut each of them by itself")
+    return labelled
+
+
+def _without_label(name: str, width: int, height: int) -> _LabelOf:
+    return lambda box: ""
+
+
+def _by_folder(name: str, width: int, height: int) -> _LabelOf:
+    label, deeper, _ = name.partition("/")
+    if not deeper:
+        raise Unusable(name, "it lies in no class folder")
+    return lambda box: label
+
+
+def _by_mask(masks: Path, mask_classes: Path, size: int, coverage: float) -> _Labelling:
+    names = _mask_names(mask_classes)
+    found: dict[str, list[str]] = defaultdict(list)
+    for file in _find(masks)[0]:
+        found[_without_suffix(file)].append(file)
+    found = dict(found)
+
+    def labelling(name: str, width: int, height: int) -> _LabelOf:
+        stem = _without_suffix(name)
+        files = found.get(stem, [])
+        if len(files) != 1:
+            raise Unusable(name, f"expected one mask '{stem}.*' in '{masks}', found {len(files) or 'none'}")
+        ids = _read_mask(masks / files[0], name, width, height)  # (height, width)
+
+        def label_of(box: Box) -> str | None:
+            left, top = box
+            covered: Counter[str] = Counter()  # pixels
+            patch = ids[top : top + size, left : left + size]
+            for number, count in zip(*np.unique(patch, return_counts=True), strict=True):
+                if int(number) in names:
+                    covered[names[int(number)]] += int(count)
+            best = max(covered, key=covered.__getitem__, default=None)  # the first of equal ones
+            return best if best and covered[best] / size**2 >= coverage else None
+
+        return label_of
+
+    return labelling
+
+
+def _read_mask(path: Path, name: str, width: int, height: int) -> NDArray[Any]:
+    try:
+        with Image.open(path, formats=_MASK_FORMATS) as file:
+            mask = ImageOps.exif_transpose(file)
+    except UnidentifiedImageError as error:
+        raise Unusable(name, f"the mask '{path}' is not {', '.join(_MASK_FORMATS)}, which keep class ids") from error
+    except Exception as error:  # Pillow's decoders raise whatever their formats provoke
+        raise Unusable(name, f"the mask '{path}' cannot be read: {error}") from error
+    if mask.size != (width, height):
+        sizes = f"{mask.width} x {mask.height} pixels, the upright image {width} x {height}"
+        raise Unusable(name, f"the mask '{path}' has {sizes}")
+    if mask.mode not in _MASK_MODES:
+        raise Unusable(name, f"the mask '{path}' is {mask.mode}; expected class ids in grey or palette")
+    return np.asarray(mask)
+
+
+def _mask_names(path: Path) -> dict[int, str]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        pairs: list[Sequence[Any]]
+        match path.suffix.lower():
+            case ".toml":
+                pairs = list(tomllib.loads(text).items())
+            case ".json":
+                pairs = list(json.loads(text).items())
+            case ".csv":
+                pairs = [row for row in csv.reader(io.StringIO(text), skipinitialspace=True) if row]
+                if pairs and not pairs[0][0].strip().isdigit():
+                    del pairs[0]  # a header
+            case suffix:
+                raise ValueError(f"its suffix is '{suffix}', not .toml, .json or .csv")
+        names = {int(number): _class_name(name, path) for number, name in pairs}
+        if not names or len(names) < len(pairs):
+            raise ValueError("an id comes twice" if names else "it names none")
+    except (OSError, ValueError, AttributeError, csv.Error) as error:
+        raise DataError(f"expected class ids and their names in '{path}', such as 1,bolt in a CSV: {error}") from error
+    return names
+
+
+def _by_box(coco: Path, size: int, coverage: float) -> _Labelling:
+    boxes: dict[str, list[tuple[str, float, float, float, float]]] = defaultdict(list)
+    sides: dict[str, tuple[Any, Any]] = {}
+    try:
+        facts = json.loads(coco.read_text(encoding="utf-8-sig"))
+        names = {category["id"]: _class_name(category["name"], coco) for category in facts["categories"]}
+        files = {image["id"]: str(PurePosixPath(image["file_name"])) for image in facts["images"]}
+        for image in facts["images"]:
+            sides[files[image["id"]]] = image.get("width"), image.get("height")
+        for annotation in facts["annotations"]:
+            x, y, w, h = (float(value) for value in annotation["bbox"])
+            boxes[files[annotation["image_id"]]].append((names[annotation["category_id"]], x, y, w, h))
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        expected = "expected COCO with images, categories and annotations with bbox [x, y, width, height]"
+        raise DataError(f"{expected} in '{coco}': {reason}") from error
+
+    def labelling(name: str, width: int, height: int) -> _LabelOf:
+        if name not in sides:
+            raise Unusable(name, f"no file_name in '{coco}' is this path")
+        if any(said not in (None, side) for said, side in zip(sides[name], (width, height), strict=True)):
+            said = " x ".join(str(side) for side in sides[name])
+            raise Unusable(name, f"'{coco}' says {said} pixels, the upright image has {width} x {height}")
+
+        def label_of(box: Box) -> str | None:
+            left, top = box
+            best, largest = None, 0.0
+            for category, x, y, w, h in boxes.get(name, []):
+                across, down = min(x + w, left + size) - max(x, left), min(y + h, top + size) - max(y, top)
+                visible = across * down if across > 0 and down > 0 else 0.0
+                if visible > largest and visible / (w * h) >= coverage:
+                    best, largest = category, visible
+            return best
+
+        return label_of
+
+    return labelling
+
+
+def _class_name(name: object, where: Path) -> str:
+    if not isinstance(name, str) or not name or name != name.strip() or name[0] == "." or set(name) & set("/\\\0"):
+        raise DataError(f"expected class names that can be folder names in '{where}', got {name!r}. Rename it there")
+    return name
+
+
+# ---- files ---------------------------------------------------------------------------------------------------------
+
+
+def _refuse_existing(out: Path, images: Path) -> Path:
+    """The sibling to write into, if nothing is in the way."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(f"'{out}' exists already and nothing in it is overwritten. Choose another folder or remove it")
+    if out.resolve().is_relative_to(images.resolve()):
+        raise DataError(f"'{out}' lies in '{images}', where patches would be taken for images. Choose another folder")
+    return out.with_name(out.name + ".part")
+
+
+def _find(root: Path, apart: Path | None = None) -> tuple[list[str], list[Skipped]]:
+    """Paths of all images below a folder, sorted, and folders that cannot be read."""
+    if not root.is_dir():
+        raise DataError(f"expected a folder with images at '{root}', found {'a file' if root.exists() else 'nothing'}")
+    names: list[str] = []
+    unread: list[Skipped] = []
+
+    def note(error: OSError) -> None:
+        name = Path(error.filename).relative_to(root).as_posix()
+        unread.append(Skipped(name, f"the folder cannot be read: {error.strerror}"))
+
+    seen = {_identity(folder) for folder in (root, apart) if folder and folder.exists()}  # links may lead in circles
+    for folder, folders, files in os.walk(root, onerror=note, followlinks=True):
+        deeper, folders[:] = sorted(folders), []
+        for name in deeper:
+            identity = _identity(Path(folder, name))
+            if not _hidden(name) and identity not in seen:
+                seen.add(identity)
+                folders.append(name)
+        paths = [Path(folder, name) for name in files if not _hidden(name)]
+        names += [path.relative_to(root).as_posix() for path in paths if _is_image(path)]
+    return sorted(names), unread
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES or (path.is_file() and looks_like_image(path))
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    facts = folder.stat()
+    return facts.st_dev, facts.st_ino
+
+
+def _without_suffix(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))
+
+
+def _stems(names: Iterable[str], *, apart: bool) -> dict[str, str]:
+    """What the patches of each image are called; with a hash where two would meet, or where the name would be too long.
+
+    Args:
+        apart: the folders at the top stay apart in what is written.
+    """
+    stems = {name: PurePosixPath(name).stem for name in names}
+    places = {name: (name.split("/")[0] if apart else "", stem.casefold()) for name, stem in stems.items()}
+    taken = Counter(places.values())
+    for name, stem in stems.items():
+        if taken[places[name]] > 1 or len(os.fsencode(stem)) > 200:
+            stems[name] = f"{stem[:40]}-{_digest(name) % 16**8:08x}"
+    return stems
+
+
+def _digest(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest())
+
+
+def _in_order(pool: ThreadPoolExecutor, work: Callable[[str], _T], names: Iterable[str]) -> Iterator[_T]:
+    """Results in the order of the names, with only a few begun before they are asked for."""
+    waiting: deque[Future[_T]] = deque()
+    for name in names:
+        waiting.append(pool.submit(work, name))
+        if len(waiting) > 2 * _THREADS:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    replace_text(path, text.getvalue())
+
+
+# ---- refusals ------------------------------------------------------------------------------------------------------
+
+
+def _check_numbers(size: int, stride: int | None, random_count: int | None, seed: int, coverage: float) -> None:
+    _at_least("size", size, 1)
+    _at_least("stride", 1 if stride is None else stride, 1)
+    _at_least("random_count", 1 if random_count is None else random_count, 1)
+    _at_least("seed", seed, 0)
+    if not 0 < coverage <= 1:
+        raise ConfigError(f"coverage must be above 0 and at most 1, got {coverage}")
+    if stride is not None and random_count is not None:
+        raise ConfigError("expected stride for a grid or random_count for random places, got both. Give one of them")
+
+
+def _refuse_two_ways(masks: Path | None, mask_classes: Path | None, coco: Path | None, labelled: bool | None) -> None:
+    if masks and coco:
+        raise ConfigError("expected labels from masks or from coco, got both. Give one of them")
+    if (masks is None) != (mask_classes is None):
+        missing = "mask_classes" if masks else "masks"
+        raise ConfigError(f"masks and mask_classes belong together, {missing} is missing. Give both")
+    if labelled is not None and (masks or coco):
+        raise ConfigError(
+            "expected labels from masks or coco, or labelled for class folders, got both. Give one of them"
+        )
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise ConfigError(f"{name} must be at least {least}, got {value}")
+
+
+def _nothing_cut(images: Path, count: int, skipped: Sequence[Skipped], dropped: int, coverage: float) -> str:
+    reasons = []
+    if skipped:
+        reasons.append(f"{len(skipped)} skipped, the first '{skipped[0].file}' ({skipped[0].reason})")
+    if dropped:
+        reasons.append(f"{dropped} patches below a coverage of {coverage}")
+    came = "; ".join(reasons)
+    advice = "Choose a smaller size or coverage, or put right what was skipped"
+    return f"expected at least one patch from the {count} images in '{images}', got none: {came}. {advice}"

@@ -11,13 +11,15 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
-from conftest import stripes
+from conftest import stripes, write_classes
 from weighbridge import cli
+from weighbridge.trained import Run
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ["demo", "adapt", "compare", "evaluate", "predict", "report"]
+COMMANDS = ["demo", "adapt", "compare", "evaluate", "predict", "patches", "inspect", "report"]
 QUICK = [
     *("--backbone", "small", "--image-size", "16", "--channels", "1", "--batch-source", "8", "--batch-target", "6"),
     *("--pre-steps", "6", "--steps", "6", "--device", "cpu", "--precision", "fp32"),
@@ -309,3 +311,75 @@ def test_a_closed_pipe_is_no_error(renders):
     process.stdout.close()
     _, err = process.communicate(timeout=60)
     assert "Traceback" not in err
+
+
+# ---- data ----
+
+
+def test_patches_train_a_model_whose_patches_vote_on_large_images(call, tmp_path):
+    write_classes(tmp_path / "large", count=4, size=50)
+    status, out, _ = call("patches", tmp_path / "large", "--size", 20, "--out", tmp_path / "patches")
+    assert status == 0
+    assert "108 patches of 12 images" in out
+    words = ["--source", tmp_path / "patches", "--target", tmp_path / "large", "--out", tmp_path / "run", *QUICK]
+    assert call("adapt", *words, "--held-out", 0.25)[0] == 0
+    with (tmp_path / "run" / "split.csv").open() as file:
+        split = list(csv.DictReader(file))
+    pictures = {
+        name: {row["file"].split("__")[0] for row in split if row["split"] == name} for name in ("train", "val")
+    }
+    assert len(split) == 108
+    assert pictures["val"]
+    assert not pictures["train"] & pictures["val"]  # patches of one picture stay together
+    assert call("predict", tmp_path / "run", tmp_path / "large", "--patch-size", 20)[0] == 0
+    with (tmp_path / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 12
+    assert all(0.3 < float(row["probability"]) <= 1.0 for row in rows)
+
+
+def test_the_vote_is_the_mean_of_the_patches(call, renders, photos, tmp_path):
+    assert call("adapt", "--source", renders, "--target", photos, "--out", tmp_path / "run", *QUICK)[0] == 0
+    call("predict", tmp_path / "run", photos, "--out", tmp_path / "whole.csv")
+    call("predict", tmp_path / "run", photos, "--out", tmp_path / "voted.csv", "--patch-size", 16)  # one patch each
+    assert (tmp_path / "whole.csv").read_text() == (tmp_path / "voted.csv").read_text()
+    write_classes(tmp_path / "wide", count=1, size=16)
+    (path,) = (tmp_path / "wide" / "spot").iterdir()
+    left, right = Image.open(path), Image.open(photos / "000.png")
+    for name, pictures in {"left": [left], "right": [right], "both": [left, right]}.items():
+        (tmp_path / name).mkdir()
+        both = Image.new("L", (16 * len(pictures), 16))
+        for place, picture in enumerate(pictures):
+            both.paste(picture, (16 * place, 0))
+        both.save(tmp_path / name / "a.png")
+    run = Run(tmp_path / "run")
+    (_, one), (_, other), (_, mean) = (run._voted(tmp_path / name, 16, 16) for name in ("left", "right", "both"))
+    assert torch.allclose(mean.exp(), (one.exp() + other.exp()) / 2, atol=1e-6)
+
+
+def test_strict_stops_at_a_broken_image_and_leaves_nothing(call, renders, photos, tmp_path):
+    (photos / "broken.jpg").write_bytes(b"no image")
+    words = ["adapt", "--source", renders, "--target", photos, "--out", tmp_path / "run", *QUICK]
+    status, _, err = call(*words, "--strict")
+    assert status == 2
+    assert err == (
+        f"weighbridge: 1 of 31 images cannot be used, the first being '{photos / 'broken.jpg'}': not an image. "
+        "Replace or remove what is broken, or go on without --strict\n"
+    )
+    assert not (tmp_path / "run").exists()
+    status, _, err = call(*words)
+    assert status == 0
+    assert "target: 1 of 31 images cannot be used" in err
+
+
+def test_inspect_tells_and_writes(call, renders, photos, tmp_path):
+    status, out, _ = call("inspect", renders, photos, "--out", tmp_path / "seen")
+    assert status == 0
+    assert "renders" in out
+    assert "photos" in out
+    facts = json.loads((tmp_path / "seen" / "inspection.json").read_text())
+    assert facts
+    with Image.open(tmp_path / "seen" / "contact-sheet.png") as sheet:
+        assert min(sheet.size) > 60
+    status, _, err = call("inspect")
+    assert (status, "inspect needs at least one folder" in err) == (2, True)

@@ -35,6 +35,7 @@ def test_every_command_of_the_readme_runs(renders, photos, tmp_path, monkeypatch
     shutil.copytree(renders, "realtime")
     shutil.copytree(renders, "prerendered")
     write_classes(tmp_path / "labelled_photos", count=3, shade=120, seed=5)
+    write_classes(tmp_path / "large_renders", count=2, size=100)
     (tmp_path / "experiment.toml").write_text('method = "dann"\n')
     monkeypatch.setattr(demo, "demo_config", lambda: Config(backbone="lenet", image_size=16, channels=1, **SHORT))
     monkeypatch.setattr(demo, "PER_CLASS", 3)

@@ -148,12 +148,86 @@ def evaluate(run: Path, *, data: Annotated[Path, Parameter(help="Labelled photos
 
 
 @app.command
-def predict(run: Path, images: Path, *, out: Path = Path("predictions.csv")) -> None:
+def predict(
+    run: Path,
+    images: Path,
+    *,
+    out: Path = Path("predictions.csv"),
+    patch_size: Annotated[
+        int | None, Parameter(help="Cut images into squares of this side, in pixels, and let them vote.")
+    ] = None,
+    stride: Annotated[int | None, Parameter(help="Pixels from one patch to the next; the patch size.")] = None,
+) -> None:
     """Label images with a finished run and write a CSV: file, label, probability."""
     from weighbridge.trained import Run
 
-    count = Run(run).write_predictions(images, out)
+    count = Run(run).write_predictions(images, out, patch_size=patch_size, stride=stride)
     print(f"{count} images labelled in {out}")
+
+
+@app.command
+def patches(
+    images: Annotated[Path, Parameter(help="A folder of large images, with or without class folders.")],
+    *,
+    size: Annotated[int, Parameter(help="Side of the patches in pixels.")],
+    out: Annotated[Path, Parameter(help="The folder to make.")],
+    stride: Annotated[int | None, Parameter(help="Pixels from one patch to the next; the size.")] = None,
+    random: Annotated[int | None, Parameter(help="This many patches per image at random, instead of a grid.")] = None,
+    seed: Annotated[int, Parameter(help="Fixes random patches.")] = 0,
+    masks: Annotated[Path | None, Parameter(help="Folder with a mask per image; its values are class numbers.")] = None,
+    mask_classes: Annotated[Path | None, Parameter(help="CSV, TOML or JSON: number and name of each class.")] = None,
+    coco: Annotated[Path | None, Parameter(help="COCO JSON file whose boxes are the labels.")] = None,
+    coverage: Annotated[
+        float, Parameter(help="Share of a patch that its class must cover, or of a box that a patch must show.")
+    ] = 0.5,
+) -> None:
+    """Cut large images into labelled patches; patches of one image stay together in every split."""
+    from weighbridge.data.patches import cut
+
+    with _reading("images") as progress:
+        summary = cut(
+            images,
+            out,
+            size=size,
+            stride=stride,
+            random_count=random,
+            seed=seed,
+            masks=masks,
+            mask_classes=mask_classes,
+            coco=coco,
+            coverage=coverage,
+            progress=progress,
+        )
+    for name, count in summary.per_class.items():
+        print(f"{count:8} {name}")
+    print(f"{summary.patches} patches of {summary.images} images in {out}")
+    if summary.dropped:
+        print(f"{summary.dropped} patches dropped: no class covers {100 * coverage:.0f} %")
+    if summary.skipped:
+        print(f"{len(summary.skipped)} images skipped: {out / 'skipped.csv'}")
+
+
+@app.command
+def inspect(
+    *paths: Annotated[Path, Parameter(help="Domains: the source first, then target and evaluation images.")],
+    out: Annotated[Path | None, Parameter(help="Folder for inspection.json and contact-sheet.png.")] = None,
+    sample: Annotated[int, Parameter(help="Images of each domain that are looked at in full size.")] = 300,
+) -> None:
+    """Say what is in the folders, what is broken, what is there twice, and what gives the domains away."""
+    from weighbridge.data.inspection import contact_sheet, inspect, text
+
+    if not paths:
+        raise ConfigError("inspect needs at least one folder, such as: weighbridge inspect renders/ photos/")
+    with _reading("images") as progress:
+        found = inspect(paths, sample=sample, progress=progress)
+    print(text(found))
+    if out is not None:
+        from weighbridge.runs import write_json
+
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / "inspection.json", found.facts())
+        contact_sheet(found, out / "contact-sheet.png")
+        print(f"\nfacts   {out / 'inspection.json'}\npicture {out / 'contact-sheet.png'}")
 
 
 @app.command
@@ -191,6 +265,15 @@ def _load_config_file(arguments: list[str]) -> None:
             path = Path(value or "".join(arguments[place + 1 : place + 2]))
             values: dict[str, Any] = read_toml(path)
             app.config = [cyclopts.config.Dict(values, source=str(path), use_commands_as_keys=False)]
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar over files."""
+    from weighbridge.progress import ProgressBars
+
+    with ProgressBars() as bars:
+        yield bars.reading(what)
 
 
 @contextmanager

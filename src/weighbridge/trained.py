@@ -3,17 +3,25 @@
 __all__ = ["Prediction", "Run"]
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from weighbridge import build
 from weighbridge.checkpoint import load_network
 from weighbridge.config import Config, from_mapping, read_toml
+from weighbridge.data.decode import open_full
 from weighbridge.data.domains import LabelledDomain, UnlabelledDomain, left_out_sentence
+from weighbridge.data.index import scan
+from weighbridge.data.patches import grid
+from weighbridge.data.squares import fit_square
+from weighbridge.errors import DataError
 from weighbridge.evaluate import Evaluation, evaluate, label_logits
 from weighbridge.networks import Network
 from weighbridge.runs import RunFolder
@@ -76,11 +84,23 @@ class Run:
             for file, k, p in zip(domain.files, row.tolist(), probability.tolist(), strict=True)
         ]
 
-    def write_predictions(self, images: Path | str, out: Path | str) -> int:
-        """The same as a CSV file: file, label, probability. Returns the number of images."""
-        domain, logits = self._logits(Path(images))
-        write_predictions(Path(out), domain.files, logits, self.classes)
-        return len(domain)
+    def write_predictions(
+        self, images: Path | str, out: Path | str, *, patch_size: int | None = None, stride: int | None = None
+    ) -> int:
+        """The same as a CSV file: file, label, probability. Returns the number of images.
+
+        Args:
+            patch_size: cut each image into squares of this side, in pixels, and let them vote, as for large images in
+                which training patches are only a part; an image smaller than a patch votes as a whole.
+            stride: pixels from one patch to the next; the patch size if not given.
+        """
+        if patch_size is None:
+            domain, logits = self._logits(Path(images))
+            files: Sequence[str] = domain.files
+        else:
+            files, logits = self._voted(Path(images), patch_size, stride or patch_size)
+        write_predictions(Path(out), files, logits, self.classes)
+        return len(files)
 
     def evaluate(self, labelled: Path | str) -> Evaluation:
         """Accuracy on labelled images, which training never saw; also noted in the run's metrics.json."""
@@ -92,6 +112,30 @@ class Run:
         self.metrics = {**self.metrics, "evaluation": {"data": name, **evaluation.facts()}}
         self.folder.write_metrics(self.metrics)
         return evaluation
+
+    def _voted(self, images: Path, patch_size: int, stride: int) -> tuple[list[str], Tensor]:
+        """Names, and the logarithm of each image's mean class probabilities over its patches, (N, K)."""
+        network, preparation = self.network(), build.build_preparation(self.config)
+        size, fit, grey = self.config.image_size, self.config.fit, self.config.channels == 1
+        device = next(network.parameters()).device
+        index = scan(images)
+        files, votes = [], []
+        for place in index.label_free_order().tolist():
+            stored = index.read(place)
+            image = open_full(stored.content, name=stored.name).convert("L" if grey else "RGB")
+            whole = torch.from_numpy(np.array(image)).reshape(image.height, image.width, -1).permute(2, 0, 1)
+            boxes = grid(image.width, image.height, patch_size, stride)
+            cuts = [whole[:, top : top + patch_size, left : left + patch_size] for left, top in boxes] or [whole]
+            patches = torch.stack([torch.from_numpy(fit_square(cut, size, fit)).permute(2, 0, 1) for cut in cuts])
+            with torch.no_grad():
+                logits = [
+                    network(preparation.plain(part.to(device))).float().cpu() for part in torch.split(patches, 256)
+                ]
+            files.append(stored.name)
+            votes.append(torch.cat(logits).softmax(dim=1).mean(dim=0))
+        if not files:
+            raise DataError(f"expected images in '{images}' or in folders below it, found none that can be used")
+        return files, torch.stack(votes).log()
 
     def _logits(self, images: Path) -> tuple[UnlabelledDomain, Tensor]:
         domain = _told(build.open_target(images, self.config, whole=True))

@@ -126,11 +126,10 @@ def loading(rounds: int) -> dict:
             print(f"{name}, one core, batches of {BATCH}, 224 px, {rounds} rounds")
             for form in FORMS:
                 ratios = sorted(a / b for a, b in zip(rates[form], rates["ImageFolder"], strict=True))
-                middle = statistics.median(ratios)
-                results[name][f"{form} / ImageFolder"] = [round(x, 2) for x in (middle, ratios[0], ratios[-1])]
-                print(
-                    f"  {form:<12} {statistics.median(rates[form]):8.0f} images/s   x {middle:.2f}  ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-                )
+                low, middle, high = ratios[0], statistics.median(ratios), ratios[-1]
+                results[name][f"{form} / ImageFolder"] = [round(x, 2) for x in (middle, low, high)]
+                rate = statistics.median(rates[form])
+                print(f"  {form:<12} {rate:8.0f} images/s   x {middle:.2f}  ({low:.2f} to {high:.2f})")
     return results
 
 
@@ -138,7 +137,7 @@ def loading(rounds: int) -> dict:
 
 
 def waiting(steps: int) -> dict:
-    """Share of a VGG-16 DANN step in which the loop waits for its batch, from JPEGs of 640 x 480 px and from the cache."""
+    """Share of a VGG-16 DANN step in which the loop waits for its batch, from JPEGs and from the cache."""
     with tempfile.TemporaryDirectory() as place:
         make_folder(Path(place) / "source", count=128, size=SIZES["640 x 480 px"])
         make_folder(Path(place) / "target", count=128, size=SIZES["640 x 480 px"])
@@ -146,9 +145,8 @@ def waiting(steps: int) -> dict:
         for cache in ("off", "disk"):
             words = in_a_process("wait", cache, place, str(steps)).split()
             results[cache] = {"step_seconds": float(words[0]), "waiting_share": float(words[1]), "device": words[2]}
-            print(
-                f"cache {cache}: {words[0]} s a step on {words[2]}, {100 * float(words[1]):.2f} % of it waiting for data"
-            )
+            share = 100 * float(words[1])
+            print(f"cache {cache}: {words[0]} s a step on {words[2]}, {share:.2f} % of it waiting for data")
     return results
 
 

@@ -10,12 +10,9 @@ __all__ = [
     "THIRSTY_LIMIT",
     "THUMBNAIL",
     "Facts",
-    "Fit",
     "Unusable",
-    "decode_image",
     "decode_upright",
     "examine",
-    "fit_square",
     "looks_like_image",
     "open_full",
 ]
@@ -38,7 +35,6 @@ from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
     Image,
-    ImageOps,
     Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
@@ -51,7 +47,6 @@ from PIL import (
 
 from weighbridge.errors import DataError
 
-Fit = Literal["crop", "stretch", "pad"]
 Pixels = NDArray[np.uint8]
 
 PIXEL_LIMIT = 89_478_485  # read from the header: a small file can claim more than there is memory. Pillow's own limit
@@ -174,33 +169,6 @@ def looks_like_image(path: Path) -> bool:
         return False
 
 
-def decode_image(source: Path | bytes, *, size: int, channels: Literal[1, 3], fit: Fit, name: str = "") -> Pixels:
-    """Read, flatten, turn upright, make square.
-
-    EXIF orientation is applied; transparency is laid over white; palettes, CMYK and 1-bit images are converted; 16-bit
-    grey becomes 8-bit by value / 257, float grey by value * 255 if all of it lies in [0, 1] and as it is otherwise;
-    of an animation the first frame counts.
-
-    Args:
-        source: a file, or what stands in one.
-        size: side of the square result in pixels.
-        channels: 1 for grey, 3 for RGB.
-        fit: see `fit_square`.
-        name: what errors call bytes.
-
-    Returns:
-        (size, size, channels) uint8.
-
-    Raises:
-        Unusable: if the file is damaged, is no image, or claims more than `PIXEL_LIMIT` pixels.
-    """
-    with _opened(source, name) as image:
-        if fit != "pad":
-            image.draft(None, (2 * size, 2 * size))  # a JPEG can be decoded at a fraction of its size
-        with _alone_if_large(image):
-            return fit_square(_upright(image, channels, least=2 * size), size, fit)
-
-
 def decode_upright(source: Path | bytes, *, channels: Literal[1, 3], least: int | None, name: str = "") -> Pixels:
     """Read, flatten and turn upright.
 
@@ -246,7 +214,7 @@ def examine(source: Path | bytes, *, name: str) -> Facts:
         name: the file's name, whose extension is compared with the content.
 
     Raises:
-        Unusable: as `decode_image`.
+        Unusable: as `decode_upright`.
     """
     with _opened(source, name) as image:
         kind, mode = image.format or "", image.mode
@@ -266,28 +234,6 @@ def examine(source: Path | bytes, *, name: str) -> Facts:
     thumbnail = small.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes()
     bits = _difference_hash(small)
     return Facts(kind, width, height, mode, orientation, quality, tuple(remarks), bits, thumbnail)
-
-
-def fit_square(image: Image.Image, size: int, fit: Fit) -> Pixels:
-    """Make an L or RGB image square.
-
-    Args:
-        fit: `crop`: the shorter side to `size`, then the middle; `stretch`: both sides to `size`; `pad`: the longer
-            side to `size`, the rest filled with the mean colour of the image's border.
-
-    Returns:
-        (size, size, C) uint8.
-    """
-    if image.size != (size, size):
-        if fit == "crop":
-            image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
-        elif fit == "stretch":
-            image = image.resize((size, size), Image.Resampling.BICUBIC)
-        else:
-            colour = _border_colour(image)
-            image = ImageOps.pad(image, (size, size), Image.Resampling.BICUBIC, color=colour)
-    pixels = np.asarray(image, dtype=np.uint8)
-    return pixels.reshape(size, size, -1)
 
 
 # ---- opening -------------------------------------------------------------------------------------------------------
@@ -459,13 +405,6 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # broken EXIF does not make a broken image
         return 1
     return turned if isinstance(turned, int) and 1 <= turned <= 8 else 1
-
-
-def _border_colour(image: Image.Image) -> int | tuple[int, ...]:
-    pixels = np.asarray(image).reshape(image.height, image.width, -1)
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    mean = tuple(round(value) for value in border.mean(axis=0))
-    return mean if len(mean) > 1 else mean[0]
 
 
 def _difference_hash(image: Image.Image) -> int:

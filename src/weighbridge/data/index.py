@@ -163,7 +163,7 @@ class Index:
         marks = ", ".join("?" * len(statuses))
         query = f"SELECT name, status, reason FROM image WHERE status IN ({marks}) ORDER BY name"
         for name, status, reason in self._database.execute(query, statuses):
-            yield Rejected(str(self.root / os.fsdecode(name)), status, reason)
+            yield Rejected(f"{self.root}{os.sep}{os.fsdecode(name)}", status, reason)
 
     def table(self, *columns: str) -> Iterator[tuple[Any, ...]]:
         """Columns of the tables `image` and `look`, a row per usable image, in place order."""

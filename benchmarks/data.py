@@ -308,19 +308,17 @@ def hostile() -> dict:
         less.save(folder / "large.webp", quality=1, method=0)
         less.save(folder / "large.avif", speed=10)
         less.save(folder / "large.jp2")
-        facts = json.loads(in_a_process("measure-hostile", str(folder), place))
+        code = (  # a process without torch, as `weighbridge inspect` is
+            "import json, re, sys, time\nfrom pathlib import Path\nfrom weighbridge.data.index import scan\n"
+            "start = time.perf_counter()\nfound = scan(Path(sys.argv[1]), home=Path(sys.argv[2]))\n"
+            "seconds = round(time.perf_counter() - start, 1)\n"
+            "peak = int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) // 1024\n"
+            "print(json.dumps({'used': found.tally['used'], 'peak_mib': peak, 'seconds': seconds}))"
+        )
+        words = [sys.executable, "-c", code, str(folder), str(Path(place) / "cache")]
+        facts = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
     print(f"{facts['used']} images just below the limits: peak {facts['peak_mib']} MiB, {facts['seconds']} s")
     return facts
-
-
-def measure_hostile(folder: str, place: str) -> str:
-    from weighbridge.data.index import scan
-
-    start = time.perf_counter()
-    found = scan(Path(folder), home=Path(place) / "cache")
-    peak = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) // 1024
-    seconds = round(time.perf_counter() - start, 1)
-    return json.dumps({"used": found.tally["used"], "peak_mib": peak, "seconds": seconds, "with": "torch imported"})
 
 
 # ---- running -------------------------------------------------------------------------------------------------------
@@ -349,7 +347,6 @@ def inner(words: list[str]) -> None:
                 "wait": wait,
                 "measure-index": measure_index,
                 "measure-training": measure_training,
-                "measure-hostile": measure_hostile,
             }[name](*rest)
         )
 

@@ -294,31 +294,49 @@ def resident() -> int:
 
 
 def hostile() -> dict:
-    side, small = 9400, 6300  # just below the two limits
+    """Peak memory of a scan by eight threads, in a process without torch, as `inspect` and `adapt` scan."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "hostile"
         folder.mkdir()
-        black, less = Image.new("RGB", (side, side)), Image.new("RGB", (small, small))
-        black.convert("RGBA").save(folder / "alpha.png", compress_level=1)
-        black.save(folder / "progressive.jpg", progressive=True, subsampling=0)
-        black.convert("CMYK").save(folder / "cmyk.jpg", progressive=True)
-        Image.fromarray(np.zeros((side, side), dtype=np.uint16)).save(folder / "wide.png", compress_level=1)
-        Image.fromarray(np.zeros((side, side), dtype=np.float32)).save(folder / "float.tif", compression="tiff_deflate")
-        black.quantize(4).save(folder / "palette.gif")
-        less.save(folder / "large.webp", quality=1, method=0)
-        less.save(folder / "large.avif", speed=10)
-        less.save(folder / "large.jp2")
-        code = (  # a process without torch, as `weighbridge inspect` is
+        save_hostile(folder)
+        code = (
             "import json, re, sys, time\nfrom pathlib import Path\nfrom weighbridge.data.index import scan\n"
-            "start = time.perf_counter()\nfound = scan(Path(sys.argv[1]), home=Path(sys.argv[2]))\n"
+            "start = time.perf_counter()\nfound = scan(Path(sys.argv[1]), home=Path(sys.argv[2]), threads=8)\n"
             "seconds = round(time.perf_counter() - start, 1)\n"
             "peak = int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) // 1024\n"
-            "print(json.dumps({'used': found.tally['used'], 'peak_mib': peak, 'seconds': seconds}))"
+            "print(json.dumps({**found.tally, 'peak_mib': peak, 'seconds': seconds}))"
         )
         words = [sys.executable, "-c", code, str(folder), str(Path(place) / "cache")]
         facts = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
-    print(f"{facts['used']} images just below the limits: peak {facts['peak_mib']} MiB, {facts['seconds']} s")
+    print(
+        f"{facts['used']} images at the limits, {facts['quarantined']} beyond: peak {facts['peak_mib']} MiB, "
+        f"{facts['seconds']} s"
+    )
     return facts
+
+
+def save_hostile(folder: Path) -> None:
+    """One image of each kind just below its limit, and several of a size that threads decode side by side."""
+    for name, side in (("large", 9400), ("middling", 3900)):
+        black = Image.new("RGB", (side, side))
+        black.convert("RGBA").save(folder / f"{name}.png", compress_level=1)
+        black.convert("RGBA").save(folder / f"{name} raw.tif")
+        black.save(folder / f"{name}.tif", compression="tiff_lzw")
+        black.save(folder / f"{name} progressive.jpg", progressive=True, subsampling=0)
+        black.convert("CMYK").save(folder / f"{name} cmyk.jpg", progressive=True)
+        Image.fromarray(np.zeros((side, side), dtype=np.uint16)).save(folder / f"{name} wide.png", compress_level=1)
+        Image.fromarray(np.zeros((side, side), dtype=np.float32)).save(folder / f"{name} float.tif")
+        black.quantize(4).save(folder / f"{name} palette.gif")
+        less = black.crop((0, 0, min(side, 6300), min(side, 6300)))
+        less.save(folder / f"{name}.webp", quality=1, method=0)
+        black.crop((0, 0, min(side, 8900), min(side, 8900))).save(folder / f"{name}.avif", speed=10)
+        less.save(folder / f"{name}.jp2")
+    for padding in (120, 130):  # MiB, one on either side of the limit
+        content = (folder / "large.webp").read_bytes()
+        (folder / f"padded by {padding}.webp").write_bytes(content + bytes(padding * 2**20))
+    for copy in range(4):
+        for name in ("middling.webp", "middling.jp2", "middling.png", "middling raw.tif"):
+            (folder / f"{copy} {name}").hardlink_to(folder / name)
 
 
 # ---- running -------------------------------------------------------------------------------------------------------

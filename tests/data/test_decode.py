@@ -1,5 +1,7 @@
 """Every kind of image file comes out as the pixels a person would see."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -185,3 +187,52 @@ def test_a_jpeg_that_broke_after_the_scan_is_named(tmp_path):
     (tmp_path / "a" / "a.jpg").write_bytes(b"\xff\xd8 broken")
     with pytest.raises(Unusable, match=r"a\.jpg' cannot be read as an image"):
         decode_image(stored, size=20, channels=3, fit="crop")
+
+
+def test_images_that_need_more_memory_than_there_is_wait_for_each_other():
+    room, held, most = decode._Room(100), [], []
+    lock, together = threading.Lock(), threading.Barrier(2)
+
+    def work(wanted):
+        with room.share() as take:
+            take(wanted)
+            with lock:
+                held.append(wanted)
+                most.append(sum(held))
+            if wanted == 50:
+                together.wait(timeout=10)  # two halves do fit
+            with lock:
+                held.remove(wanted)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, [50, 50, 70, 70, 300, 70, 300, 20]))
+    assert max(most) == 300  # larger than the room, so alone
+    assert all(total <= 100 or total == 300 for total in most)
+
+
+def test_a_room_is_given_back_by_an_image_that_fails(tmp_path):
+    damaged(tmp_path / "a.png", "truncated")
+    for _ in range(2):
+        with pytest.raises(Unusable):
+            read(tmp_path / "a.png")
+    assert decode._room._used == 0
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF", "JPEG2000"])
+def test_formats_that_are_read_whole_may_have_shorter_files(tmp_path, kind):
+    path = write_files(tmp_path, {"a": encoded(picture(), kind)}) / "a"
+    with path.open("r+b") as file:
+        file.truncate(decode.WHOLE_FILE_LIMIT + 1)
+    with pytest.raises(Unusable, match=r"134,217,729 bytes, more than the limit of 134,217,728"):
+        read(path)
+
+
+def test_other_formats_may_have_longer_files(tmp_path):
+    path = write_files(tmp_path, {"a": encoded(picture(), "BMP")}) / "a"
+    with path.open("r+b") as file:
+        file.truncate(decode.WHOLE_FILE_LIMIT + 1)
+    assert read(path).shape[2] == 3
+    with path.open("r+b") as file:
+        file.truncate(decode.FILE_LIMIT + 1)
+    with pytest.raises(Unusable, match=r"402,653,185 bytes, more than the limit of 402,653,184"):
+        read(path)

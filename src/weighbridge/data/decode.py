@@ -4,11 +4,12 @@ What becomes of which kind of file is a table in docs/data.md; the reasons given
 """
 
 __all__ = [
+    "DECODER_LIMIT",
     "FILE_LIMIT",
     "IMAGE_SUFFIXES",
     "PIXEL_LIMIT",
-    "THIRSTY_LIMIT",
     "THUMBNAIL",
+    "WHOLE_FILE_LIMIT",
     "Facts",
     "Unusable",
     "decode_upright",
@@ -22,36 +23,35 @@ import os
 import stat
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    Jpeg2KImagePlugin,
-    JpegImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TgaImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
-)
+from PIL import Image, UnidentifiedImageError
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.PpmImagePlugin import PpmImageFile
+from PIL.TgaImagePlugin import TgaImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from weighbridge.errors import DataError
 
 Pixels = NDArray[np.uint8]
+_T = TypeVar("_T")
 
 PIXEL_LIMIT = 89_478_485  # read from the header: a small file can claim more than there is memory. Pillow's own limit
-THIRSTY_LIMIT = 40_000_000  # of formats whose decoders take some 18 bytes a pixel
-FILE_LIMIT = 512 * 2**20  # bytes: more than the largest image within the pixel limit needs
+DECODER_LIMIT = 800_000_000  # bytes that a decoder may take; 40 or 80 million pixels of the formats below
+FILE_LIMIT = 384 * 2**20  # bytes: more than four channels at the pixel limit need
+WHOLE_FILE_LIMIT = 128 * 2**20  # bytes, of formats that are read as a whole before their header is known
 THUMBNAIL = 8  # side in pixels of the small picture that an index keeps of every image
 IMAGE_SUFFIXES = frozenset(
     {
@@ -78,12 +78,13 @@ IMAGE_SUFFIXES = frozenset(
 )
 
 # What is tried on a file. Others that Pillow knows are left out: .eps, for one, would start another program.
-_PLUGINS = (
-    *(JpegImagePlugin, PngImagePlugin, WebPImagePlugin, GifImagePlugin, BmpImagePlugin, TiffImagePlugin),
-    *(PpmImagePlugin, AvifImagePlugin, Jpeg2KImagePlugin, TgaImagePlugin),
+_READERS = (
+    *(JpegImageFile, PngImageFile, WebPImageFile, GifImageFile, BmpImageFile, TiffImageFile),
+    *(PpmImageFile, AvifImageFile, Jpeg2KImageFile),
 )
-_FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000"]
-_THIRSTY = ("AVIF", "HEIF", "JPEG2000", "WEBP")
+_FORMATS = [str(reader.format) for reader in _READERS]
+_ALSO_TGA = [*_FORMATS, str(TgaImageFile.format)]  # for files called so: TGA has no mark to be known by
+_DECODERS_TAKE = {"AVIF": 10, "HEIF": 10, "JPEG2000": 20, "WEBP": 20}  # bytes a pixel, where it is more than pixels
 _SUFFIXES_OF = {
     "AVIF": {".avif"},
     "BMP": {".bmp"},
@@ -106,9 +107,12 @@ else:
     pillow_heif.register_heif_opener()
     _FORMATS.append("HEIF")
 
-_LARGE = 16_000_000  # pixels: from here on images are decoded one at a time and shrunk in strips
+_LARGE = 16_000_000  # pixels: from here on images are converted in strips
 _STRIP = 2**20  # pixels
-_one_large_image = threading.Lock()
+_GLANCE = 64  # pixels of the smaller side at which a scan looks at images
+_LONG = 16 * 2**20  # bytes: shorter files may be read side by side
+_ROOM = 512 * 2**20  # bytes that all images being decoded may take together; a larger one is decoded alone
+_BLOCK = 64 * 2**20  # bytes that Pillow asks for at once
 _PAPER = (255, 255, 255)  # what shows through transparency, as in a browser
 _ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT = {
@@ -188,11 +192,7 @@ def decode_upright(source: Path | bytes, *, channels: Literal[1, 3], least: int 
     Raises:
         Unusable: if the file is damaged, is no image, or claims more than `PIXEL_LIMIT` pixels.
     """
-    with _opened(source, name) as image:
-        if least:
-            image.draft(None, (least, least))  # a JPEG can be decoded at a fraction of its size
-        with _alone_if_large(image):
-            upright = _upright(image, channels, least=least)
+    upright = _work_on(source, name, least, lambda image: _upright(image, channels, least=least))
     pixels = np.array(upright, dtype=np.uint8)
     return pixels.reshape(upright.height, upright.width, channels)
 
@@ -203,8 +203,7 @@ def open_full(source: Path | bytes, *, name: str = "") -> Image.Image:
     Raises:
         Unusable: as `decode_upright`.
     """
-    with _opened(source, name) as image, _alone_if_large(image):
-        return _upright(image, 3, least=None)
+    return _work_on(source, name, None, lambda image: _upright(image, 3, least=None))
 
 
 def examine(source: Path | bytes, *, name: str) -> Facts:
@@ -216,47 +215,26 @@ def examine(source: Path | bytes, *, name: str) -> Facts:
     Raises:
         Unusable: as `decode_upright`.
     """
-    with _opened(source, name) as image:
-        kind, mode = image.format or "", image.mode
-        animated = bool(getattr(image, "is_animated", False)) and kind != "MPO"  # phones keep a second view in an MPO
-        width, height = image.size
-        tables = getattr(image, "quantization", None)
-        quality = sum(tables[0]) if tables else 0
-        image.draft(None, (64, 64))
-        with _alone_if_large(image):
-            small = _upright(image, 3, least=64)
-            orientation = _orientation(image)
-    if orientation >= 5:
-        width, height = height, width
-    suffix = Path(name).suffix.lower()
-    misnamed = suffix in IMAGE_SUFFIXES and suffix not in _SUFFIXES_OF.get(kind, {suffix})
-    remarks = [word for word, holds in (("animated", animated), ("wrong extension", misnamed)) if holds]
-    thumbnail = small.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes()
-    bits = _difference_hash(small)
-    return Facts(kind, width, height, mode, orientation, quality, tuple(remarks), bits, thumbnail)
+    return _work_on(source, name, _GLANCE, lambda image: _facts(image, name))
 
 
 # ---- opening -------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _opened(source: Path | bytes, name: str) -> Iterator[Image.Image]:
-    """An image whose header is read and whose limits are checked; whatever goes wrong inside becomes Unusable."""
+def _work_on(source: Path | bytes, name: str, least: int | None, work: Callable[[Image.Image], _T]) -> _T:
+    """What `work` makes of an image that is opened, within its limits, and sure of the memory it needs.
+
+    Args:
+        least: as in `decode_upright`.
+
+    Raises:
+        Unusable: for whatever goes wrong.
+    """
     name = name or (str(source) if isinstance(source, Path) else "image")
     try:
-        length = _length(source, name)
-        if length > FILE_LIMIT:
-            raise Unusable(name, f"the file has {length:,} bytes, more than the limit of {FILE_LIMIT:,}")
-        if not length:
-            raise Unusable(name, "the file is empty")
-        formats = [*_FORMATS, "TGA"] if name.lower().endswith(".tga") else _FORMATS  # TGA has no mark to be known by
-        file = io.BytesIO(source) if isinstance(source, bytes) else source
-        with _quiet, Image.open(file, formats=formats) as image:
-            limit = THIRSTY_LIMIT if image.format in _THIRSTY else PIXEL_LIMIT
-            if image.width * image.height > limit:
-                claimed = f"claims {image.width} x {image.height} pixels, more than the limit of {limit:,}"
-                raise Unusable(name, claimed)
-            yield image
+        read_whole = _check_length(source, name)
+        with _one_whole_file if read_whole else nullcontext(), _room.share() as take:
+            return _opened(source, name, least, take, work)
     except Unusable:
         raise
     except UnidentifiedImageError as error:
@@ -267,21 +245,54 @@ def _opened(source: Path | bytes, name: str) -> Iterator[Image.Image]:
         raise Unusable(name, _in_words(error)) from error
 
 
-def _length(source: Path | bytes, name: str) -> int:
+def _opened(
+    source: Path | bytes,
+    name: str,
+    least: int | None,
+    take: Callable[[int], None],
+    work: Callable[[Image.Image], _T],
+) -> _T:
+    """A function of its own, so that image and decoder are gone when the memory they took is given back."""
+    formats = _ALSO_TGA if name.lower().endswith(".tga") else _FORMATS
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    with _quiet, Image.open(file, formats=formats) as image:
+        limit = min(PIXEL_LIMIT, DECODER_LIMIT // _DECODERS_TAKE.get(image.format or "", 1))
+        if image.width * image.height > limit:
+            raise Unusable(name, f"claims {image.width} x {image.height} pixels, more than the limit of {limit:,}")
+        take(_need(image, least))
+        return work(image)
+
+
+def _check_length(source: Path | bytes, name: str) -> bool:
+    """Whether it is a large file that will be read as a whole, before its header is known."""
     if isinstance(source, bytes):
-        return len(source)
-    facts = source.stat()
-    if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for ever
-        raise Unusable(name, "not a regular file")
-    return facts.st_size
+        length = len(source)
+    else:
+        facts = source.stat()
+        if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for ever
+            raise Unusable(name, "not a regular file")
+        length = facts.st_size
+    if not length:
+        raise Unusable(name, "the file is empty")
+    if length < _LONG:
+        return False
+    start = _start(source)
+    whole = start[:4] == b"RIFF" or start[4:8] in (b"ftyp", b"jP  ")
+    limit = WHOLE_FILE_LIMIT if whole else FILE_LIMIT
+    if length > limit:
+        raise Unusable(name, f"the file has {length:,} bytes, more than the limit of {limit:,}")
+    return whole
+
+
+def _start(source: Path | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source[:16]
+    with source.open("rb") as file:
+        return file.read(16)
 
 
 def _what_else(source: Path | bytes) -> str:
-    if isinstance(source, bytes):
-        start = source[:16]
-    else:
-        with source.open("rb") as file:
-            start = file.read(16)
+    start = _start(source)
     if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"hevc", b"msf1"):
         return "a HEIC photo, which needs the package pillow-heif; or export it as JPEG"
     return "not an image"
@@ -296,13 +307,48 @@ def _in_words(error: Exception) -> str:
     return "the file is truncated" if "truncated" in text[0].lower() else text[0]
 
 
-@contextmanager
-def _alone_if_large(image: Image.Image) -> Iterator[None]:
-    if image.width * image.height < _LARGE:
-        yield
-    else:
-        with _one_large_image:
-            yield
+def _need(image: Image.Image, least: int | None) -> int:
+    """Bytes that reading and flattening will take at most: measured, and rounded up (benchmarks/data.py hostile)."""
+    whole = image.width * image.height
+    if image.format in _DECODERS_TAKE:
+        return _DECODERS_TAKE[image.format] * whole
+    coefficients = 2 * len(image.getbands()) * whole if image.info.get("progressive") else 0  # libjpeg keeps them all
+    shrink = max(1, min(image.size) // least) if least and image.format in ("JPEG", "MPO") else 1
+    pixels = whole >> 2 * min(3, shrink.bit_length() - 1)  # what `draft` will leave of them
+    plain = pixels >= _LARGE or (image.mode in ("1", "L", "P", "RGB", "CMYK") and not image.has_transparency_data)
+    flattening = 9 if plain else 21
+    return coefficients + flattening * pixels
+
+
+class _Room:
+    """Bytes that threads take before they decode, and give back; one that wants more than there is gets it alone."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._used = size, 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def share(self) -> Iterator[Callable[[int], None]]:
+        """A function that takes a number of bytes, at most once; they are given back at the end."""
+        taken = 0
+
+        def take(wanted: int) -> None:
+            nonlocal taken
+            with self._changed:
+                self._changed.wait_for(lambda: not self._used or self._used + wanted <= self._size)
+                self._used, taken = self._used + wanted, wanted
+
+        try:
+            yield take
+        finally:
+            with self._changed:
+                self._used -= taken
+                self._changed.notify_all()
+
+
+_room = _Room(_ROOM)
+_one_whole_file = threading.Lock()
+Image.core.set_block_size(_BLOCK)  # type: ignore[attr-defined, unused-ignore]  # freed at once: malloc keeps smaller ones
 
 
 class _Quiet:
@@ -342,18 +388,19 @@ def _upright(image: Image.Image, channels: Literal[1, 3], *, least: int | None) 
     Args:
         least: a large image may be shrunk by a whole factor as long as both sides keep this many pixels; None: never.
     """
+    if least:
+        image.draft(None, (least, least))  # a JPEG can be decoded at a fraction of its size
     image.load()
-    factor = min(image.size) // least if least else 1
-    if factor >= 2 and image.width * image.height >= _LARGE:
-        flat = _shrunk_in_strips(image, channels, factor)
+    if image.width * image.height >= _LARGE:
+        flat = _in_strips(image, channels, max(1, min(image.size) // least) if least else 1)
     else:
         flat = _flatten(image, channels, _float_scale(image))
     turn = _UPRIGHT.get(_orientation(image))
     return flat if turn is None else flat.transpose(turn)
 
 
-def _shrunk_in_strips(image: Image.Image, channels: Literal[1, 3], factor: int) -> Image.Image:
-    """Converting a large image as a whole would take several times its memory; a strip at a time takes none."""
+def _in_strips(image: Image.Image, channels: Literal[1, 3], factor: int) -> Image.Image:
+    """Flattened, and shrunk by a whole factor: a strip at a time, since conversions want several times the memory."""
     scale = _float_scale(image)
     out = Image.new("L" if channels == 1 else "RGB", (-(-image.width // factor), -(-image.height // factor)))
     for top, strip in _strips(image, factor):
@@ -405,6 +452,22 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # broken EXIF does not make a broken image
         return 1
     return turned if isinstance(turned, int) and 1 <= turned <= 8 else 1
+
+
+def _facts(image: Image.Image, name: str) -> Facts:
+    kind, mode, (width, height) = image.format or "", image.mode, image.size
+    animated = bool(getattr(image, "is_animated", False)) and kind != "MPO"  # phones keep a second view in an MPO
+    tables = getattr(image, "quantization", None)
+    quality = sum(tables[0]) if tables else 0
+    suffix = Path(name).suffix.lower()
+    misnamed = suffix in IMAGE_SUFFIXES and suffix not in _SUFFIXES_OF.get(kind, {suffix})
+    remarks = [word for word, holds in (("animated", animated), ("wrong extension", misnamed)) if holds]
+    small = _upright(image, 3, least=_GLANCE)
+    orientation = _orientation(image)  # only now: asked before, it would read a broken PNG and keep its error to itself
+    if orientation >= 5:
+        width, height = height, width
+    thumbnail = small.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes()
+    return Facts(kind, width, height, mode, orientation, quality, tuple(remarks), _difference_hash(small), thumbnail)
 
 
 def _difference_hash(image: Image.Image) -> int:

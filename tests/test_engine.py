@@ -331,3 +331,14 @@ def test_the_history_knows_what_every_image_weighed():
 
 def test_the_config_is_what_the_engine_does_not_know():
     assert Config not in vars(__import__("weighbridge.engine", fromlist=["engine"])).values()
+
+
+def test_the_snapshots_of_many_images_show_a_fixed_sample():
+    one, again = (WeightHistory(1000, torch.device("cpu"), followed=10) for _ in range(2))
+    assert torch.equal(one.rows, again.rows)
+    assert len(one.rows) == 10
+    assert torch.equal(one.rows, one.rows.unique())
+    one.add(torch.arange(1000), torch.arange(1000) / 100)
+    one.snapshot(1)
+    assert torch.equal(one.snapshots[0], one.rows / 100)
+    assert len(WeightHistory(5, torch.device("cpu")).rows) == 5

@@ -88,14 +88,20 @@ class WeightHistory:
 
     Args:
         images: N.
+        followed: images that snapshots show at most; of more, a sample that depends on nothing but their number.
+
+    Attributes:
+        rows: (S,) images that snapshots show, ascending.
     """
 
-    def __init__(self, images: int, device: torch.device) -> None:
+    def __init__(self, images: int, device: torch.device, followed: int = 10_000) -> None:
+        sample = torch.randperm(images, generator=torch.Generator().manual_seed(0))[:followed]
+        self.rows = sample.sort().values
         self.last = torch.full((images,), math.nan, device=device)  # (N,)
         self.total = torch.zeros(images, dtype=torch.float64, device=device)  # (N,)
         self.count = torch.zeros(images, dtype=torch.int64, device=device)  # (N,)
         self.steps: list[int] = []
-        self.snapshots: list[Tensor] = []  # T of (N,)
+        self.snapshots: list[Tensor] = []  # T of (S,)
 
     def add(self, index: Tensor, weights: Tensor) -> None:
         """index, weights: (B,)."""
@@ -105,14 +111,14 @@ class WeightHistory:
 
     def snapshot(self, step: int) -> None:
         self.steps.append(step)
-        self.snapshots.append(self.last.cpu().clone())
+        self.snapshots.append(self.last[self.rows.to(self.last.device)].cpu())
 
     def mean(self) -> Tensor:
         """(N,), NaN for images never seen."""
         return (self.total / self.count).float().cpu()
 
     def state(self) -> dict[str, Tensor]:
-        history = torch.stack(self.snapshots) if self.snapshots else torch.empty(0, len(self.last))
+        history = torch.stack(self.snapshots) if self.snapshots else torch.empty(0, len(self.rows))
         steps = torch.tensor(self.steps, dtype=torch.int64)
         return {"last": self.last, "total": self.total, "count": self.count, "steps": steps, "snapshots": history}
 

@@ -100,7 +100,7 @@ def weights_figure(folder: Path, samples: int = 12) -> Figure | None:
     if not path.is_file():
         return None
     with np.load(path, allow_pickle=False) as archive:
-        steps, weights = archive["step"], archive["weights"]  # (T,), (T, N)
+        steps, weights = archive["step"], archive["weights"]  # (T,), (T, S)
     seen = np.isfinite(weights).all(axis=1)
     if seen.sum() < 2:
         return None

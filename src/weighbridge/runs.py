@@ -1,13 +1,14 @@
 """The run folder: where training writes and everything after training reads."""
 
-__all__ = ["RunFolder", "command_line", "replace_text", "write_json"]
+__all__ = ["RunFolder", "command_line", "replace_rows", "replace_text", "write_json"]
 
+import csv
 import json
 import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,16 @@ def replace_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     part = path.with_name(path.name + ".part")
     part.write_text(text, encoding="utf-8", errors="surrogateescape")  # file names may be any bytes
+    os.replace(part, path)
+
+
+def replace_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV file whole or not at all, a row at a time."""
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
     os.replace(part, path)
 
 

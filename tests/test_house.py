@@ -15,7 +15,7 @@ FLOORS = [
     {"errors", "types"},
     {"reversal", "schedules", "weights", "losses"},
     {"networks", "optim", "machine", "runs", *("data." + n for n in ("decode", "digits", "transforms", "splits"))},
-    {"likelihoods", "data.layouts"},
+    {"likelihoods", "data.layouts", "data.patch_labels"},
     {"data.index", "data.patches"},
     {"data.squares"},
     {"data.images", "data.inspection"},

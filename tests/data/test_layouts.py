@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import tarfile
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,8 +14,10 @@ from conftest import write_classes
 from data.hostile import encoded, picture, write_files
 from weighbridge.data.domains import Reading, read_labelled, read_unlabelled, split_off
 from weighbridge.data.images import View
+from weighbridge.data.index import scan
 from weighbridge.data.layouts import empty_classes
 from weighbridge.errors import DataError
+from weighbridge.runs import replace_rows
 
 READING = Reading(View(16, 3))
 
@@ -222,3 +226,24 @@ def test_parquet_tables(tmp_path):
     (tmp_path / "c.parquet").write_bytes(b"PAR1 nothing")
     with pytest.raises(DataError, match=r"c\.parquet' cannot be read as \.parquet"):
         labelled(tmp_path / "c.parquet")
+
+
+@pytest.mark.parametrize("link", ["a link", "z link"])
+def test_a_folder_and_a_link_to_it_are_read_once_by_the_folders_name(tmp_path, link):
+    write_files(tmp_path / "root" / "m cats", {"1.png": encoded(picture(), "PNG")})
+    write_files(tmp_path / "root" / "n dogs", {"2.png": encoded(picture(seed=1), "PNG")})
+    (tmp_path / "root" / link).symlink_to("m cats")
+    index = scan(tmp_path / "root")
+    assert index.column("label")[1] == ["m cats", "n dogs"]
+    assert [(Path(file.file).name, file.reason) for file in index.rejected("ignored")] == [
+        (link, "a link to a folder that was read already")
+    ]
+
+
+def test_a_manifest_may_name_files_of_any_bytes(tmp_path):
+    name = os.fsdecode(b"caf\xe9.png")
+    write_files(tmp_path, {name: encoded(picture(), "PNG")})
+    replace_rows(tmp_path / "list.csv", ("file", "label"), [(name, os.fsdecode(b"gr\xf6n"))])
+    index = scan(tmp_path / "list.csv")
+    assert index.name(0) == str(tmp_path / name)
+    assert index.column("label")[1] == [os.fsdecode(b"gr\xf6n")]

@@ -4,7 +4,19 @@ Folders, manifests and the well-known data sets are read as they are downloaded;
 opened here but lists and the headers of archives.
 """
 
-__all__ = ["SPLITS", "Entry", "Kind", "Reader", "csv_columns", "empty_classes", "entries", "hidden", "kind_of"]
+__all__ = [
+    "SPLITS",
+    "UNREADABLE",
+    "Entry",
+    "Kind",
+    "Reader",
+    "csv_columns",
+    "empty_classes",
+    "entries",
+    "hidden",
+    "kind_of",
+    "walk",
+]
 
 import csv
 import json
@@ -12,11 +24,12 @@ import os
 import stat
 import tarfile
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from weighbridge.data.decode import IMAGE_SUFFIXES
 from weighbridge.errors import DataError, did_you_mean
@@ -29,6 +42,9 @@ SPLITS = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 """Folder names that are splits, not classes, where all folders at the top have one of them."""
+
+UNREADABLE = "the folder cannot be read"
+"""Why a folder is ignored that exists, and may not be opened."""
 
 _WRAPPERS = ("images", "image", "img")  # Office-31 puts the class folders of amazon into amazon/images
 _SUFFIXES: dict[str, Kind] = {".csv": "csv", ".txt": "list", ".tar": "tar", ".parquet": "parquet", ".npz": "npz"}
@@ -94,7 +110,7 @@ def entries(path: Path) -> tuple[Path, Iterator[Entry]]:
     """
     kind = kind_of(path)
     if kind == "folder":
-        return path, _folder(path)
+        return path, walk(path)
     if kind == "csv":
         manifest = path / _PATCHES if path.is_dir() else path
         return manifest.parent, _manifest(manifest)
@@ -110,7 +126,7 @@ def entries(path: Path) -> tuple[Path, Iterator[Entry]]:
 
 def csv_columns(path: Path) -> Sequence[str]:
     """The columns of a manifest, or of the one that `weighbridge patches` left in a folder."""
-    with _read_as("CSV", path), (path / _PATCHES if path.is_dir() else path).open(encoding="utf-8-sig") as lines:
+    with _read_as("CSV", path), _text(path / _PATCHES if path.is_dir() else path) as lines:
         return next(csv.reader(lines), [])
 
 
@@ -132,23 +148,27 @@ def hidden(name: str) -> bool:
 # ---- folders -------------------------------------------------------------------------------------------------------
 
 
-def _folder(root: Path) -> Iterator[Entry]:
+def walk(root: Path, apart: Path | None = None) -> Iterator[Entry]:
+    """Everything below a folder but not below `apart`, sorted by name within each folder.
+
+    A folder that can be reached in several ways is read once, by its own name rather than by that of a link.
+    """
     prefix, has_splits = _folder_shape(root)
     class_at = len(prefix) + (1 if has_splits else 0)
-    seen: set[tuple[int, int]] = set()  # folders already walked: links may lead round in circles
-    waiting: list[tuple[str, ...]] = [()]
-    while waiting:
-        parts = waiting.pop()
+    seen = {_identity(apart)} if apart and apart.exists() else set()
+    waiting, links = deque[tuple[str, ...]]([()]), deque[tuple[str, ...]]()
+    while waiting or links:
+        parts = waiting.popleft() if waiting else links.popleft()
         folder = root.joinpath(*parts)
         try:
-            facts = folder.stat()
-            if (facts.st_dev, facts.st_ino) in seen:
+            identity = _identity(folder)
+            if parts and identity in seen:
                 yield Entry("/".join(parts), "/".join(parts), 0, 0, ignored="a link to a folder that was read already")
                 continue
-            seen.add((facts.st_dev, facts.st_ino))
-            found = list(os.scandir(folder))
+            seen.add(identity)
+            found = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            yield Entry("/".join(parts), "/".join(parts), 0, 0, ignored=f"the folder cannot be read: {error.strerror}")
+            yield Entry("/".join(parts), "/".join(parts), 0, 0, ignored=f"{UNREADABLE}: {error.strerror}")
             continue
         label = parts[class_at] if len(parts) > class_at else ""
         split = SPLITS[parts[0].lower()] if has_splits and parts else ""
@@ -157,9 +177,14 @@ def _folder(root: Path) -> Iterator[Entry]:
             if hidden(entry.name):
                 yield Entry(name, name, 0, 0, ignored="hidden")
             elif _is_dir(entry):
-                waiting.append((*parts, entry.name))
+                (links if entry.is_symlink() else waiting).append((*parts, entry.name))
             else:
                 yield _file(entry, name, label, split)
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    facts = folder.stat()
+    return facts.st_dev, facts.st_ino
 
 
 def _file(entry: os.DirEntry[str], name: str, label: str, split: str) -> Entry:
@@ -218,7 +243,7 @@ class _read_as:  # noqa: N801 (reads as a phrase)
 def _manifest(path: Path) -> Iterator[Entry]:
     """CSV with a column `file`, and perhaps label, source, split and group."""
     found, seen = 0, set()
-    with _read_as("CSV", path), path.open(newline="", encoding="utf-8-sig") as lines:
+    with _read_as("CSV", path), _text(path) as lines:
         reader = csv.DictReader(lines)
         columns = reader.fieldnames or []
         if "file" not in columns:
@@ -254,7 +279,7 @@ def _list(path: Path, root: Path) -> Iterator[Entry]:
 
 def _lines(path: Path) -> Iterator[tuple[int, str, str]]:
     """(line number, path, class number or "") of every line that is not empty."""
-    with _read_as("a list of images", path), path.open(encoding="utf-8-sig") as lines:
+    with _read_as("a list of images", path), _text(path) as lines:
         for line, text in enumerate(lines, start=1):
             file, _, number = text.strip().rpartition(" ")
             if not number.isdigit():  # no class: the whole line is the path
@@ -274,6 +299,11 @@ def _root_of_list(path: Path) -> Path:
         if (root / first[1]).is_file():
             return root
     raise DataError(f"line 1 of '{path}' names '{first[1]}', which is not a file below '{up}' or beside it")
+
+
+def _text(path: Path) -> TextIO:
+    """A list, opened as it is written by `runs.replace_rows`: file names may be any bytes."""
+    return path.open(newline="", encoding="utf-8-sig", errors="surrogateescape")
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -5,14 +5,10 @@ A patch remembers its image as its group, so that patches of one image can be ke
 
 __all__ = ["Box", "Skipped", "Summary", "cut", "grid", "load_upright", "random_boxes", "vote"]
 
-import csv
 import hashlib
-import io
-import json
 import os
 import shutil
-import tomllib
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,23 +17,15 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from weighbridge.data.decode import IMAGE_SUFFIXES, Unusable, looks_like_image, open_full
-from weighbridge.data.layouts import SPLITS
+from weighbridge.data.layouts import SPLITS, UNREADABLE, walk
+from weighbridge.data.patch_labels import Box, by_box, by_folder, by_mask, without_label
 from weighbridge.errors import ConfigError, DataError
-from weighbridge.runs import replace_text
-
-Box = tuple[int, int]
-"""(left, top) of a square patch, in pixels of the upright image."""
+from weighbridge.runs import replace_rows
 
 _THREADS = min(4, os.cpu_count() or 1)  # each holds one full image
-_MASK_FORMATS = ["PNG", "TIFF", "BMP", "GIF", "PPM"]  # a JPEG would blur one class id into another
-_MASK_MODES = {"1", "L", "P", "I", "I;16", "I;16B"}
-
-# What says which class a patch of an image shows: (name, width, height) -> box -> class; None: too little of any.
-_LabelOf = Callable[[Box], str | None]
-_Labelling = Callable[[str, int, int], _LabelOf]
 _Row = tuple[str, str, str, str, int, int]  # of patches.csv
 _T = TypeVar("_T")
 
@@ -173,12 +161,12 @@ def cut(
     if not names:
         raise DataError(f"expected images in '{images}' or in folders below it, found none")
     if masks and mask_classes:
-        labelling = _by_mask(masks, mask_classes, size, coverage)
+        labelling = by_mask(masks, _find(masks)[0], mask_classes, size, coverage)
     elif coco:
-        labelling = _by_box(coco, size, coverage)
+        labelling = by_box(coco, size, coverage)
     else:
-        labelling = _by_folder if _has_class_folders(images, names, labelled) else _without_label
-    stems = _stems(names, apart=labelling is _by_folder)
+        labelling = by_folder if _has_class_folders(images, names, labelled) else without_label
+    stems = _stems(names, apart=labelling is by_folder)
     shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
     part.mkdir(parents=True)
 
@@ -222,8 +210,8 @@ def cut(
         shutil.rmtree(part)
         raise DataError(_nothing_cut(images, len(names), skipped, dropped, coverage))
     if skipped:
-        _write_csv(part / "skipped.csv", Skipped._fields, skipped)
-    _write_csv(part / "patches.csv", ("file", "label", "group", "image", "left", "top"), table)
+        replace_rows(part / "skipped.csv", Skipped._fields, skipped)
+    replace_rows(part / "patches.csv", ("file", "label", "group", "image", "left", "top"), table)
     if out.is_dir():
         out.rmdir()  # an empty one
     os.replace(part, out)
@@ -253,7 +241,16 @@ def vote(probabilities: NDArray[np.floating[Any]], groups: Sequence[int] | NDArr
     return sums / counts[:, None]
 
 
-# ---- labels --------------------------------------------------------------------------------------------------------
+# ---- files ---------------------------------------------------------------------------------------------------------
+
+
+def _refuse_existing(out: Path, images: Path) -> Path:
+    """The sibling to write into, if nothing is in the way."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(f"'{out}' exists already and nothing in it is overwritten. Choose another folder or remove it")
+    if out.resolve().is_relative_to(images.resolve()):
+        raise DataError(f"'{out}' lies in '{images}', where patches would be taken for images. Choose another folder")
+    return out.with_name(out.name + ".part")
 
 
 def _has_class_folders(images: Path, names: Sequence[str], labelled: bool | None) -> bool:
@@ -272,181 +269,22 @@ def _has_class_folders(images: Path, names: Sequence[str], labelled: bool | None
     return labelled
 
 
-def _without_label(name: str, width: int, height: int) -> _LabelOf:
-    return lambda box: ""
-
-
-def _by_folder(name: str, width: int, height: int) -> _LabelOf:
-    label, deeper, _ = name.partition("/")
-    if not deeper:
-        raise Unusable(name, "it lies in no class folder")
-    return lambda box: label
-
-
-def _by_mask(masks: Path, mask_classes: Path, size: int, coverage: float) -> _Labelling:
-    names = _mask_names(mask_classes)
-    found: dict[str, list[str]] = defaultdict(list)
-    for file in _find(masks)[0]:
-        found[_without_suffix(file)].append(file)
-    found = dict(found)
-
-    def labelling(name: str, width: int, height: int) -> _LabelOf:
-        stem = _without_suffix(name)
-        files = found.get(stem, [])
-        if len(files) != 1:
-            raise Unusable(name, f"expected one mask '{stem}.*' in '{masks}', found {len(files) or 'none'}")
-        ids = _read_mask(masks / files[0], name, width, height)  # (height, width)
-
-        def label_of(box: Box) -> str | None:
-            left, top = box
-            covered: Counter[str] = Counter()  # pixels
-            patch = ids[top : top + size, left : left + size]
-            for number, count in zip(*np.unique(patch, return_counts=True), strict=True):
-                if int(number) in names:
-                    covered[names[int(number)]] += int(count)
-            best = max(covered, key=covered.__getitem__, default=None)  # the first of equal ones
-            return best if best and covered[best] / size**2 >= coverage else None
-
-        return label_of
-
-    return labelling
-
-
-def _read_mask(path: Path, name: str, width: int, height: int) -> NDArray[Any]:
-    try:
-        with Image.open(path, formats=_MASK_FORMATS) as file:
-            mask = ImageOps.exif_transpose(file)
-    except UnidentifiedImageError as error:
-        raise Unusable(name, f"the mask '{path}' is not {', '.join(_MASK_FORMATS)}, which keep class ids") from error
-    except Exception as error:  # Pillow's decoders raise whatever their formats provoke
-        raise Unusable(name, f"the mask '{path}' cannot be read: {error}") from error
-    if mask.size != (width, height):
-        sizes = f"{mask.width} x {mask.height} pixels, the upright image {width} x {height}"
-        raise Unusable(name, f"the mask '{path}' has {sizes}")
-    if mask.mode not in _MASK_MODES:
-        raise Unusable(name, f"the mask '{path}' is {mask.mode}; expected class ids in grey or palette")
-    return np.asarray(mask)
-
-
-def _mask_names(path: Path) -> dict[int, str]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        pairs: list[Sequence[Any]]
-        match path.suffix.lower():
-            case ".toml":
-                pairs = list(tomllib.loads(text).items())
-            case ".json":
-                pairs = list(json.loads(text).items())
-            case ".csv":
-                pairs = [row for row in csv.reader(io.StringIO(text), skipinitialspace=True) if row]
-                if pairs and not pairs[0][0].strip().isdigit():
-                    del pairs[0]  # a header
-            case suffix:
-                raise ValueError(f"its suffix is '{suffix}', not .toml, .json or .csv")
-        names = {int(number): _class_name(name, path) for number, name in pairs}
-        if not names or len(names) < len(pairs):
-            raise ValueError("an id comes twice" if names else "it names none")
-    except (OSError, ValueError, AttributeError, csv.Error) as error:
-        raise DataError(f"expected class ids and their names in '{path}', such as 1,bolt in a CSV: {error}") from error
-    return names
-
-
-def _by_box(coco: Path, size: int, coverage: float) -> _Labelling:
-    boxes: dict[str, list[tuple[str, float, float, float, float]]] = defaultdict(list)
-    sides: dict[str, tuple[Any, Any]] = {}
-    try:
-        facts = json.loads(coco.read_text(encoding="utf-8-sig"))
-        names = {category["id"]: _class_name(category["name"], coco) for category in facts["categories"]}
-        files = {image["id"]: str(PurePosixPath(image["file_name"])) for image in facts["images"]}
-        for image in facts["images"]:
-            sides[files[image["id"]]] = image.get("width"), image.get("height")
-        for annotation in facts["annotations"]:
-            x, y, w, h = (float(value) for value in annotation["bbox"])
-            boxes[files[annotation["image_id"]]].append((names[annotation["category_id"]], x, y, w, h))
-    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else error
-        expected = "expected COCO with images, categories and annotations with bbox [x, y, width, height]"
-        raise DataError(f"{expected} in '{coco}': {reason}") from error
-
-    def labelling(name: str, width: int, height: int) -> _LabelOf:
-        if name not in sides:
-            raise Unusable(name, f"no file_name in '{coco}' is this path")
-        if any(said not in (None, side) for said, side in zip(sides[name], (width, height), strict=True)):
-            said = " x ".join(str(side) for side in sides[name])
-            raise Unusable(name, f"'{coco}' says {said} pixels, the upright image has {width} x {height}")
-
-        def label_of(box: Box) -> str | None:
-            left, top = box
-            best, largest = None, 0.0
-            for category, x, y, w, h in boxes.get(name, []):
-                across, down = min(x + w, left + size) - max(x, left), min(y + h, top + size) - max(y, top)
-                visible = across * down if across > 0 and down > 0 else 0.0
-                if visible > largest and visible / (w * h) >= coverage:
-                    best, largest = category, visible
-            return best
-
-        return label_of
-
-    return labelling
-
-
-def _class_name(name: object, where: Path) -> str:
-    if not isinstance(name, str) or not name or name != name.strip() or name[0] == "." or set(name) & set("/\\\0"):
-        raise DataError(f"expected class names that can be folder names in '{where}', got {name!r}. Rename it there")
-    return name
-
-
-# ---- files ---------------------------------------------------------------------------------------------------------
-
-
-def _refuse_existing(out: Path, images: Path) -> Path:
-    """The sibling to write into, if nothing is in the way."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"'{out}' exists already and nothing in it is overwritten. Choose another folder or remove it")
-    if out.resolve().is_relative_to(images.resolve()):
-        raise DataError(f"'{out}' lies in '{images}', where patches would be taken for images. Choose another folder")
-    return out.with_name(out.name + ".part")
-
-
 def _find(root: Path, apart: Path | None = None) -> tuple[list[str], list[Skipped]]:
-    """Paths of all images below a folder, sorted, and folders that cannot be read."""
+    """Paths of all images below a folder but not below `apart`, sorted, and folders that cannot be read."""
     if not root.is_dir():
         raise DataError(f"expected a folder with images at '{root}', found {'a file' if root.exists() else 'nothing'}")
     names: list[str] = []
     unread: list[Skipped] = []
-
-    def note(error: OSError) -> None:
-        name = Path(error.filename).relative_to(root).as_posix()
-        unread.append(Skipped(name, f"the folder cannot be read: {error.strerror}"))
-
-    seen = {_identity(folder) for folder in (root, apart) if folder and folder.exists()}  # links may lead in circles
-    for folder, folders, files in os.walk(root, onerror=note, followlinks=True):
-        deeper, folders[:] = sorted(folders), []
-        for name in deeper:
-            identity = _identity(Path(folder, name))
-            if not _hidden(name) and identity not in seen:
-                seen.add(identity)
-                folders.append(name)
-        paths = [Path(folder, name) for name in files if not _hidden(name)]
-        names += [path.relative_to(root).as_posix() for path in paths if _is_image(path)]
+    for entry in walk(root, apart):
+        if entry.ignored.startswith(UNREADABLE):
+            unread.append(Skipped(entry.name, entry.ignored))
+        elif not entry.ignored and _is_image(root / entry.name):
+            names.append(entry.name)
     return sorted(names), unread
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES or (path.is_file() and looks_like_image(path))
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    facts = folder.stat()
-    return facts.st_dev, facts.st_ino
-
-
-def _without_suffix(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix(""))
+    return path.suffix.lower() in IMAGE_SUFFIXES or looks_like_image(path)
 
 
 def _stems(names: Iterable[str], *, apart: bool) -> dict[str, str]:
@@ -477,12 +315,6 @@ def _in_order(pool: ThreadPoolExecutor, work: Callable[[str], _T], names: Iterab
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    replace_text(path, text.getvalue())
 
 
 # ---- refusals ------------------------------------------------------------------------------------------------------

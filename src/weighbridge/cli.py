@@ -214,7 +214,7 @@ def inspect(
     sample: Annotated[int, Parameter(help="Images of each domain that are looked at in full size.")] = 300,
 ) -> None:
     """Say what is in the folders, what is broken, what is there twice, and what gives the domains away."""
-    from weighbridge.data.inspection import contact_sheet, inspect, text
+    from weighbridge.inspection import contact_sheet, inspect, text
 
     if not paths:
         raise ConfigError("inspect needs at least one folder, such as: weighbridge inspect renders/ photos/")

@@ -14,7 +14,6 @@ __all__ = [
     "split_off",
 ]
 
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from weighbridge.data.arrays import read_labels, read_pixels
 from weighbridge.data.cache import CacheMode, decoded
 from weighbridge.data.images import Content, Images, IndexedContent, Names, NpzContent, Pictures, View
 from weighbridge.data.index import Index, Rejected, scan
@@ -165,7 +165,7 @@ def read_unlabelled(
     Arguments and errors as in `read_labelled`. The `label` column of a manifest and the `y` of an .npz are not read.
     """
     if kind_of(path) == "npz":
-        content: Content = NpzContent(path, _npz(path, "x"))
+        content: Content = NpzContent(path, read_pixels(path))
         places: NDArray[np.integer[Any]] = np.arange(len(content), dtype=np.int32)
         fingerprint, rejected = content.digest, tuple[Rejected, ...]()
     else:
@@ -357,18 +357,8 @@ def _numbers(rows: NDArray[np.bool_]) -> Tensor:
 
 
 def _labelled_npz(path: Path) -> _Part:
-    pixels, numbers = _npz(path, "x"), _npz(path, "y")
-    if numbers.shape != (len(pixels),) or numbers.dtype.kind not in "iu":
-        raise DataError(
-            f"expected y of shape ({len(pixels)},) with integers in '{path}', got {numbers.shape}, {numbers.dtype}"
-        )
-    with np.load(path, allow_pickle=False) as archive:
-        named = [str(name) for name in archive["classes"]] if "classes" in archive else None
-    if named is not None and (numbers.min() < 0 or numbers.max() >= len(named)):
-        raise DataError(
-            f"y in '{path}' runs from {numbers.min()} to {numbers.max()}, but it names {len(named)} classes"
-        )
-    shown, labels = np.unique(numbers.astype(np.int64), return_inverse=True)
+    pixels = read_pixels(path)
+    labels, classes = read_labels(path, len(pixels))
     rows = np.arange(len(pixels), dtype=np.int64)
     content = NpzContent(path, pixels)
     return _Part(
@@ -377,27 +367,11 @@ def _labelled_npz(path: Path) -> _Part:
         content=content,
         places=rows,
         labels=labels,
-        classes=[named[k] if named else str(k) for k in shown.tolist()],
+        classes=classes,
         groups=rows,
         splits=np.zeros(len(pixels), dtype=np.int64),
         fingerprint=content.digest,
     )
-
-
-def _npz(path: Path, key: str) -> NDArray[np.uint8]:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            if key not in archive:
-                raise DataError(f"expected an array '{key}' in '{path}', found {', '.join(archive.files) or 'none'}")
-            array: NDArray[np.uint8] = archive[key]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"'{path}' cannot be read as .npz: {error}") from error
-    shape_fits = array.ndim == 3 or (array.ndim == 4 and array.shape[3] in (1, 3))
-    if key == "x" and (not shape_fits or array.dtype != np.uint8 or not len(array)):
-        raise DataError(
-            f"expected x of shape (N, H, W) or (N, H, W, 1 or 3) in uint8 in '{path}', got {array.shape}, {array.dtype}"
-        )
-    return array
 
 
 def _common_classes(parts: Sequence[_Part]) -> Sequence[str]:

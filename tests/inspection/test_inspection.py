@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from conftest import write_classes
-from weighbridge.data.inspection import _candidates, contact_sheet, inspect, text
 from weighbridge.errors import DataError
+from weighbridge.inspection import contact_sheet, inspect, text
+from weighbridge.inspection.duplicates import _candidates
 
 
 @pytest.fixture
@@ -392,7 +393,7 @@ def test_flat_images_are_counted_and_not_paired(tmp_path, renders, look):
 
 
 def test_a_set_of_look_alikes_too_large_is_cut_and_said(tmp_path, renders, look, monkeypatch):
-    monkeypatch.setattr("weighbridge.data.inspection._BUCKET", 3)
+    monkeypatch.setattr("weighbridge.inspection.duplicates._BUCKET", 3)
     photos = flat_folder(tmp_path / "photos", [scene(1, (96 + k, 96), noise=0.0) for k in range(7)])
     found = look(renders, photos)
     assert found.cut > 0

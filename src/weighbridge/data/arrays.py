@@ -1,0 +1,73 @@
+"""Domains that are one .npz: `x` (N, H, W) or (N, H, W, 1 or 3) uint8, perhaps `y` integers and `classes` names."""
+
+__all__ = ["has_labels", "read_labels", "read_pixels"]
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weighbridge.errors import DataError
+
+
+def read_pixels(path: Path) -> NDArray[np.uint8]:
+    """The array x; y is not read.
+
+    Raises:
+        DataError: if the file cannot be read, or x is missing or of another shape.
+    """
+    with _opened(path) as archive:
+        pixels = _array(archive, "x", path)
+    shape_fits = pixels.ndim == 3 or (pixels.ndim == 4 and pixels.shape[3] in (1, 3))
+    if not shape_fits or pixels.dtype != np.uint8 or not len(pixels):
+        raise DataError(
+            f"expected x of shape (N, H, W) or (N, H, W, 1 or 3) in uint8 in '{path}', got {pixels.shape}, "
+            f"{pixels.dtype}"
+        )
+    return pixels
+
+
+def has_labels(path: Path) -> bool:
+    """Whether there is an array y."""
+    with _opened(path) as archive:
+        return "y" in archive
+
+
+def read_labels(path: Path, images: int) -> tuple[NDArray[np.int64], list[str]]:
+    """Labels (N,) in [0, K) and the K names of the classes that occur.
+
+    Raises:
+        DataError: if y is missing, does not fit x, or does not fit the names that the file has for its classes.
+    """
+    with _opened(path) as archive:
+        numbers = _array(archive, "y", path)
+        named = [str(name) for name in archive["classes"]] if "classes" in archive else None
+    if numbers.shape != (images,) or numbers.dtype.kind not in "iu":
+        came = f"got {numbers.shape}, {numbers.dtype}"
+        raise DataError(f"expected y of shape ({images},) with integers in '{path}', {came}")
+    if named is not None and (numbers.min() < 0 or numbers.max() >= len(named)):
+        raise DataError(
+            f"y in '{path}' runs from {numbers.min()} to {numbers.max()}, but it names {len(named)} classes"
+        )
+    shown, labels = np.unique(numbers.astype(np.int64), return_inverse=True)
+    return labels, [named[k] if named else str(k) for k in shown.tolist()]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            yield archive
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"'{path}' cannot be read as .npz: {error}") from error
+
+
+def _array(archive: Any, key: str, path: Path) -> NDArray[Any]:
+    if key not in archive:
+        raise DataError(f"expected an array '{key}' in '{path}', found {', '.join(archive.files) or 'none'}")
+    array: NDArray[Any] = archive[key]
+    return array

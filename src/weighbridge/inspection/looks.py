@@ -1,0 +1,179 @@
+"""Domains opened for inspection: what an index knows of all their images, read once."""
+
+__all__ = ["LUMA", "ArrayRows", "Flags", "Look", "Numbers", "Progress", "joined", "look"]
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from weighbridge.data.arrays import has_labels, read_labels, read_pixels
+from weighbridge.data.decode import THUMBNAIL, decode_upright
+from weighbridge.data.index import Index, Rejected, scan
+from weighbridge.data.layouts import kind_of
+
+Progress = Callable[[int, int], None]
+Numbers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+_CHUNK = 8192  # rows of an index in memory at a time
+_HEAD = 65_536  # bytes in which EXIF is looked for
+_FEWEST_BITS = 6  # a difference hash with fewer set or unset says nothing
+_LEAST_STRUCTURE = 4.0  # levels of standard deviation in a thumbnail
+_COLUMNS = ("hash", "width", "height", "mode", "format", "quality", "remarks", "difference_hash", "thumbnail")
+LUMA = np.array([[0.299], [0.587], [0.114]])
+"""(3, 1) shares of red, green and blue in brightness."""
+
+
+class ArrayRows:
+    """An .npz that answers as an index would; of images in an array there are no near duplicates to be found."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self.pixels = path, read_pixels(path)
+        none = np.zeros(len(self.pixels), dtype=np.int64), [""]
+        self._labels, self._words = read_labels(path, len(self.pixels)) if has_labels(path) else none
+        self.tally = {"used": len(self.pixels), "quarantined": 0, "ignored": 0}
+
+    def name(self, place: int) -> str:
+        return f"{self._path}#{place}"
+
+    def rejected(self, *statuses: str) -> Iterator[Rejected]:
+        return iter(())
+
+    def image(self, place: int) -> Image.Image:
+        pixels = self.pixels[place]
+        return Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+
+    def column(self, name: str) -> tuple[NDArray[np.int32], list[str]]:
+        if name == "label":
+            return self._labels.astype(np.int32), self._words
+        return np.zeros(len(self.pixels), dtype=np.int32), [""]
+
+    def table(self, *columns: str) -> Iterator[tuple[Any, ...]]:
+        shape = str(self.pixels.shape[1:]).encode()
+        for place in range(len(self.pixels)):
+            image = self.image(place)
+            facts = {
+                "hash": hashlib.sha256(shape + self.pixels[place].tobytes()).digest(),
+                "width": image.width,
+                "height": image.height,
+                "mode": image.mode,
+                "format": "array",
+                "quality": 0,
+                "remarks": "",
+                "difference_hash": 0,
+                "thumbnail": image.convert("RGB").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes(),
+            }
+            yield tuple(facts[column] for column in columns)
+
+
+@dataclass
+class Look:
+    """A domain opened, and the columns of all its images that fit in memory."""
+
+    path: Path
+    name: str
+    content: Index | ArrayRows
+    labels: Numbers  # (N,) into words
+    words: list[str]
+    digests: NDArray[np.bytes_]  # (N,) sha256
+    hashes: NDArray[np.uint64]  # (N,)
+    structured: Flags  # (N,)
+    splits: Numbers  # (N,) into split_words
+    split_words: list[str]
+    groups: int  # of images that belong together
+    sizes: NDArray[np.int64]  # (N, 2) width, height
+    counts: dict[str, Counter[str]]  # format, mode, remarks
+    colour: dict[str, tuple[float, float]]
+    grey: int
+    qualities: Numbers  # of the JPEG files
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def is_array(self) -> bool:
+        return isinstance(self.content, ArrayRows)
+
+    def file(self, place: int) -> str:
+        return self.content.name(place)
+
+    def file_and_class(self, place: int) -> tuple[str, str]:
+        return self.file(place), self.words[self.labels[place]]
+
+    def pixels(self, place: int, least: int | None = None) -> NDArray[np.uint8]:
+        """(H, W, 3) of an image, upright; whole, or smaller with both sides at least so long."""
+        if isinstance(self.content, ArrayRows):
+            return np.asarray(self.content.image(place).convert("RGB"))
+        stored = self.content.read(place)
+        return decode_upright(stored.content, channels=3, least=least, name=stored.name)
+
+    def has_exif(self, place: int) -> bool:
+        if isinstance(self.content, ArrayRows):
+            return False
+        content = self.content.read(place).content
+        if isinstance(content, Path):
+            with content.open("rb") as file:
+                content = file.read(_HEAD)
+        return any(mark in content[:_HEAD] for mark in (b"Exif\0\0", b"eXIf", b"EXIF"))
+
+
+def look(path: Path, name: str, home: Path | None, progress: Progress | None) -> Look:
+    """One pass over all images, a chunk at a time."""
+    content = ArrayRows(path) if kind_of(path) == "npz" else scan(path, home=home, progress=progress)
+    (labels, words), (splits, split_words) = content.column("label"), content.column("split")
+    rows = content.table(*_COLUMNS)
+    digests, hashes, structured, sizes, qualities = [], [], [], [], []
+    counts: dict[str, Counter[str]] = {"format": Counter(), "mode": Counter(), "remarks": Counter()}
+    total, squares, cells, grey = np.zeros(4), np.zeros(4), 0, 0
+    while chunk := list(islice(rows, _CHUNK)):
+        digest, width, height, mode, kind, quality, remarks, bits, thumbnail = zip(*chunk, strict=True)
+        thumbnails = np.frombuffer(b"".join(thumbnail), dtype=np.uint8).reshape(len(chunk), -1, 3)  # (n, 64, 3)
+        values = np.concatenate([thumbnails, thumbnails @ LUMA], axis=2)  # (n, 64, 4)
+        total, squares = total + values.sum(axis=(0, 1)), squares + (values**2).sum(axis=(0, 1))
+        cells += values.shape[0] * values.shape[1]
+        grey += int((np.ptp(thumbnails, axis=2).max(axis=1) <= 2).sum())
+        unsigned = np.array(bits, dtype=np.int64).view(np.uint64)
+        rising = np.bitwise_count(unsigned)
+        uneven = thumbnails.std(axis=1).max(axis=1) >= _LEAST_STRUCTURE
+        structured.append(uneven & (rising >= _FEWEST_BITS) & (rising <= 64 - _FEWEST_BITS))
+        digests.append(np.array(digest, dtype="S32"))
+        hashes.append(unsigned)
+        sizes.append(np.array([width, height], dtype=np.int64).T)
+        qualities.append(np.array([q for q in quality if q], dtype=np.int64))
+        counts["format"].update(kind)
+        counts["mode"].update(mode)
+        counts["remarks"].update(word for words_of in remarks if words_of for word in words_of.split(", "))
+    mean = total / max(cells, 1)
+    deviation = np.sqrt((squares / max(cells, 1) - mean**2).clip(0))
+    moments = zip(mean.round(2).tolist(), deviation.round(2).tolist(), strict=True)
+    colour = dict(zip(("red", "green", "blue", "brightness"), moments, strict=True)) if cells else {}
+    return Look(
+        path=path,
+        name=name,
+        content=content,
+        labels=labels.astype(np.int64),
+        words=words,
+        digests=joined(digests, "S32"),
+        hashes=joined(hashes, np.uint64),
+        structured=joined(structured, np.bool_),
+        splits=splits.astype(np.int64),
+        split_words=split_words,
+        groups=sum(word != "" for word in content.column("part_of")[1]),
+        sizes=joined(sizes, np.int64).reshape(-1, 2),
+        counts=counts,
+        colour=colour,
+        grey=grey,
+        qualities=joined(qualities, np.int64),
+    )
+
+
+def joined(parts: Sequence[NDArray[Any]], dtype: Any) -> NDArray[Any]:
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)

@@ -2,6 +2,7 @@
 
 __all__ = ["app", "main"]
 
+import io
 import os
 import shlex
 import signal
@@ -17,6 +18,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from weighbridge import __version__
 from weighbridge.config import Config, read_toml
 from weighbridge.errors import ConfigError, WeighbridgeError
+from weighbridge.runs import RunFolder
 
 if TYPE_CHECKING:
     from weighbridge.engine import Watch
@@ -76,17 +78,22 @@ def adapt(
     settings: Settings = Config(),  # noqa: B008 (frozen)
 ) -> None:
     """Train a classifier for the target from labelled source images and unlabelled target images."""
-    from weighbridge.report import write_report
-    from weighbridge.training import adapt as run_adapt
-    from weighbridge.training import resume as run_resume
-
     path = resume or _required(out, "--out")
     with _bars(lambda: _resume_command(path)) as bars:
         if resume is None:
-            folder = run_adapt(_required(source, "--source"), _required(target, "--target"), settings, path, bars)
+            renders, photos = _required(source, "--source"), _required(target, "--target")
+            RunFolder.refuse_existing(path)  # before minutes of reading
+            _scan_first(bars, {"source": renders, "target": [photos]})
+            from weighbridge.training import adapt as run_adapt
+
+            folder = run_adapt(renders, photos, settings, path, bars)
         else:
+            from weighbridge.training import resume as run_resume
+
             folder = run_resume(resume, bars)
     if folder.writes:
+        from weighbridge.report import write_report
+
         report = write_report(folder.path)
         print(f"run         {folder.path}\nreport      {report}\npredictions {folder.path / 'predictions.csv'}")
 
@@ -115,13 +122,14 @@ def compare(
     settings: Settings = Config(),  # noqa: B008 (frozen)
 ) -> None:
     """Train several methods on the same seeds and say which helped, by how much, and how sure we are."""
-    from weighbridge.compare import compare as run_compare
-
-    path = _required(out, "--out")
+    path, renders, photos = _required(out, "--out"), _required(source, "--source"), _required(target, "--target")
     with _bars(lambda: _same_command(path)) as bars:
+        _scan_first(bars, {"source": renders, "target": [photos], "evaluation": [evaluation] if evaluation else []})
+        from weighbridge.compare import compare as run_compare
+
         folder = run_compare(
-            _required(source, "--source"),
-            _required(target, "--target"),
+            renders,
+            photos,
             settings,
             path,
             methods=methods or ["source-only", "dann", "adda", "weighted-dann"],
@@ -241,6 +249,8 @@ def report(folder: Path) -> None:
 def main() -> None:
     """Run the command line and exit: 0 done, 2 something to put right, 130 interrupted."""
     arguments = sys.argv[1:]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may be any bytes
     try:
         _load_config_file(arguments)
         app(arguments, exit_on_error=False, print_error=True)
@@ -279,10 +289,11 @@ def _reading(what: str) -> Iterator[Callable[[int, int], None]]:
 @contextmanager
 def _bars(how_to_go_on: Callable[[], str | None]) -> Iterator["Watch"]:
     """Progress bars; whoever stops what they show is told where it stands and how to go on."""
-    from weighbridge.engine import Quiet
     from weighbridge.progress import ProgressBars
 
-    if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) > 0:  # one of several processes speaks
+    if not _speaks():
+        from weighbridge.engine import Quiet
+
         yield Quiet()
         return
     try:
@@ -294,6 +305,23 @@ def _bars(how_to_go_on: Callable[[], str | None]) -> Iterator["Watch"]:
         rest = f"Nothing done so far is lost; go on with: {command}" if command else "Nothing was written yet."
         print(f"weighbridge: {where}. {rest}", file=sys.stderr)
         raise
+
+
+def _scan_first(bars: "Watch", domains: dict[str, list[Path]]) -> None:
+    """Scan before PyTorch is loaded: what is wrong with a path is told at once, and large images need the memory."""
+    from weighbridge.data.index import scan
+    from weighbridge.data.layouts import kind_of
+
+    if _speaks():
+        for name, paths in domains.items():
+            for path in paths:
+                if kind_of(path) != "npz":
+                    scan(path, progress=bars.reading(name))
+
+
+def _speaks() -> bool:
+    """Whether this is the first of several processes, or the only one."""
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
 
 
 def _called_as() -> str:

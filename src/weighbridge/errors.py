@@ -52,7 +52,10 @@ class DivergenceError(WeighbridgeError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A closing sentence that names the nearest known word, or lists what there is."""
+    """A closing sentence that names the nearest known word, or lists what there is, up to 20 of it."""
     choices = list(known)
     near = get_close_matches(word, choices, n=1, cutoff=0.6)
-    return f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(choices)}."
+    if near:
+        return f"Did you mean '{near[0]}'?"
+    more = f" and {len(choices) - 20:,} more" if len(choices) > 20 else ""
+    return f"Known: {', '.join(choices[:20])}{more}."

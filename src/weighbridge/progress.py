@@ -59,11 +59,17 @@ class ProgressBars:
         self._bars.update(self._runs, description=run, completed=done)
 
     def reading(self, what: str) -> Callable[[int, int], None]:
-        """A callback (done, total) for decoding images."""
-        task = self._bars.add_task(f"reading {what}", total=None, note="images", visible=False)
+        """A callback (done, total) for finding, examining or decoding images; total is 0 while it is not known."""
+        task = self._bars.add_task(f"reading {what}", total=None, note="files", visible=False)
+        started, first = time.perf_counter(), 0
 
         def show(done: int, total: int) -> None:
-            self._bars.update(task, completed=done, total=total, visible=done < total)
+            nonlocal started, first
+            if not total or done < first:  # another stage begins
+                started, first = time.perf_counter(), done
+            seconds = time.perf_counter() - started
+            rate = f"{(done - first) / seconds:,.0f} files/s" if total and seconds > 0.5 else "files"
+            self._bars.update(task, completed=done, total=total or None, visible=done < total or not total, note=rate)
 
         return show
 

@@ -296,3 +296,12 @@ def test_a_scan_of_hostile_files_keeps_below_a_gibibyte(tmp_path):
     assert (used, quarantined) == (6, 1)
     assert peak < 2**20  # kilobytes
     shutil.rmtree(folder)
+
+
+def test_searching_many_files_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("weighbridge.data.index._TOLD_EVERY", 2)
+    write_files(tmp_path / "a", {f"{k}.png": encoded(picture(seed=k), "PNG") for k in range(5)})
+    told = []
+    scan(tmp_path / "a", progress=lambda done, total: told.append((done, total)))
+    assert told[:3] == [(2, 0), (4, 0), (5, 5)]
+    assert told[-1] == (5, 5)

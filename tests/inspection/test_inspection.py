@@ -507,11 +507,10 @@ def test_the_contact_sheet_leaves_out_rare_classes_and_says_so(tmp_path, look):
     assert footer.min() < 150  # words
 
 
-def test_the_contact_sheet_of_photos_is_small_and_seeded(tmp_path, look):
+def test_the_contact_sheet_is_seeded(tmp_path, look):
     renders = class_folders(tmp_path / "renders", {f"{k}": 9 for k in range(12)})
     found = look(renders, write_classes(tmp_path / "photos"))
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         contact_sheet(found, tmp_path / f"{name}.png", seed=seed)
     a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
     assert a == b != c
-    assert len(a) < 300_000

@@ -15,7 +15,6 @@ from weighbridge.inspection.wording import printable
 
 _SIDE, _GAP, _LEFT, _HEADER = 64, 4, 112, 20  # pixels
 _ROWS = 24
-_SHEET_BYTES = 300_000
 _PAPER, _INK, _FAINT = (228, 228, 228), (20, 20, 20), (100, 100, 100)
 
 
@@ -67,7 +66,7 @@ def contact_sheet(inspection: Inspection, out: Path, *, per_class: int = 8, seed
                 middle = (_SIDE - picture.width) // 2, (_SIDE - picture.height) // 2
                 sheet.paste(picture, (left + k * step + middle[0], _HEADER + row * step + middle[1]))
                 shown += 1
-    _save_small(sheet, out)
+    sheet.save(out, format="PNG", optimize=True)
     return shown
 
 
@@ -77,11 +76,3 @@ def _write(pen: ImageDraw.ImageDraw, font: Any, at: tuple[int, int], words: str,
     while pen.textlength(words, font=font) > wide:
         words = words.removesuffix("…")[:-1] + "…"
     pen.text(at, words, fill=_INK, font=font)
-
-
-def _save_small(sheet: Image.Image, out: Path) -> None:
-    """With as many colours as the limit allows, at least 32."""
-    sheet.save(out, format="PNG")
-    for colours in (256, 128, 64, 32):
-        if out.stat().st_size > _SHEET_BYTES:
-            sheet.quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(out, format="PNG")

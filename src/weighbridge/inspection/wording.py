@@ -30,7 +30,7 @@ def percent(share: float | None) -> str:
 
 
 def number(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.2f}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def printable(value: str) -> str:

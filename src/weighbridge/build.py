@@ -41,6 +41,7 @@ from weighbridge.data.domains import (
     split_off,
 )
 from weighbridge.data.images import View
+from weighbridge.data.index import Progress
 from weighbridge.data.pairs import PairStream
 from weighbridge.data.transforms import Augmentation, Preparation
 from weighbridge.errors import ConfigError
@@ -55,8 +56,6 @@ from weighbridge.networks import Network, build_network, split_before_classifier
 from weighbridge.optim import adam, sgd
 from weighbridge.schedules import constant_strength, reversal_strength
 from weighbridge.weights import WEIGHTINGS
-
-Progress = Callable[[int, int], None]
 
 _PRECISION = "WEIGHBRIDGE_PRECISION"
 

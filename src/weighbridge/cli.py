@@ -144,10 +144,14 @@ def compare(
 @app.command
 def evaluate(run: Path, *, data: Annotated[Path, Parameter(help="Labelled photos.")]) -> None:
     """Accuracy of a finished run on labelled images, also noted in its report."""
-    from weighbridge.report import write_report
-    from weighbridge.trained import Run
+    with _reading("images", "What was examined is remembered, nothing else was written") as progress:
+        RunFolder.open(run).metrics()  # refuses what is no finished run, before minutes of reading
+        _scan(data, progress)
+        from weighbridge.trained import Run
 
-    result = Run(run).evaluate(data)
+        result = Run(run).evaluate(data, progress)
+    from weighbridge.report import write_report
+
     width = max(len(name) for name in result.classes)
     for name, facts in result.facts()["per_class"].items():
         share = "     -" if facts["accuracy"] is None else f"{100 * facts['accuracy']:6.1f}"
@@ -167,9 +171,12 @@ def predict(
     stride: Annotated[int | None, Parameter(help="Pixels from one patch to the next; the patch size.")] = None,
 ) -> None:
     """Label images with a finished run and write a CSV: file, label, probability."""
-    from weighbridge.trained import Run
+    with _reading("images", "What was examined is remembered, nothing else was written") as progress:
+        RunFolder.open(run).metrics()
+        _scan(images, progress)
+        from weighbridge.trained import Run
 
-    count = Run(run).write_predictions(images, out, patch_size=patch_size, stride=stride)
+        count = Run(run).write_predictions(images, out, patch_size=patch_size, stride=stride, progress=progress)
     print(f"{count} images labelled in {out}")
 
 
@@ -192,7 +199,7 @@ def patches(
     """Cut large images into labelled patches; patches of one image stay together in every split."""
     from weighbridge.data.patches import cut
 
-    with _reading("images") as progress:
+    with _reading("images", "Nothing was written yet") as progress:
         summary = cut(
             images,
             out,
@@ -226,7 +233,7 @@ def inspect(
 
     if not paths:
         raise ConfigError("inspect needs at least one folder, such as: weighbridge inspect renders/ photos/")
-    with _reading("images") as progress:
+    with _reading("images", "What was examined is remembered: the same command goes on") as progress:
         found = inspect(paths, sample=sample, progress=progress)
     print(text(found))
     if out is not None:
@@ -278,12 +285,16 @@ def _load_config_file(arguments: list[str]) -> None:
 
 
 @contextmanager
-def _reading(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar over files."""
+def _reading(what: str, if_stopped: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar over files, and what to say if Ctrl-C stops it."""
     from weighbridge.progress import ProgressBars
 
-    with ProgressBars() as bars:
-        yield bars.reading(what)
+    try:
+        with ProgressBars() as bars:
+            yield bars.reading(what)
+    except KeyboardInterrupt:
+        print(f"weighbridge: stopped. {if_stopped}.", file=sys.stderr)
+        raise
 
 
 @contextmanager
@@ -309,14 +320,18 @@ def _bars(how_to_go_on: Callable[[], str | None]) -> Iterator["Watch"]:
 
 def _scan_first(bars: "Watch", domains: dict[str, list[Path]]) -> None:
     """Scan before PyTorch is loaded: what is wrong with a path is told at once, and large images need the memory."""
-    from weighbridge.data.index import scan
-    from weighbridge.data.layouts import kind_of
-
     if _speaks():
         for name, paths in domains.items():
             for path in paths:
-                if kind_of(path) != "npz":
-                    scan(path, progress=bars.reading(name))
+                _scan(path, bars.reading(name))
+
+
+def _scan(path: Path, progress: Callable[[int, int], None]) -> None:
+    from weighbridge.data.index import scan
+    from weighbridge.data.layouts import kind_of
+
+    if kind_of(path) != "npz":
+        scan(path, progress=progress)
 
 
 def _speaks() -> bool:

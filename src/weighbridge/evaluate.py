@@ -12,6 +12,7 @@ from torch import Tensor
 
 from weighbridge.data.domains import LabelledDomain
 from weighbridge.data.images import Images
+from weighbridge.data.index import Progress
 from weighbridge.data.transforms import Preparation
 from weighbridge.networks import Network
 from weighbridge.weights import class_likelihood
@@ -67,10 +68,20 @@ class TargetSummary:
     class_shares: dict[str, float]
 
 
-def label_logits(network: Network, images: Images, preparation: Preparation, *, batch: int = 256) -> Tensor:
+def label_logits(
+    network: Network,
+    images: Images,
+    preparation: Preparation,
+    *,
+    batch: int = 256,
+    progress: Progress | None = None,
+) -> Tensor:
     """Label logits of every image in order, in evaluation mode and without augmentation: (N, K) float32 on the CPU.
 
     The network's own mode is put back afterwards.
+
+    Args:
+        progress: called with (images done, images in all).
     """
     weights = next(network.parameters())
     device, layout = weights.device, _layout(weights)
@@ -81,21 +92,23 @@ def label_logits(network: Network, images: Images, preparation: Preparation, *, 
         for rows in torch.split(torch.arange(len(images)), batch):
             prepared = preparation.plain(images.fetch(rows).to(device)).contiguous(memory_format=layout)
             parts.append(network(prepared).float().cpu())  # (batch, K)
+            if progress:
+                progress(int(rows[-1]) + 1, len(images))
     for part, training in modes:
         part.training = training
     return torch.cat(parts)
 
 
-def stored_likelihood(
-    network: Network, source: LabelledDomain, preparation: Preparation, *, batch: int = 256
-) -> Tensor:
+def stored_likelihood(network: Network, source: LabelledDomain, preparation: Preparation) -> Tensor:
     """P_a of every source image, (N,) float32 on the CPU: the pre-classifier's probability of the image's own class."""
-    return class_likelihood(label_logits(network, source.images, preparation, batch=batch), source.labels)
+    return class_likelihood(label_logits(network, source.images, preparation), source.labels)
 
 
-def evaluate(network: Network, labelled: LabelledDomain, preparation: Preparation, *, batch: int = 256) -> Evaluation:
+def evaluate(
+    network: Network, labelled: LabelledDomain, preparation: Preparation, progress: Progress | None = None
+) -> Evaluation:
     """Compare predictions with labels. Nothing is chosen by what comes out."""
-    predicted = label_logits(network, labelled.images, preparation, batch=batch).argmax(dim=1)
+    predicted = label_logits(network, labelled.images, preparation, progress=progress).argmax(dim=1)
     counts = confusion_matrix(labelled.labels.numpy(), predicted.numpy(), labels=range(len(labelled.classes)))
     return Evaluation(labelled.classes, tuple(tuple(int(cell) for cell in row) for row in counts))
 

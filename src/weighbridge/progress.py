@@ -61,14 +61,15 @@ class ProgressBars:
     def reading(self, what: str) -> Callable[[int, int], None]:
         """A callback (done, total) for finding, examining or decoding images; total is 0 while it is not known."""
         task = self._bars.add_task(f"reading {what}", total=None, note="files", visible=False)
-        started, first = time.perf_counter(), 0
+        started, before = time.perf_counter(), (0, 0)  # of the stage that runs; (done, total)
 
         def show(done: int, total: int) -> None:
-            nonlocal started, first
-            if not total or done < first:  # another stage begins
-                started, first = time.perf_counter(), done
-            seconds = time.perf_counter() - started
-            rate = f"{(done - first) / seconds:,.0f} files/s" if total and seconds > 0.5 else "files"
+            nonlocal started, before
+            if total != before[1] or done < before[0]:  # another stage
+                started = time.perf_counter()
+                self._bars.reset(task)
+            before, seconds = (done, total), time.perf_counter() - started
+            rate = f"{done / seconds:,.0f} files/s" if total and seconds > 0.5 else "files"
             self._bars.update(task, completed=done, total=total or None, visible=done < total or not total, note=rate)
 
         return show

@@ -18,7 +18,8 @@ from weighbridge.checkpoint import load_network
 from weighbridge.config import Config, from_mapping, read_toml
 from weighbridge.data.decode import open_full
 from weighbridge.data.domains import LabelledDomain, UnlabelledDomain, left_out_sentence
-from weighbridge.data.index import scan
+from weighbridge.data.images import ArrayImages, View
+from weighbridge.data.index import Progress, scan
 from weighbridge.data.patches import grid
 from weighbridge.data.squares import fit_square
 from weighbridge.errors import DataError
@@ -85,7 +86,13 @@ class Run:
         ]
 
     def write_predictions(
-        self, images: Path | str, out: Path | str, *, patch_size: int | None = None, stride: int | None = None
+        self,
+        images: Path | str,
+        out: Path | str,
+        *,
+        patch_size: int | None = None,
+        stride: int | None = None,
+        progress: Progress | None = None,
     ) -> int:
         """The same as a CSV file: file, label, probability. Returns the number of images.
 
@@ -93,53 +100,56 @@ class Run:
             patch_size: cut each image into squares of this side, in pixels, and let them vote, as for large images in
                 which training patches are only a part; an image smaller than a patch votes as a whole.
             stride: pixels from one patch to the next; the patch size if not given.
+            progress: called with (images done, images in all), in every stage anew.
         """
         if patch_size is None:
-            domain, logits = self._logits(Path(images))
+            domain, logits = self._logits(Path(images), progress)
             files: Sequence[str] = domain.files
         else:
-            files, logits = self._voted(Path(images), patch_size, stride or patch_size)
+            files, logits = self._voted(Path(images), patch_size, stride or patch_size, progress)
         write_predictions(Path(out), files, logits, self.classes)
         return len(files)
 
-    def evaluate(self, labelled: Path | str) -> Evaluation:
+    def evaluate(self, labelled: Path | str, progress: Progress | None = None) -> Evaluation:
         """Accuracy on labelled images, which training never saw; also noted in the run's metrics.json."""
-        return self.evaluate_on(_told(build.open_labelled(Path(labelled), self.config, self.classes)), str(labelled))
+        domain = _told(build.open_labelled(Path(labelled), self.config, self.classes, progress))
+        return self.evaluate_on(domain, str(labelled), progress)
 
-    def evaluate_on(self, labelled: LabelledDomain, name: str) -> Evaluation:
+    def evaluate_on(self, labelled: LabelledDomain, name: str, progress: Progress | None = None) -> Evaluation:
         """`evaluate` on images that are read already."""
-        evaluation = evaluate(self.network(), labelled, build.build_preparation(self.config))
+        evaluation = evaluate(self.network(), labelled, build.build_preparation(self.config), progress)
         self.metrics = {**self.metrics, "evaluation": {"data": name, **evaluation.facts()}}
         self.folder.write_metrics(self.metrics)
         return evaluation
 
-    def _voted(self, images: Path, patch_size: int, stride: int) -> tuple[list[str], Tensor]:
+    def _voted(
+        self, images: Path, patch_size: int, stride: int, progress: Progress | None = None
+    ) -> tuple[list[str], Tensor]:
         """Names, and the logarithm of each image's mean class probabilities over its patches, (N, K)."""
         network, preparation = self.network(), build.build_preparation(self.config)
-        size, fit, grey = self.config.image_size, self.config.fit, self.config.channels == 1
-        device = next(network.parameters()).device
-        index = scan(images)
+        size, fit, channels = self.config.image_size, self.config.fit, self.config.channels
+        index = scan(images, progress=progress)
         files, votes = [], []
         for place in index.label_free_order().tolist():
             stored = index.read(place)
-            image = open_full(stored.content, name=stored.name).convert("L" if grey else "RGB")
-            whole = torch.from_numpy(np.array(image)).reshape(image.height, image.width, -1).permute(2, 0, 1)
+            image = open_full(stored.content, name=stored.name).convert("L" if channels == 1 else "RGB")
+            whole = torch.from_numpy(np.array(image)).reshape(image.height, image.width, channels).permute(2, 0, 1)
             boxes = grid(image.width, image.height, patch_size, stride)
             cuts = [whole[:, top : top + patch_size, left : left + patch_size] for left, top in boxes] or [whole]
-            patches = torch.stack([torch.from_numpy(fit_square(cut, size, fit)).permute(2, 0, 1) for cut in cuts])
-            with torch.no_grad():
-                logits = [
-                    network(preparation.plain(part.to(device))).float().cpu() for part in torch.split(patches, 256)
-                ]
+            squares = np.stack([fit_square(cut, size, fit) for cut in cuts])  # (P, size, size, C)
+            logits = label_logits(network, ArrayImages(squares, View(size, channels)), preparation)  # (P, K)
             files.append(stored.name)
-            votes.append(torch.cat(logits).softmax(dim=1).mean(dim=0))
+            votes.append(logits.softmax(dim=1).mean(dim=0))
+            if progress:
+                progress(len(files), len(index))
         if not files:
             raise DataError(f"expected images in '{images}' or in folders below it, found none that can be used")
         return files, torch.stack(votes).log()
 
-    def _logits(self, images: Path) -> tuple[UnlabelledDomain, Tensor]:
-        domain = _told(build.open_target(images, self.config, whole=True))
-        return domain, label_logits(self.network(), domain.images, build.build_preparation(self.config))
+    def _logits(self, images: Path, progress: Progress | None = None) -> tuple[UnlabelledDomain, Tensor]:
+        domain = _told(build.open_target(images, self.config, progress, whole=True))
+        preparation = build.build_preparation(self.config)
+        return domain, label_logits(self.network(), domain.images, preparation, progress=progress)
 
 
 def _told(domain: _Domain) -> _Domain:

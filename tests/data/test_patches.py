@@ -13,7 +13,7 @@ from PIL import Image
 
 from weighbridge.data import patches
 from weighbridge.data.decode import open_full
-from weighbridge.data.patches import Skipped, cut, grid, load_upright, random_boxes, vote
+from weighbridge.data.patches import Skipped, cut, grid, load_upright, random_boxes
 from weighbridge.errors import ConfigError, DataError
 
 
@@ -580,19 +580,3 @@ def test_settings_that_cannot_work_are_refused(folder, out, options, message):
     save(folder / "a.png")
     assert refused(folder, out, error=ConfigError, **({"size": 2} | options)).startswith(message)
     assert not out.exists()
-
-
-# ---- votes ----
-
-
-def test_an_image_shows_what_its_patches_show_on_average():
-    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.0, 1.0]])
-    # Groups 2 and 5: rows 0 and 2 are patches of 2, rows 1 and 3 of 5.
-    np.testing.assert_allclose(vote(probabilities, [2, 5, 2, 5]), [[0.65, 0.35], [0.1, 0.9]], rtol=1e-15)
-    np.testing.assert_allclose(vote(probabilities, [1, 0, 0, 0]), [[0.2, 0.8], [0.9, 0.1]], rtol=1e-15)
-
-
-def test_votes_of_shapes_that_do_not_fit_are_refused():
-    with pytest.raises(DataError) as caught:
-        vote(np.zeros((3, 2)), [0, 1])
-    assert str(caught.value) == ("expected probabilities (N, K) and groups (N,), got the shapes (3, 2) and (2,)")

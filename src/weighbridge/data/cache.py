@@ -11,7 +11,7 @@ import os
 import shutil
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -22,11 +22,10 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from weighbridge.data.images import ArrayImages, Images, OnDemand, Pictures, Pixels, View, decode_threads
-from weighbridge.data.index import cache_home
+from weighbridge.data.index import Progress, cache_home
 from weighbridge.errors import DataError
 
 CacheMode = Literal["auto", "memory", "disk", "off"]
-Progress = Callable[[int, int], None]
 
 MEMORY_BUDGET = 2**30  # bytes of decoded pixels that `auto` keeps in memory
 _FORMAT = 2  # of the cache and of what decoding means; another number is another key

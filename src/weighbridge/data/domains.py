@@ -14,7 +14,7 @@ __all__ = [
     "split_off",
 ]
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,12 +27,11 @@ from torch import Tensor
 from weighbridge.data.arrays import read_labels, read_pixels
 from weighbridge.data.cache import CacheMode, decoded
 from weighbridge.data.images import Content, Images, IndexedContent, Names, NpzContent, Pictures, View
-from weighbridge.data.index import Index, Rejected, scan
+from weighbridge.data.index import Index, Progress, Rejected, scan
 from weighbridge.data.layouts import csv_columns, kind_of
 from weighbridge.data.splits import held_out_rows
 from weighbridge.errors import DataError, did_you_mean
 
-Progress = Callable[[int, int], None]
 Split = Literal["train", "val", "test"]
 
 

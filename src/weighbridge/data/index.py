@@ -4,7 +4,7 @@ It lies in the cache folder, never beside the user's images. A scan lists what i
 changed, forgets what is gone, and puts the usable images in order. Interrupted anywhere, it goes on from there.
 """
 
-__all__ = ["STATUSES", "Index", "Rejected", "Stored", "cache_home", "scan"]
+__all__ = ["STATUSES", "Index", "Progress", "Rejected", "Stored", "cache_home", "scan"]
 
 import contextlib
 import hashlib
@@ -27,6 +27,7 @@ from weighbridge.data.layouts import Entry, Reader, entries
 from weighbridge.errors import DataError
 
 Progress = Callable[[int, int], None]
+"""Told (done, in all) now and then; in all is 0 while it is not known."""
 
 STATUSES = ("used", "quarantined", "ignored")
 """used: an image; quarantined: should be one and cannot be used; ignored: nobody would take it for one."""

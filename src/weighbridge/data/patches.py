@@ -3,7 +3,7 @@
 A patch remembers its image as its group, so that patches of one image can be kept on one side of a split.
 """
 
-__all__ = ["Box", "Skipped", "Summary", "cut", "grid", "load_upright", "random_boxes", "vote"]
+__all__ = ["Box", "Skipped", "Summary", "cut", "grid", "load_upright", "random_boxes"]
 
 import hashlib
 import os
@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from weighbridge.data.decode import IMAGE_SUFFIXES, Unusable, looks_like_image, open_full
@@ -217,28 +216,6 @@ def cut(
     os.replace(part, out)
     per_class = Counter(row[1] for row in table if row[1])
     return Summary(read, len(table), dict(sorted(per_class.items())), dropped, tuple(skipped))
-
-
-def vote(probabilities: NDArray[np.floating[Any]], groups: Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[Any]:
-    """Mean probability per group: what an image shows, from what its patches show.
-
-    Args:
-        probabilities: (N, K), each in [0, 1].
-        groups: (N,), which image each patch was cut from.
-
-    Returns:
-        (G, K) float64; row g is the mean of the g-th group in ascending order, which is group g if they are 0 to G - 1.
-
-    Raises:
-        DataError: if the shapes do not fit.
-    """
-    if np.ndim(probabilities) != 2 or np.shape(groups) != (len(probabilities),):
-        came = f"{np.shape(probabilities)} and {np.shape(groups)}"
-        raise DataError(f"expected probabilities (N, K) and groups (N,), got the shapes {came}")
-    distinct, row_of, counts = np.unique(groups, return_inverse=True, return_counts=True)  # (G,), (N,), (G,)
-    sums = np.zeros((len(distinct), probabilities.shape[1]))  # (G, K)
-    np.add.at(sums, row_of, probabilities)
-    return sums / counts[:, None]
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------

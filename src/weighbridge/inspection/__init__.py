@@ -9,10 +9,11 @@ __all__ = ["Inspection", "contact_sheet", "inspect", "text"]
 from collections.abc import Sequence
 from pathlib import Path
 
+from weighbridge.data.index import Progress
 from weighbridge.inspection.advice import advice
 from weighbridge.inspection.domain import describe
 from weighbridge.inspection.duplicates import pairs_of
-from weighbridge.inspection.looks import Progress, look
+from weighbridge.inspection.looks import look
 from weighbridge.inspection.names import distinct_names
 from weighbridge.inspection.records import Inspection
 from weighbridge.inspection.sheet import contact_sheet

@@ -7,9 +7,10 @@ from difflib import get_close_matches
 
 import numpy as np
 
+from weighbridge.data.index import Progress
 from weighbridge.data.layouts import empty_classes, kind_of
 from weighbridge.inspection.cues import pixel_cues
-from weighbridge.inspection.looks import Look, Progress
+from weighbridge.inspection.looks import Look
 from weighbridge.inspection.names import letters
 from weighbridge.inspection.records import Domain
 

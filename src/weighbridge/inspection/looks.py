@@ -1,10 +1,10 @@
 """Domains opened for inspection: what an index knows of all their images, read once."""
 
-__all__ = ["LUMA", "ArrayRows", "Flags", "Look", "Numbers", "Progress", "joined", "look"]
+__all__ = ["LUMA", "ArrayRows", "Flags", "Look", "Numbers", "joined", "look"]
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,10 +16,9 @@ from PIL import Image
 
 from weighbridge.data.arrays import has_labels, read_labels, read_pixels
 from weighbridge.data.decode import THUMBNAIL, decode_upright
-from weighbridge.data.index import Index, Rejected, scan
+from weighbridge.data.index import Index, Progress, Rejected, scan
 from weighbridge.data.layouts import kind_of
 
-Progress = Callable[[int, int], None]
 Numbers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 

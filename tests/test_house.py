@@ -146,7 +146,9 @@ def test_requirements_are_pinned_hashed_and_enough():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     text = (ROOT / "requirements.txt").read_text()
     pinned = set(re.findall(r"^([a-z0-9._-]+)==\S+ ", text, flags=re.M))
-    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    extras = project["project"]["optional-dependencies"]
+    wanted = [*project["project"]["dependencies"], *extras["parquet"], *extras["render"]]
+    wanted += project["dependency-groups"]["dev"]
     names = {re.match(r"[A-Za-z0-9._-]+", entry)[0].lower().replace("_", "-") for entry in wanted}
     assert names <= pinned
     blocks = re.split(r"^(?=[a-z0-9])", text, flags=re.M)[1:]

@@ -50,7 +50,8 @@ class Material:
     """How a surface looks.
 
     Attributes:
-        texture: (T, T, 3) float32, linear albedo in [0, 1]; row 0 lies at v = 0. The real-time renderer halves it until T is at most 64.
+        texture: (T, T, 3) float32, linear albedo in [0, 1]; row 0 lies at v = 0. The real-time
+            renderer halves it until T is at most 64.
         roughness: 0.05 (mirror) to 1 (matt).
         metallic: 0 or 1.
         emission: radiance of its own, per unit of albedo; 0 but for lamps.

@@ -1,0 +1,166 @@
+"""What is drawn, and how far each factor may go: knobs with ranges, and the factors of one image drawn from them.
+
+An image is a function of (recipe, class, index, quality): its random numbers come from those alone, so that any shard
+can be rendered anywhere and rendered again.
+"""
+
+__all__ = ["Choice", "Factors", "Knob", "Range", "Recipe", "generator", "with_overrides"]
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from weighbridge.errors import ConfigError, did_you_mean
+
+Quality = Literal["realtime", "prerendered", "camera"]
+
+
+@dataclass(frozen=True)
+class Range:
+    """A number, drawn uniformly.
+
+    Attributes:
+        low, high: edges at strength 1; low <= high.
+        nominal: the value at strength 0, which the range shrinks to, and the value where the factor is absent.
+        about: what it is, with its unit.
+        chance: share of images that have the factor at all, in [0, 1].
+        whole: whether it is a count.
+    """
+
+    low: float
+    high: float
+    nominal: float
+    about: str
+    chance: float = 1.0
+    whole: bool = False
+
+    def draw(self, strength: float, present: float, place: float) -> float:
+        """A value for two uniform numbers in [0, 1): whether the factor is there, and where in its range."""
+        if present >= self.chance:
+            return self.nominal
+        low, high = (self.nominal + strength * (edge - self.nominal) for edge in (self.low, self.high))
+        if self.whole:
+            return float(np.floor(low + place * (high - low + 1 - 1e-9)))
+        return low + place * (high - low)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several words, all equally often at strength 1; repeat a word to see it more often.
+
+    Attributes:
+        options: the words.
+        nominal: the word at strength 0.
+        about: what they mean.
+    """
+
+    options: tuple[str, ...]
+    nominal: str
+    about: str
+
+    def draw(self, strength: float, present: float, place: float) -> str:
+        """A word for two uniform numbers in [0, 1): whether it varies, and which."""
+        return self.options[int(place * len(self.options))] if present < strength else self.nominal
+
+
+Knob: TypeAlias = Range | Choice
+Factors: TypeAlias = dict[str, Any]  # the value of every knob in one image: a float or a word
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that an image depends on, but for its class, index and quality.
+
+    Attributes:
+        family: `signs`, `characters` or `objects`.
+        seed: draws other images of the same kind, at least 0.
+        size: side of the square images in pixels, 16 to 1024.
+        strength: domain randomisation, from 0 (every knob at its nominal value) to 1 (all of its range).
+        samples: light paths a pixel, in pre-rendered quality.
+        assets: icons of `signs`, fonts of `characters`, meshes of `objects`; None where the family needs none.
+        backgrounds: a folder of photos to stand behind, or None.
+        knobs: what replaces the family's own ranges: a number, [low, high], a word, a list of words, or a table with
+            low, high, nominal and chance.
+    """
+
+    family: str
+    seed: int = 0
+    size: int = 64
+    strength: float = 1.0
+    samples: int = 12
+    assets: Path | None = None
+    backgrounds: Path | None = None
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("seed", 0, 2**63), ("size", 16, 1024), ("strength", 0, 1), ("samples", 1, 4096)):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ConfigError(f"{name} must lie in [{low}, {high}], got {value}")
+
+    def factors(self, knobs: Mapping[str, Knob], label: str, index: int, quality: str) -> Factors:
+        """The factors of one image.
+
+        Args:
+            knobs: of the family, with the recipe's own ranges in them; see `with_overrides`.
+            label: class.
+            index: number of the image in its class, from 0.
+            quality: real-time and pre-rendered images of the same index show the same scene; camera images another.
+        """
+        draws = generator(self, label, index, quality, "factors").random((len(knobs), 2)).tolist()
+        return {name: knob.draw(self.strength, *pair) for (name, knob), pair in zip(knobs.items(), draws, strict=True)}
+
+
+def generator(recipe: Recipe, label: str, index: int, quality: str, purpose: str) -> np.random.Generator:
+    """Random numbers of one image for one purpose."""
+    scene = "camera" if quality == "camera" else "paired"
+    words = (zlib.crc32(word.encode()) for word in (recipe.family, label, scene, purpose))
+    return np.random.default_rng([recipe.seed, index, *words])
+
+
+def with_overrides(knobs: Mapping[str, Knob], overrides: Mapping[str, Any]) -> dict[str, Knob]:
+    """Knobs with a recipe's own ranges in place of the family's.
+
+    Raises:
+        ConfigError: for an unknown knob or a value that does not fit it.
+    """
+    merged = dict(knobs)
+    for name, value in overrides.items():
+        if name not in merged:
+            raise ConfigError(f"there is no knob '{name}' here. {did_you_mean(name, merged)}")
+        merged[name] = _overridden(name, merged[name], value)
+    return merged
+
+
+def _overridden(name: str, knob: Knob, value: Any) -> Knob:
+    if isinstance(knob, Choice):
+        words = [value] if isinstance(value, str) else value
+        if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+            raise ConfigError(f"knob '{name}' takes a word or a list of words, got {value!r}")
+        unknown = [word for word in words if word not in knob.options]
+        if unknown:
+            raise ConfigError(f"knob '{name}' has no option '{unknown[0]}'. {did_you_mean(unknown[0], knob.options)}")
+        return replace(knob, options=tuple(words), nominal=knob.nominal if knob.nominal in words else words[0])
+    if isinstance(value, Mapping):
+        keys = ("low", "high", "nominal", "chance")
+        for key in value:
+            if key not in keys:
+                raise ConfigError(f"knob '{name}' has no '{key}'. {did_you_mean(key, keys)}")
+        changed = replace(knob, **value)
+    elif isinstance(value, list) and len(value) == 2:
+        low, high = value
+        changed = replace(knob, low=low, high=high)
+    else:
+        changed = replace(knob, low=value, high=value, nominal=value)
+    numbers = (changed.low, changed.high, changed.nominal, changed.chance)
+    if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
+        raise ConfigError(f"knob '{name}' takes a number, [low, high] or a table of numbers, got {value!r}")
+    if changed.low > changed.high or not 0 <= changed.chance <= 1:
+        raise ConfigError(f"knob '{name}' needs low <= high and a chance in [0, 1], got {value!r}")
+    if isinstance(value, list):
+        changed = replace(changed, nominal=min(max(changed.nominal, changed.low), changed.high))
+    return changed

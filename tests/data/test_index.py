@@ -18,7 +18,7 @@ from conftest import write_classes
 from data.hostile import bad_files, encoded, mutated, odd_files, picture, png_claiming, write_files
 from weighbridge.data import index as index_module
 from weighbridge.data.decode import Unusable
-from weighbridge.data.index import Index, scan
+from weighbridge.data.index import scan
 from weighbridge.data.squares import decode_image
 from weighbridge.errors import DataError
 
@@ -75,14 +75,34 @@ def test_pipes_links_in_a_circle_and_links_to_nowhere_are_listed(tmp_path):
     os.mkfifo(folder / "pipe.png")
     (folder / "round").symlink_to(folder)
     (folder / "nowhere.png").symlink_to(tmp_path / "gone.png")
+    (folder / "nowhere").symlink_to(tmp_path / "gone")
     (folder / "good link.png").symlink_to(folder / "good.png")
     index = scan(folder)
     assert names(index) == ["good link.png", "good.png"]
-    assert {Path(file.file).name: file.reason for file in index.rejected("quarantined", "ignored")} == {
-        "pipe.png": "not a regular file",
-        "round": "a link to a folder that was read already",
-        "nowhere.png": "no such file or directory",
+    assert {Path(file.file).name: (file.status, file.reason) for file in index.rejected("quarantined", "ignored")} == {
+        "pipe.png": ("ignored", "not a regular file"),
+        "round": ("ignored", "a link to a folder that was read already"),
+        "nowhere": ("ignored", "no such file or directory"),
+        "nowhere.png": ("quarantined", "cannot be read: no such file or directory"),
     }
+
+
+def test_a_folder_that_may_not_be_opened_is_quarantined_since_images_may_lie_in_it(tmp_path, monkeypatch):
+    folder = write_files(tmp_path / "a", {"good.png": encoded(picture(), "PNG")})
+    write_files(folder / "locked", {"inside.png": encoded(picture(seed=1), "PNG")})
+    real = os.scandir
+
+    def refused(path):
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr("os.scandir", refused)
+    (rejected,) = scan(folder).rejected("quarantined", "ignored")
+    assert (Path(rejected.file).name, rejected.status) == ("locked", "quarantined")
+    assert rejected.reason == "cannot be read: permission denied"
+    monkeypatch.undo()
+    assert names(scan(folder)) == ["good.png", "inside.png"]
 
 
 def test_file_names_may_be_any_bytes(tmp_path):
@@ -129,6 +149,62 @@ def test_a_broken_file_that_was_mended_is_used(tmp_path):
     index = scan(folder)
     assert names(index) == ["a.png", "b.png"]
     assert list(index.rejected("quarantined")) == []
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error"), MemoryError()]
+)
+def test_what_did_not_lie_with_the_file_is_tried_again(tmp_path, monkeypatch, error):
+    folder = write_files(tmp_path / "a", {"a.png": encoded(picture(), "PNG"), "b.png": b"broken"})
+
+    def refused(*words, **options):
+        raise error
+
+    monkeypatch.setattr("PIL.Image.open", refused)
+    assert len(list(scan(folder).rejected("quarantined"))) == 2
+    monkeypatch.undo()
+    assert names(scan(folder)) == ["a.png"]
+    seen = examined(monkeypatch)
+    scan(folder)
+    assert seen == []  # what is broken in itself is not
+
+
+def test_a_heic_photo_is_tried_again_once_its_decoder_may_be_there(tmp_path, monkeypatch):
+    folder = write_files(tmp_path / "a", {"phone.heic": bad_files()["phone.heic"], "b.png": b"broken"})
+    scan(folder)
+    seen = examined(monkeypatch)
+    scan(folder)
+    assert seen == ["phone.heic"]
+
+
+def test_whoever_reads_an_index_keeps_its_images_while_others_scan(tmp_path):
+    folder = write_files(tmp_path / "a", {f"{k}.png": encoded(picture(seed=k), "PNG") for k in (1, 2, 3)})
+    first = scan(folder)
+    before = [first.read(place) for place in range(3)]
+    write_files(folder, {"0.png": encoded(picture(seed=9), "PNG")})
+    (folder / "3.png").unlink()
+    second = scan(folder)
+    assert names(second) == ["0.png", "1.png", "2.png"]
+    assert [first.read(place) for place in range(3)] == before
+    assert names(first) == ["1.png", "2.png", "3.png"]
+    assert first.label_free_order().tolist() == [0, 1, 2]
+
+
+def test_a_scan_that_was_stopped_leaves_the_finished_index_as_it_was(renders, monkeypatch):
+    first = scan(renders)
+    (renders / "spot" / "new.png").write_bytes(encoded(picture(), "PNG"))
+
+    def stop(*words):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(index_module, "_put_in_order", stop)
+        with pytest.raises(KeyboardInterrupt):
+            scan(renders)
+    assert len(index_module.Index(first.path, renders)) == 36
+    seen = examined(monkeypatch)
+    assert len(scan(renders)) == 37
+    assert seen == []  # it had been examined before the stop
 
 
 def test_a_new_label_in_a_manifest_is_seen_without_reading_the_image(renders, monkeypatch):
@@ -206,16 +282,14 @@ def test_an_interrupted_scan_goes_on_where_it_stopped(tmp_path, monkeypatch, num
     process.communicate(timeout=30)
     kept = count_indexed(home)
     assert 20 <= kept < 180
-    (path,) = (home / "index").glob("*.sqlite")
-    with pytest.raises(DataError, match="was not finished; run it again"):
-        Index(path, folder)
+    assert list((home / "index").glob("*.sqlite")) == []  # nothing that could be taken for a finished index
     seen = examined(monkeypatch)
     assert len(scan(folder, home=home)) == 180
     assert len(seen) == 180 - kept
 
 
 def count_indexed(home):
-    for path in (home / "index").glob("*.sqlite"):
+    for path in (home / "index").glob("*.sqlite.part"):
         with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(sqlite3.connect(path)) as database:
             return database.execute("SELECT count(*) FROM image").fetchone()[0]
     return 0
@@ -238,6 +312,8 @@ def test_a_damaged_index_is_made_again(renders, tmp_path):
         file.write(b"\xa5" * 6000)
     assert len(scan(renders, home=tmp_path)) == 36
     path.write_bytes(b"no database")
+    assert len(scan(renders, home=tmp_path)) == 36
+    path.with_name(path.name + ".part").write_bytes(b"no database")  # of a scan that was killed with its machine
     assert len(scan(renders, home=tmp_path)) == 36
 
 

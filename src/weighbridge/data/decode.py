@@ -107,6 +107,7 @@ else:
     pillow_heif.register_heif_opener()
     _FORMATS.append("HEIF")
 
+_HEIC = "a HEIC photo, which needs the package pillow-heif; or export it as JPEG"
 _LARGE = 16_000_000  # pixels: from here on images are converted in strips
 _STRIP = 2**20  # pixels
 _GLANCE = 64  # pixels of the smaller side at which a scan looks at images
@@ -132,11 +133,12 @@ class Unusable(DataError):  # noqa: N818 (it names what the file is)
     Args:
         name: the file.
         reason: why, in a few words.
+        lasting: whether it stays so until the file changes; not so for a missing right, package or memory.
     """
 
-    def __init__(self, name: str, reason: str) -> None:
+    def __init__(self, name: str, reason: str, *, lasting: bool = True) -> None:
         super().__init__(f"'{name}' cannot be read as an image ({reason}). Replace it or remove it")
-        self.reason = reason
+        self.reason, self.lasting = reason, lasting
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +240,13 @@ def _work_on(source: Path | bytes, name: str, least: int | None, work: Callable[
     except Unusable:
         raise
     except UnidentifiedImageError as error:
-        raise Unusable(name, _what_else(source)) from error
+        heic = _is_heic(source)
+        raise Unusable(name, _HEIC if heic else "not an image", lasting=not heic) from error
     except Image.DecompressionBombError as error:
         raise Unusable(name, f"claims more pixels than twice the limit of {PIXEL_LIMIT:,}") from error
     except Exception as error:  # Pillow's decoders raise whatever their formats provoke
-        raise Unusable(name, _in_words(error)) from error
+        outside = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None)
+        raise Unusable(name, _in_words(error), lasting=not outside) from error
 
 
 def _opened(
@@ -291,11 +295,9 @@ def _start(source: Path | bytes) -> bytes:
         return file.read(16)
 
 
-def _what_else(source: Path | bytes) -> str:
+def _is_heic(source: Path | bytes) -> bool:
     start = _start(source)
-    if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"hevc", b"msf1"):
-        return "a HEIC photo, which needs the package pillow-heif; or export it as JPEG"
-    return "not an image"
+    return start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"hevc", b"msf1")
 
 
 def _in_words(error: Exception) -> str:

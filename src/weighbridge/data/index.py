@@ -1,7 +1,8 @@
 """The index of a domain: one SQLite file that knows every image, so that nothing has to be looked at twice.
 
 It lies in the cache folder, never beside the user's images. A scan lists what is there, examines what is new or has
-changed, forgets what is gone, and puts the usable images in order. Interrupted anywhere, it goes on from there.
+changed, forgets what is gone, and puts the usable images in order. It does so in a copy, which takes the place of the
+index when all is done: an interrupted scan goes on there, and whoever reads keeps the images that it started with.
 """
 
 __all__ = ["STATUSES", "Index", "Progress", "Rejected", "Stored", "cache_home", "scan"]
@@ -10,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +25,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from weighbridge.data.decode import IMAGE_SUFFIXES, Unusable, examine
-from weighbridge.data.layouts import Entry, Reader, entries
+from weighbridge.data.layouts import UNREADABLE, Entry, Reader, entries
 from weighbridge.errors import DataError
 
 Progress = Callable[[int, int], None]
@@ -32,27 +34,27 @@ Progress = Callable[[int, int], None]
 STATUSES = ("used", "quarantined", "ignored")
 """used: an image; quarantined: should be one and cannot be used; ignored: nobody would take it for one."""
 
-_FORMAT = 1  # of the SQLite file; another number is another file name
+_FORMAT = 2  # of the SQLite file; another number is another file name
 _AT_ONCE = 512  # files examined between two commits
 _TOLD_EVERY = 20_000  # files found, about a fifth of a second
 _A_TASK = 16  # files a thread takes at a time: handing over costs as much as a small image
 _SMALL_FILE = 8_000  # bytes: below, Python's own work outweighs decoding, and threads would only wait for each other
 _TABLES = """
-CREATE TABLE IF NOT EXISTS image (
+CREATE TABLE IF NOT EXISTS kept.image (
     id INTEGER PRIMARY KEY, name BLOB UNIQUE NOT NULL, file BLOB, size INTEGER, mtime_ns INTEGER, at INTEGER,
     label BLOB, source TEXT, split TEXT, part_of TEXT, status TEXT, reason TEXT,
     hash BLOB, format TEXT, width INTEGER, height INTEGER, mode TEXT, orientation INTEGER, quality INTEGER,
     remarks TEXT);
-CREATE TABLE IF NOT EXISTS look (id INTEGER PRIMARY KEY, difference_hash INTEGER, thumbnail BLOB);
-CREATE TABLE IF NOT EXISTS place (place INTEGER PRIMARY KEY, id INTEGER, rank INTEGER);
-CREATE TABLE IF NOT EXISTS fact (key TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE IF NOT EXISTS kept.look (id INTEGER PRIMARY KEY, difference_hash INTEGER, thumbnail BLOB);
+CREATE TABLE IF NOT EXISTS kept.place (place INTEGER PRIMARY KEY, id INTEGER, rank INTEGER);
+CREATE TABLE IF NOT EXISTS kept.fact (key TEXT PRIMARY KEY, value TEXT);
 CREATE TEMP TABLE seen (
     name BLOB PRIMARY KEY, file BLOB, size INTEGER, mtime_ns INTEGER, at INTEGER,
     label BLOB, source TEXT, split TEXT, part_of TEXT, ignored TEXT) WITHOUT ROWID;
 """
 _CHANGED = """
     CREATE TEMP TABLE changed AS SELECT seen.* FROM seen LEFT JOIN image USING (name)
-    WHERE image.id IS NULL OR image.size != seen.size OR image.mtime_ns != seen.mtime_ns OR image.at != seen.at
+    WHERE image.id IS NULL OR image.size != seen.size OR image.mtime_ns IS NOT seen.mtime_ns OR image.at != seen.at
 """
 _READ = """
     SELECT name, file, at, size, format, mode, orientation, width, height
@@ -61,11 +63,14 @@ _READ = """
 _NEXT = "SELECT * FROM changed WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
 _GONE = "SELECT id FROM image WHERE name NOT IN (SELECT name FROM seen)"
 _RELABELLED = """
+    SELECT image.id FROM image JOIN seen USING (name)
+    WHERE image.label != seen.label OR image.source != seen.source
+        OR image.split != seen.split OR image.part_of != seen.part_of
+"""
+_RELABEL = f"""
     UPDATE image SET (label, source, split, part_of) =
         (SELECT label, source, split, part_of FROM seen WHERE seen.name = image.name)
-    WHERE id IN (SELECT image.id FROM image JOIN seen USING (name)
-        WHERE image.label != seen.label OR image.source != seen.source
-            OR image.split != seen.split OR image.part_of != seen.part_of)
+    WHERE id IN ({_RELABELLED})
 """
 
 
@@ -97,7 +102,8 @@ class Rejected:
     reason: str
 
 
-_Result = tuple[tuple[object, ...], tuple[object, ...] | None]  # columns of image, columns of look
+_Columns = tuple[object, ...]
+_Result = tuple[_Columns, _Columns | None, bool]  # of image, of look, and whether the file must change to become better
 
 
 class Index:
@@ -117,9 +123,7 @@ class Index:
         self._reader = Reader(root)
         self._database = _connect(path, threads=True)
         facts: dict[str, str] = dict(self._database.execute("SELECT key, value FROM fact"))
-        self.fingerprint, self.pixels = facts.get("fingerprint", ""), facts.get("pixels", "")
-        if not self.fingerprint:
-            raise DataError(f"the scan of '{root}' was not finished; run it again, and it goes on where it stopped")
+        self.fingerprint, self.pixels = facts["fingerprint"], facts["pixels"]
         counted = dict(self._database.execute("SELECT status, count(*) FROM image GROUP BY status"))
         self.tally: dict[str, int] = {status: counted.get(status, 0) for status in STATUSES}
 
@@ -202,11 +206,12 @@ def scan(
     try:
         _bring_up_to_date(place, root, found, progress, threads or min(8, os.cpu_count() or 1))
     except sqlite3.DatabaseError as error:
-        if "malformed" not in str(error) and "not a database" not in str(error):
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise DataError(
                 f"the index '{place}' cannot be written ({error}). Set WEIGHBRIDGE_CACHE to another folder"
             ) from error
-        place.unlink()  # a machine that stopped hard: the index can always be made again
+        for damaged in (place, _unfinished(place), _unfinished(place, "-journal")):  # after a machine stopped hard
+            damaged.unlink(missing_ok=True)  # the index can always be made again
         _bring_up_to_date(place, root, entries(path)[1], progress, threads or min(8, os.cpu_count() or 1))
     return Index(place, root)
 
@@ -238,26 +243,43 @@ def _bring_up_to_date(place: Path, root: Path, found: Iterator[Entry], progress:
     except OSError as error:
         why = f"the index '{place}' cannot be written ({error.strerror})"
         raise DataError(f"{why}. Set WEIGHBRIDGE_CACHE to another folder") from error
-    with FileLock(f"{place}.lock"), contextlib.closing(_connect(place)) as database:
-        database.executescript(_TABLES)
-        rows = map(_seen_row, _counted(found, progress))
-        database.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        database.execute(_CHANGED)
-        database.commit()  # the tables so far are this connection's own; nobody has to wait for them
-        (new,) = database.execute("SELECT count(*) FROM changed").fetchone()
-        gone = database.execute(f"{_GONE} LIMIT 1").fetchone()
-        if new or gone:
+    part = _unfinished(place)
+    with FileLock(f"{place}.lock"):
+        with contextlib.closing(_connect(":memory:")) as database:
+            finished = place.is_file() and not part.is_file()
+            _attach(database, place if finished else part)
+            database.executescript(_TABLES)
+            rows = map(_seen_row, _counted(found, progress))
+            database.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            database.execute(_CHANGED)
+            database.commit()
+            (new,) = database.execute("SELECT count(*) FROM changed").fetchone()
+            differs = new or any(database.execute(f"{query} LIMIT 1").fetchone() for query in (_GONE, _RELABELLED))
+            if finished and not differs:
+                return
+            if finished:
+                database.execute("DETACH kept")
+                shutil.copyfile(place, _unfinished(place, "-copy"))
+                os.replace(_unfinished(place, "-copy"), part)
+                _attach(database, part)
             with database:
-                database.execute("DELETE FROM fact")  # unfinished from here on
                 database.execute(f"DELETE FROM look WHERE id IN ({_GONE})")
                 database.execute(f"DELETE FROM image WHERE id IN ({_GONE})")
-        _examine_all(database, Reader(root), new, progress, threads)
-        with database:
-            relabelled = database.execute(_RELABELLED).rowcount
-        finished = database.execute("SELECT 1 FROM fact WHERE key = 'fingerprint'").fetchone()
-        if new or gone or relabelled or not finished:
+            _examine_all(database, Reader(root), new, progress, threads)
             with database:
+                database.execute(_RELABEL)
                 _put_in_order(database)
+        os.replace(part, place)
+
+
+def _unfinished(place: Path, more: str = "") -> Path:
+    """Where a scan works; SQLite keeps a journal beside it."""
+    return place.with_name(f"{place.name}.part{more}")
+
+
+def _attach(database: sqlite3.Connection, path: Path) -> None:
+    database.execute("ATTACH ? AS kept", (os.fspath(path),))
+    database.execute("PRAGMA kept.synchronous = NORMAL")
 
 
 def _counted(found: Iterator[Entry], progress: Progress | None) -> Iterator[Entry]:
@@ -307,7 +329,8 @@ def _examine(reader: Reader, row: tuple[Any, ...]) -> _Result:
     name, file, size, _, at, *_, ignored = row
     nothing = (None,) * 8
     if ignored:
-        return ("ignored", ignored, *nothing), None
+        status = "quarantined" if ignored.startswith(UNREADABLE) else "ignored"
+        return (status, ignored, *nothing), None, True
     path = os.fsdecode(name)
     try:
         content = reader.read(os.fsdecode(file), at, size)
@@ -317,11 +340,12 @@ def _examine(reader: Reader, row: tuple[Any, ...]) -> _Result:
         reason = error.reason if isinstance(error, Unusable) else (error.strerror or str(error)).lower()
         called_image = Path(path).suffix.lower() in IMAGE_SUFFIXES or file.endswith(b".parquet")
         if reason in ("not an image", "the file is empty") and not called_image:
-            return ("ignored", "not an image", *nothing), None
-        return ("quarantined", reason, *nothing), None
+            return ("ignored", "not an image", *nothing), None, True
+        lasting = isinstance(error, Unusable) and error.lasting
+        return ("quarantined", reason, *nothing), None, lasting
     kind, width, height, mode, orientation, quality, remarks, bits, thumbnail = astuple(facts)
     described = (kind, width, height, mode, orientation, quality, ", ".join(remarks))
-    return ("used", "", digest, *described), (bits, thumbnail)
+    return ("used", "", digest, *described), (bits, thumbnail), True
 
 
 def _digest(content: Path | bytes) -> bytes:
@@ -336,14 +360,13 @@ def _store(
     batch: Iterable[tuple[Any, ...]],
     results: Iterable[_Result],
 ) -> None:
-    for seen, (facts, look) in zip(batch, results, strict=True):
-        *placed, _ = seen
-        database.execute("DELETE FROM look WHERE id = (SELECT id FROM image WHERE name = ?)", seen[:1])
+    for (name, file, size, mtime_ns, *placed, _), (facts, look, lasting) in zip(batch, results, strict=True):
+        database.execute("DELETE FROM look WHERE id = (SELECT id FROM image WHERE name = ?)", (name,))
         cursor = database.execute(
             "INSERT OR REPLACE INTO image (name, file, size, mtime_ns, at, label, source, split, part_of, status,"
             " reason, hash, format, width, height, mode, orientation, quality, remarks)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*placed, *facts),
+            (name, file, size, mtime_ns if lasting else None, *placed, *facts),  # without a time it is tried again
         )
         if look:
             database.execute("INSERT INTO look VALUES (?, ?, ?)", (cursor.lastrowid, *look))
@@ -365,7 +388,7 @@ def _put_in_order(database: sqlite3.Connection) -> None:
     database.executemany("INSERT OR REPLACE INTO fact VALUES (?, ?)", facts.items())
 
 
-def _connect(path: Path, *, threads: bool = False) -> sqlite3.Connection:
+def _connect(path: Path | str, *, threads: bool = False) -> sqlite3.Connection:
     try:
         database = sqlite3.connect(path, timeout=600.0, check_same_thread=not threads)
     except sqlite3.OperationalError as error:

@@ -43,8 +43,8 @@ SPLITS = {
 }
 """Folder names that are splits, not classes, where all folders at the top have one of them."""
 
-UNREADABLE = "the folder cannot be read"
-"""Why a folder is ignored that exists, and may not be opened."""
+UNREADABLE = "cannot be read"
+"""How the reason starts of a folder, or of what is called an image, that is there and does not open."""
 
 _WRAPPERS = ("images", "image", "img")  # Office-31 puts the class folders of amazon into amazon/images
 _SUFFIXES: dict[str, Kind] = {".csv": "csv", ".txt": "list", ".tar": "tar", ".parquet": "parquet", ".npz": "npz"}
@@ -168,7 +168,7 @@ def walk(root: Path, apart: Path | None = None) -> Iterator[Entry]:
             seen.add(identity)
             found = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            yield Entry("/".join(parts), "/".join(parts), 0, 0, ignored=f"{UNREADABLE}: {error.strerror}")
+            yield Entry("/".join(parts), "/".join(parts), 0, 0, ignored=f"{UNREADABLE}: {_why(error)}")
             continue
         label = parts[class_at] if len(parts) > class_at else ""
         split = SPLITS[parts[0].lower()] if has_splits and parts else ""
@@ -182,6 +182,10 @@ def walk(root: Path, apart: Path | None = None) -> Iterator[Entry]:
                 yield _file(entry, name, label, split)
 
 
+def _why(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
 def _identity(folder: Path) -> tuple[int, int]:
     facts = folder.stat()
     return facts.st_dev, facts.st_ino
@@ -191,7 +195,9 @@ def _file(entry: os.DirEntry[str], name: str, label: str, split: str) -> Entry:
     try:
         facts = entry.stat()
     except OSError as error:  # a link that leads nowhere
-        return Entry(name, name, 0, 0, label=label, split=split, ignored=f"{error.strerror or error}".lower())
+        called_image = Path(entry.name).suffix.lower() in IMAGE_SUFFIXES
+        reason = f"{UNREADABLE}: {_why(error)}" if called_image else _why(error)
+        return Entry(name, name, 0, 0, label=label, split=split, ignored=reason)
     ignored = "" if stat.S_ISREG(facts.st_mode) else "not a regular file"
     return Entry(name, name, facts.st_size, facts.st_mtime_ns, label=label, split=split, ignored=ignored)
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from PIL import Image
 
 from conftest import stripes, write_classes
 from weighbridge import cli
+from weighbridge.errors import LeftOutWarning
 from weighbridge.trained import Run
 
 ROOT = Path(__file__).parents[1]
@@ -370,6 +372,11 @@ def test_strict_stops_at_a_broken_image_and_leaves_nothing(call, renders, photos
     status, _, err = call(*words)
     assert status == 0
     assert "target: 1 of 31 images cannot be used" in err
+    with pytest.warns(LeftOutWarning) as caught:
+        assert call("predict", tmp_path / "run", photos, "--out", tmp_path / "p.csv")[0] == 0
+    shown = warnings.formatwarning(caught[0].message, LeftOutWarning, "cli.py", 1, "return command()")
+    assert shown.startswith("weighbridge: 1 of 31 images cannot be used")
+    assert shown.count("\n") == 1
 
 
 def test_inspect_tells_and_writes(call, renders, photos, tmp_path):

@@ -1,6 +1,7 @@
 """Figures and the page: drawn from a folder, self-contained, looked at by the browser as text cannot be."""
 
 import json
+import os
 import re
 import shutil
 from html.parser import HTMLParser
@@ -12,7 +13,7 @@ from PIL import Image
 from conftest import small_config, stripes, write_classes
 from weighbridge import figures
 from weighbridge.compare import compare
-from weighbridge.errors import RunFolderError
+from weighbridge.errors import LeftOutWarning, RunFolderError
 from weighbridge.report import write_report
 from weighbridge.trained import Run
 from weighbridge.training import adapt
@@ -145,3 +146,19 @@ def test_a_comparison_whose_first_run_diverged_is_still_reported(folders, tmp_pa
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(RunFolderError, match="expected a finished run"):
         write_report(tmp_path)
+
+
+def test_classes_and_files_may_be_called_by_any_bytes(tmp_path):
+    source = write_classes(tmp_path / "renders", count=14)
+    latin = os.fsdecode(b"caf\xe9")
+    (source / "spot").rename(source / latin)
+    (source / "level").rename(source / "a $x_{ in dollars$")  # would be a formula, and a broken one
+    (source / latin / "003.png").rename(source / latin / os.fsdecode(b"\xff.png"))
+    (source / latin / "broken \udcff.png").write_bytes(b"")
+    run = adapt([source], source, small_config(steps=6, pre_steps=2), tmp_path / "run")
+    with pytest.warns(LeftOutWarning, match="1 of 43 images cannot be used"):
+        Run(run.path).evaluate(source)
+    write_report(run.path)
+    assert {path.stem for path in (run.path / "figures").iterdir()} >= {"confusion", "extremes", "shares"}
+    facts = json.loads((run.path / "run.json").read_text(encoding="utf-8"))
+    assert facts["classes"] == ["a $x_{ in dollars$", latin, "upright"]

@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 from weighbridge import __version__
 from weighbridge.config import Config, read_toml
-from weighbridge.errors import ConfigError, WeighbridgeError
+from weighbridge.errors import ConfigError, LeftOutWarning, WeighbridgeError
 from weighbridge.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -258,6 +259,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may be any bytes
+    warnings.formatwarning = _in_a_sentence
     try:
         _load_config_file(arguments)
         app(arguments, exit_on_error=False, print_error=True)
@@ -272,6 +274,17 @@ def main() -> None:
         sys.exit(128 + signal.SIGPIPE)
     except OSError as error:  # a full disk, a folder that may not be written
         _fail(f"{error.strerror}: '{error.filename}'" if error.filename else str(error))
+
+
+def _in_a_sentence(
+    message: Warning | str,
+    category: type[Warning],
+    *where: Any,
+    usual: Callable[..., str] = warnings.formatwarning,
+    **line: Any,
+) -> str:
+    """What users are warned of comes without the line of code that does it."""
+    return f"weighbridge: {message}\n" if category is LeftOutWarning else usual(message, category, *where, **line)
 
 
 def _load_config_file(arguments: list[str]) -> None:

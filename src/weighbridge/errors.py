@@ -13,6 +13,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DivergenceError",
+    "LeftOutWarning",
     "RunFolderError",
     "WeighbridgeError",
     "did_you_mean",
@@ -49,6 +50,10 @@ class DivergenceError(WeighbridgeError):
     def __init__(self, message: str, *, step: int) -> None:
         super().__init__(message)
         self.step = step
+
+
+class LeftOutWarning(UserWarning):
+    """Images that cannot be used, and go without a prediction or out of an evaluation."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

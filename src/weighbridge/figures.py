@@ -10,6 +10,7 @@ __all__ = [
     "weights_figure",
 ]
 
+import contextlib
 import csv
 import json
 import os
@@ -20,8 +21,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
 
+from weighbridge.data.decode import Unusable, open_full
+from weighbridge.inspection.wording import printable
 from weighbridge.runs import RunFolder
 
 _COLOURS = {  # Okabe and Ito: told apart by colour-blind readers too
@@ -54,7 +56,7 @@ def accuracy_figure(folder: Path) -> Figure | None:
             by_seed.setdefault(seed, []).append((value, place))
     for points in by_seed.values():
         axes.plot(*zip(*points, strict=True), color="#bbbbbb", linewidth=0.8, zorder=1)
-    axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
+    axes.set_yticks(range(len(rows)), [_shown(row["name"]) for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.7)
     axes.set_xlabel("accuracy on the evaluation images, %")
     return figure
@@ -126,7 +128,7 @@ def shares_figure(folder: Path) -> Figure | None:
     axes.bar(range(len(shares)), [100 * share for share in shares.values()], color="#0072B2")
     axes.axhline(100 / len(shares), color="#999999", linewidth=0.8, linestyle=":")
     crowded = len(shares) > 14
-    names = [name if len(name) <= 12 else name[:11] + "…" for name in shares]
+    names = [_shown(name, 12) for name in shares]
     axes.set_xticks(range(len(shares)), names, rotation=90 if crowded else 0, fontsize=7 if crowded else 9)
     axes.set_ylabel("% of target images")
     return figure
@@ -139,7 +141,7 @@ def confusion_figure(folder: Path) -> Figure | None:
         return None
     counts = np.array(evaluation["confusion"], dtype=float)
     shares = 100 * counts / counts.sum(axis=1, keepdims=True).clip(min=1)
-    names, few = list(evaluation["per_class"]), len(counts) <= 16
+    names, few = [_shown(name) for name in evaluation["per_class"]], len(counts) <= 16
     figure = Figure(figsize=(5.0, 4.6), layout="constrained")
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
@@ -160,7 +162,7 @@ def extremes_figure(folder: Path, count: int = 12) -> Figure | None:
     path = folder / "weights.csv"
     if not path.is_file():
         return None
-    with path.open(newline="", encoding="utf-8") as lines:
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:  # as `runs.replace_rows` writes
         rows = [row for row in csv.DictReader(lines) if row["mean_weight"] != "nan"]
     if len(rows) < 2 * count or not Path(rows[0]["file"]).is_file():
         return None
@@ -169,10 +171,9 @@ def extremes_figure(folder: Path, count: int = 12) -> Figure | None:
     for line, (title, chosen) in enumerate((("highest", rows[:count]), ("lowest", rows[::-1][:count]))):
         for axes, row in zip(grid[line], chosen, strict=True):
             axes.axis("off")
-            if Path(row["file"]).is_file():
-                with Image.open(row["file"]) as image:
-                    axes.imshow(np.asarray(image.convert("RGB").resize((48, 48))))
-            axes.set_title(f"{row['label'][:8]}  {float(row['mean_weight']):.2f}", fontsize=7)
+            with contextlib.suppress(Unusable, OSError):  # gone or changed since the run, or in an archive
+                axes.imshow(np.asarray(open_full(Path(row["file"])).resize((48, 48))))
+            axes.set_title(f"{_shown(row['label'], 8)}  {float(row['mean_weight']):.2f}", fontsize=7)
         grid[line][0].text(-0.15, 0.5, title, transform=grid[line][0].transAxes, rotation=90, ha="right", va="center")
     return figure
 
@@ -183,6 +184,12 @@ def save(figure: Figure, path: Path) -> Path:
     figure.savefig(part, format="png", dpi=130)
     os.replace(part, path)
     return path
+
+
+def _shown(name: str, longest: int = 1000) -> str:
+    """A name as a figure can write it: folders may be called by any bytes, and a dollar would start a formula."""
+    name = printable(name)
+    return (name if len(name) <= longest else name[: longest - 1] + "…").replace("$", r"\$")
 
 
 def _figure(height: float) -> tuple[Figure, Axes]:

@@ -147,8 +147,9 @@ def command_line() -> str:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a JSON file whole or not at all."""
-    replace_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+    """Write a JSON file whole or not at all. Names may be any bytes: what is not UTF-8 becomes a JSON escape."""
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    replace_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -22,7 +22,7 @@ from weighbridge.data.images import ArrayImages, View
 from weighbridge.data.index import Progress, scan
 from weighbridge.data.patches import grid
 from weighbridge.data.squares import fit_square
-from weighbridge.errors import DataError
+from weighbridge.errors import DataError, LeftOutWarning
 from weighbridge.evaluate import Evaluation, evaluate, label_logits
 from weighbridge.networks import Network
 from weighbridge.runs import RunFolder
@@ -155,5 +155,5 @@ class Run:
 def _told(domain: _Domain) -> _Domain:
     """The same, with a warning where images are left out."""
     if left_out := left_out_sentence(domain):
-        warnings.warn(f"{left_out}; weighbridge inspect lists them", stacklevel=4)
+        warnings.warn(f"{left_out}; weighbridge inspect lists them", LeftOutWarning, stacklevel=4)
     return domain

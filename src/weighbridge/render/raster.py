@@ -14,11 +14,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from weighbridge.errors import DataError
 from weighbridge.render.scene import Array, Camera, Part, unit
 
 cv2.setNumThreads(1)  # one thread a process: the jobs share the cores by processes
 
 NEAR = 0.02  # nearer triangles are cut off
+MOST_TRIANGLES = 1_000_000  # a float32 tells them apart, with the rasteriser's rounding
+_WEIGHTS = np.asarray([[1, 0], [0, 1], [0, 0]], np.float32)
 _EYE = np.eye(4, dtype=np.float32)
 _RIGHT_ANGLE = float(np.pi / 2)  # points are brought to a field of view of 90 degrees before they are drawn
 _BOTH_SIDES = cv2.TriangleRasterizeSettings()
@@ -32,16 +35,16 @@ class Geometry:
 
     Attributes:
         positions: (V, 3).
-        looks: (V, 3), u, v and the part's number.
-        normals: (V, 3).
+        looks: (5, V): u, v and the normal.
         faces: (F, 3) int32.
+        part: (F,) int32, number of the part.
         subject: (V,) of bool, whether the vertex belongs to the subject.
     """
 
     positions: Array
     looks: Array
-    normals: Array
     faces: NDArray[np.int32]
+    part: NDArray[np.int32]
     subject: NDArray[np.bool_]
 
 
@@ -62,60 +65,104 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class GBuffer:
-    """What lies under each sample.
+    """What the camera sees, for the samples that hit something: plane by plane, which is how NumPy is fast.
 
     Attributes:
-        depth: (S', S'), along the camera's forward axis.
-        part: (S', S') int32, number of the part; -1 where nothing is.
-        uv: (S', S', 2).
-        normal: (S', S', 3), of any length, outwards: not yet turned to the camera.
-        position: (S', S', 3), in the world; of no meaning where nothing is.
+        side: S'.
+        hit: (N,) of int, row * S' + column of each sample, rising.
+        part: (N,) int32, number of the part.
+        uv: (2, N).
+        normal: (3, N), of length 1, turned to the eye.
+        position: (3, N), in the world.
+        towards_eye: (3, N), of length 1.
     """
 
-    depth: Array
+    side: int
+    hit: NDArray[np.intp]
     part: NDArray[np.int32]
     uv: Array
     normal: Array
     position: Array
+    towards_eye: Array
+
+    def image(self, planes: Array) -> Array:
+        """(C, N) -> (C, S', S'), 0 where nothing is."""
+        if len(self.hit) == self.side**2:
+            return planes.reshape(-1, self.side, self.side)
+        spread = np.zeros((len(planes), self.side**2), np.float32)
+        for to, plane in zip(spread, planes, strict=True):
+            to[self.hit] = plane
+        return spread.reshape(-1, self.side, self.side)
 
 
 @dataclass(frozen=True, eq=False)
 class ShadowMap:
-    """How near to the sun the first surface lies, seen from the sun without perspective.
+    """How far from the sun the first surface lies, seen from the sun without perspective.
 
     Attributes:
-        nearness: (M, M), greater towards the sun; 0 where nothing is.
-        to_map: (4, 3), world (x, y, z, 1) -> column and row of the map, in texels, and nearness.
+        distance: (M, M), 1 / nearness; nearness grows towards the sun. 4 where nothing is.
+        turn: (3, 3), and
+        shift: (3, 1), from a place in the world to the map's column and row, in texels, and nearness.
         texel: side of a texel in the world.
+        bias: the same in nearness.
         towards_sun: (3,), of length 1.
-        bias: what a texel's side is in nearness.
     """
 
-    nearness: Array
-    to_map: Array
+    distance: Array
+    turn: Array
+    shift: Array
     texel: float
-    towards_sun: Array
     bias: float
+    towards_sun: Array
+
+    def in_sun(self, position: Array, normal: Array) -> NDArray[np.bool_]:
+        """(N,) whether nothing lies between a place and the sun; so wherever the map does not reach.
+
+        Args:
+            position, normal: (3, N).
+        """
+        side = len(self.distance)
+        lift = np.float32(1.5 * self.texel)  # off its own surface
+        places = self.turn @ position
+        places += (self.turn * lift) @ normal
+        places += self.shift
+        column, row, nearness = places
+        inside = (column >= 0) & (column < side) & (row >= 0) & (row < side)
+        texel = np.clip(row, 0, side - 1).astype(np.int32) * np.int32(side) + np.clip(column, 0, side - 1).astype(
+            np.int32
+        )
+        nearness += np.float32(self.bias)
+        nearness *= np.take(self.distance, texel)
+        return np.asarray(~inside | (nearness >= 1), np.bool_)
 
 
 def geometry(parts: Sequence[Part]) -> Geometry:
-    """The parts' meshes, one after the other."""
+    """The parts' meshes, one after the other.
+
+    Raises:
+        DataError: if they have more triangles than 32-bit floats can number.
+    """
     meshes = [part.mesh for part in parts]
     counts = [len(mesh.vertices) for mesh in meshes]
-    total = sum(counts)
-    looks = np.empty((total, 3), np.float32)
-    if not meshes:
-        nothing = np.zeros((0, 3), np.float32)
-        return Geometry(nothing, looks, nothing, np.zeros((0, 3), np.int32), np.zeros(0, np.bool_))
-    np.concatenate([mesh.uv for mesh in meshes], out=looks[:, :2])
-    looks[:, 2] = np.repeat(np.arange(len(parts), dtype=np.float32), counts)
-    firsts = np.cumsum([0, *counts[:-1]])
+    ends, triangles = np.cumsum(counts, dtype=np.int32), [len(mesh.faces) for mesh in meshes]
+    if sum(triangles) > MOST_TRIANGLES:
+        raise DataError(
+            f"a scene may have {MOST_TRIANGLES:,} triangles, this one has {sum(triangles):,}: use simpler meshes"
+        )
+    positions, looks = np.empty((sum(counts), 3), np.float32), np.empty((5, sum(counts)), np.float32)
+    faces = np.empty((sum(triangles), 3), np.int32)
+    row = 0
+    for mesh, end in zip(meshes, ends, strict=True):
+        own = slice(end - len(mesh.vertices), end)
+        positions[own], looks[:2, own], looks[2:, own] = mesh.vertices, mesh.uv.T, mesh.normals.T
+        np.add(mesh.faces, own.start, out=faces[row : row + len(mesh.faces)], casting="same_kind")
+        row += len(mesh.faces)
     return Geometry(
-        positions=np.concatenate([mesh.vertices for mesh in meshes], dtype=np.float32, casting="same_kind"),
-        looks=looks,
-        normals=np.concatenate([mesh.normals for mesh in meshes], dtype=np.float32, casting="same_kind"),
-        faces=np.concatenate([mesh.faces + np.int32(first) for mesh, first in zip(meshes, firsts, strict=True)]),
-        subject=np.repeat([part.subject for part in parts], counts),
+        positions,
+        looks,
+        faces,
+        part=np.repeat(np.arange(len(parts), dtype=np.int32), triangles),
+        subject=np.repeat(np.asarray([part.subject for part in parts], np.bool_), counts),
     )
 
 
@@ -130,24 +177,48 @@ def view(camera: Camera) -> View:
 
 def rasterize(solid: Geometry, seen: View, side: int) -> GBuffer:
     """What the camera sees, `side` by `side` samples."""
-    scaled = seen.axes * np.asarray([[1 / seen.tangent], [1 / seen.tangent], [-1]], np.float32)
-    points = (solid.positions - seen.eye) @ scaled.T  # to the right, up, towards the viewer; 90 degrees wide
-    points, looks, normals, faces = _clipped(points, solid.looks, solid.normals, solid.faces)
+    to_view = seen.axes * np.asarray([[1 / seen.tangent], [1 / seen.tangent], [-1]], np.float32)
+    # (V, 3) right, up, towards the viewer; 90 degrees wide
+    points = np.asarray((solid.positions - seen.eye) @ to_view.T, np.float32)
     far = max(1.0, -float(points[:, 2].min(initial=0.0)) * 1.01)
-    drawn = np.full((side, side, 3), -1, np.float32)
-    normal = np.zeros((side, side, 3), np.float32)
+    # Each triangle has corners of its own, so that one pass tells all: two weights of its corners, and its number.
+    corners = np.take(points, solid.faces, axis=0)  # (F, 3, 3)
+    marks = np.empty_like(corners)
+    marks[..., :2] = _WEIGHTS
+    marks[..., 2] = np.arange(len(marks), dtype=np.float32)[:, None]
+    corners, marks = _clipped(corners, marks)
+    mark = np.full((side, side, 3), -1, np.float32)
     depth = np.full((side, side), far, np.float32)
-    if len(faces):
-        again = depth.copy()
-        cv2.triangleRasterize(points, faces, looks, drawn, depth, _EYE, _RIGHT_ANGLE, NEAR / 2, far, _BOTH_SIDES)
-        cv2.triangleRasterize(points, faces, normals, normal, again, _EYE, _RIGHT_ANGLE, NEAR / 2, far, _BOTH_SIDES)
-    part = np.rint(drawn[..., 2]).astype(np.int32)
-    ray = (np.arange(side, dtype=np.float32) * 2 + 1 - side) * np.float32(seen.tangent / side)
-    position = ray[None, :, None] * seen.axes[0] - ray[:, None, None] * seen.axes[1]
-    position += seen.axes[2]
-    position *= depth[..., None]
-    position += seen.eye
-    return GBuffer(depth, part, drawn[..., :2], normal, position)
+    if len(corners):
+        cv2.triangleRasterize(
+            corners.reshape(-1, 3),
+            np.arange(corners.shape[0] * 3, dtype=np.int32).reshape(-1, 3),
+            marks.reshape(-1, 3),
+            mark,
+            depth,
+            _EYE,
+            _RIGHT_ANGLE,
+            NEAR / 2,
+            far,
+            _BOTH_SIDES,
+        )
+    first, second, number = cv2.split(mark)
+    hit = np.flatnonzero(number > -0.5)  # (N,)
+    triangle = np.rint(np.take(number, hit)).astype(np.int32)
+    looks = _between_corners(solid, triangle, np.take(first, hit), np.take(second, hit))  # (5, N)
+
+    row, column = np.divmod(hit.astype(np.int32), np.int32(side))
+    centre = (np.arange(side, dtype=np.float32) * 2 + 1 - side) * np.float32(seen.tangent / side)
+    ray = np.ones((3, len(hit)), np.float32)  # right, up, forward
+    np.take(centre, column, out=ray[0], mode="clip")
+    np.take(-centre, row, out=ray[1], mode="clip")
+    position = seen.axes.T @ ray
+    towards_eye = position / -_length(position)
+    position *= np.take(depth, hit)
+    position += seen.eye[:, None]
+    normal = looks[2:]
+    normal /= np.copysign(_length(normal) + np.float32(1e-12), _dot(normal, towards_eye))
+    return GBuffer(side, hit, np.take(solid.part, triangle), looks[:2], normal, position, towards_eye)
 
 
 def shadow_map(solid: Geometry, towards_sun: tuple[float, float, float], side: int) -> ShadowMap:
@@ -166,22 +237,33 @@ def shadow_map(solid: Geometry, towards_sun: tuple[float, float, float], side: i
     # OpenCV only draws with perspective. Points are placed so that perspective undoes itself: x / w, y / w at distance
     # 1 / w, with w the nearness, which is then straight across a triangle as 1 / distance is.
     slope = 0.5 / max(top - bottom, half)
-    nearness = (seen[:, 2] - bottom) * np.float32(slope) + np.float32(0.5)  # (V,) 0.5 to 1
+    nearness = (seen[:, 2] - np.float32(bottom)) * np.float32(slope) + np.float32(0.5)  # (V,) 0.5 to 1
     points = np.empty_like(seen)
     points[:, :2] = (seen[:, :2] - centre) / np.float32(half)
     points[:, 2] = -1
     points /= nearness[:, None]
-    depth = np.full((side, side), 4, np.float32)
-    cv2.triangleRasterizeDepth(points, solid.faces, depth, _EYE, _RIGHT_ANGLE, 0.25, 4.0, _BOTH_SIDES)
-    to_map = np.empty((4, 3), np.float32)
+    distance = np.full((side, side), 4, np.float32)
+    faces = _without_floor(solid) if sun[2] > 0 else solid.faces
+    if len(faces):
+        cv2.triangleRasterizeDepth(points, faces, distance, _EYE, _RIGHT_ANGLE, 0.25, 4.0, _BOTH_SIDES)
     texels = side / 2 / half
-    to_map[:3] = axes.T * np.asarray([texels, -texels, slope], np.float32)
-    to_map[3] = (side / 2 - centre[0] * texels, side / 2 + centre[1] * texels, 0.5 - bottom * slope)
-    empty = depth >= 3.9
-    np.reciprocal(depth, out=depth)
-    depth[empty] = 0
-    texel = 2 * half / side
-    return ShadowMap(depth, to_map, texel, sun.astype(np.float32), texel * slope)
+    return ShadowMap(
+        distance,
+        turn=axes * np.asarray([[texels], [-texels], [slope]], np.float32),
+        shift=np.asarray(
+            [[side / 2 - centre[0] * texels], [side / 2 + centre[1] * texels], [0.5 - bottom * slope]], np.float32
+        ),
+        texel=2 * half / side,
+        bias=2 * half / side * slope,
+        towards_sun=sun.astype(np.float32),
+    )
+
+
+def _without_floor(solid: Geometry) -> NDArray[np.int32]:
+    """The triangles but for those that lie as low as anything: they shade nothing, and fill the map."""
+    height = solid.positions[:, 2]
+    raised = height > height.min() + np.float32(1e-5)
+    return solid.faces[np.take(raised, solid.faces).any(1)]
 
 
 def _near_subject(solid: Geometry) -> NDArray[np.bool_]:
@@ -195,42 +277,50 @@ def _near_subject(solid: Geometry) -> NDArray[np.bool_]:
     return near
 
 
-def _clipped(
-    points: Array, looks: Array, normals: Array, faces: NDArray[np.int32]
-) -> tuple[Array, Array, Array, NDArray[np.int32]]:
-    """Triangles cut at the near plane: OpenCV leaves out those that cross it.
+def _between_corners(solid: Geometry, triangle: NDArray[np.int32], first: Array, second: Array) -> Array:
+    """(5, N), the looks at places given by a triangle and the weights of its first two corners."""
+    weights = (first, second, 1 - first - second)
+    corners = np.ascontiguousarray(solid.faces.T)  # (3, F)
+    vertices = [np.take(corner, triangle) for corner in corners]
+    looks = np.empty((5, len(triangle)), np.float32)
+    for look, plane in zip(looks, solid.looks, strict=True):
+        np.multiply(np.take(plane, vertices[0]), weights[0], out=look)
+        look += np.take(plane, vertices[1]) * weights[1]
+        look += np.take(plane, vertices[2]) * weights[2]
+    return looks
+
+
+def _clipped(corners: Array, marks: Array) -> tuple[Array, Array]:
+    """Triangles cut at the near plane: OpenCV does not draw those that cross it, or draws them wrongly.
 
     Args:
-        points: (V, 3), the viewer in the origin, looking along -z.
+        corners: (F, 3, 3), the viewer in the origin, looking along -z.
+        marks: (F, 3, 3), what is interpolated between the corners.
     """
-    behind = points[:, 2] > -NEAR  # (V,)
+    behind = corners[..., 2] > -NEAR  # (F, 3)
     if not behind.any():
-        return points, looks, normals, faces
-    count = behind[faces].sum(1)
-    kept = [faces[count == 0]]
-    vertices = [np.hstack([points, looks, normals])]
-    first = len(points)
+        return corners, marks
+    count = np.count_nonzero(behind, axis=1)
+    added = []
     for number in (1, 2):
-        cut = faces[count == number]
-        # turned until the vertex that is alone on its side comes first
-        alone = np.argmax(behind[cut] == (number == 1), axis=1)
-        cut = np.take_along_axis(cut, (alone[:, None] + np.arange(3)) % 3, axis=1)
-        a, b, c = (vertices[0][cut[:, corner]] for corner in range(3))
-        on_ab, on_ac = _cut_edge(a, b), _cut_edge(a, c)
-        vertices += [on_ab, on_ac]
-        ab = first + np.arange(len(cut), dtype=np.int32)
-        ac = ab + np.int32(len(cut))
-        first += 2 * len(cut)
-        if number == 1:
-            kept += [np.stack([ab, cut[:, 1], cut[:, 2]], 1), np.stack([ab, cut[:, 2], ac], 1)]
-        else:
-            kept.append(np.stack([cut[:, 0], ab, ac], 1))
-    everything = np.concatenate(vertices).astype(np.float32)
-    columns = [np.ascontiguousarray(everything[:, first : first + 3]) for first in (0, 3, 6)]
-    return columns[0], columns[1], columns[2], np.concatenate(kept).astype(np.int32)
+        chosen = np.flatnonzero(count == number)
+        cut = np.concatenate([corners[chosen], marks[chosen]], axis=2)
+        # turned until the corner that is alone on its side of the plane comes first
+        alone = np.argmax(behind[chosen] == (number == 1), axis=1)
+        order = (alone[:, None] + np.arange(3)) % 3
+        a, b, c = np.moveaxis(np.take_along_axis(cut, order[..., None], axis=1), 1, 0)
+        ab, ac = (a + (-NEAR - a[:, 2:3]) / (end[:, 2:3] - a[:, 2:3]) * (end - a) for end in (b, c))
+        added += [np.stack([ab, b, c], 1), np.stack([ab, c, ac], 1)] if number == 1 else [np.stack([a, ab, ac], 1)]
+    new, whole = np.concatenate(added), np.flatnonzero(count == 0)
+    return (
+        np.concatenate([np.take(corners, whole, axis=0), new[..., :3]]),
+        np.concatenate([np.take(marks, whole, axis=0), new[..., 3:]]),
+    )
 
 
-def _cut_edge(start: Array, end: Array) -> Array:
-    """Where edges from start to end meet the near plane, with all that is told of their vertices."""
-    share = (-NEAR - start[:, 2:3]) / (end[:, 2:3] - start[:, 2:3])
-    return np.asarray(start + share * (end - start), np.float32)
+def _dot(left: Array, right: Array) -> Array:
+    return np.asarray(np.einsum("in,in->n", left, right), np.float32)
+
+
+def _length(vectors: Array) -> Array:
+    return np.asarray(np.sqrt(_dot(vectors, vectors)), np.float32)

@@ -3,10 +3,10 @@
 Textures of few texels, a hemisphere of ambient light, one sun with a hard shadow from a depth map, a Blinn-Phong
 highlight. No light that has met a surface lights another.
 
-Legend: K parts, S side of the image, S' = S * supersample, N samples that hit something, M side of the shadow map.
+Legend: S side of the image, S' = S * supersample, N samples that hit something, L lit ones, M side of the shadow map.
 """
 
-__all__ = ["MATT", "Guides", "backdrop", "guides", "render", "sky_radiance"]
+__all__ = ["MATT", "ROUGHNESS_FLOOR", "Guides", "backdrop", "guides", "render", "sky_radiance"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +20,8 @@ from weighbridge.render.scene import Array, Light, Material, Scene
 
 MATT = 0.9  # from this roughness on a surface that is not of metal has no highlight, in both renderers
 _HORIZON = 0.2  # the sky passes into the ground within this sine of the angle above and below the horizon
+ROUGHNESS_FLOOR = 0.12  # smoother metal would sparkle with the path tracer's few samples
+_ROW = 256  # samples per row in OpenCV, which takes no more than 32,767
 _DIELECTRIC = 0.04  # share of light that plastic, paint or glass mirrors
 
 
@@ -42,48 +44,48 @@ class Guides:
     box: tuple[int, int, int, int]
 
 
-def render(scene: Scene, size: int, *, supersample: int = 2, texture_size: int = 64, shadow_size: int = 256) -> Array:
+def render(
+    scene: Scene, size: int, *, supersample: int = 2, texture_size: int = 64, shadow_size: int | None = None
+) -> Array:
     """The scene's radiance.
 
     Args:
         size: S, side of the image in pixels.
         supersample: samples along a pixel's side.
         texture_size: textures are halved until they have at most this side.
-        shadow_size: M, side of the shadow map in texels.
+        shadow_size: M, side of the shadow map in texels; None for twice the image's, 64 to 256.
 
     Returns:
         (S, S, 3) float32, linear.
     """
-    solid, seen, side = geometry(scene.parts), view(scene.camera), size * supersample
-    buffer = rasterize(solid, seen, side)
-    planes = np.zeros((3, side * side), np.float32)
-    hit = np.flatnonzero(buffer.part >= 0)  # (N,)
-    if len(hit):
-        materials = [part.material for part in scene.parts]
-        shadow = shadow_map(solid, scene.light.towards_sun, shadow_size)
-        planes[:, hit] = _shade(buffer, hit, materials, scene.light, seen.eye, shadow, texture_size)
-    image = _shrunk(planes, size)
-    if len(hit) < side * side:
-        coverage = _shrunk((buffer.part >= 0).astype(np.float32).reshape(1, -1), size)
-        image += (1 - coverage)[..., None] * backdrop(scene.backdrop, size)
+    solid = geometry(scene.parts)
+    buffer = rasterize(solid, view(scene.camera), size * supersample)
+    if not len(buffer.hit):
+        return backdrop(scene.backdrop, size)
+    shadow = shadow_map(solid, scene.light.towards_sun, shadow_size or min(max(2 * size, 64), 256))
+    radiance = _shade(buffer, [part.material for part in scene.parts], scene.light, shadow, texture_size)
+    image = _shrunk(buffer.image(radiance), size)
+    if len(buffer.hit) < buffer.side**2:
+        image += (1 - _coverage(buffer, size))[..., None] * backdrop(scene.backdrop, size)
     return image
 
 
 def guides(scene: Scene, size: int, *, supersample: int = 2, texture_size: int = 128) -> Guides:
     """Albedo, normals, mask and box of the image that either renderer makes of the scene."""
-    seen, side = view(scene.camera), size * supersample
-    buffer = rasterize(geometry(scene.parts), seen, side)
-    hit = np.flatnonzero(buffer.part >= 0)
-    albedo, normal = np.zeros((2, 3, side * side), np.float32)
-    mask = np.zeros((1, side * side), np.float32)
-    if len(hit):
-        part = buffer.part.reshape(-1)[hit]
-        albedo[:, hit] = _albedo(buffer, hit, part, [each.material for each in scene.parts], texture_size)
-        normal[:, hit] = _facing(buffer, hit, _towards_eye(buffer, hit, seen.eye))
-        mask[0, hit] = np.asarray([each.subject for each in scene.parts], np.float32)[part]
-    mask = _shrunk(mask, size)
-    coverage = _shrunk((buffer.part >= 0).astype(np.float32).reshape(1, -1), size)
-    return Guides(_shrunk(albedo, size), _shrunk(normal, size), coverage, mask, _box(mask))
+    buffer = rasterize(geometry(scene.parts), view(scene.camera), size * supersample)
+    if not len(buffer.hit):
+        colour, grey = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32)
+        return Guides(colour, colour, grey, grey, _box(grey))
+    albedo = _albedo(buffer, [part.material for part in scene.parts], texture_size)
+    subject = np.asarray([part.subject for part in scene.parts], np.float32)
+    mask = _shrunk(buffer.image(np.take(subject, buffer.part)[None]), size)
+    return Guides(
+        _shrunk(buffer.image(albedo), size),
+        _shrunk(buffer.image(buffer.normal), size),
+        _coverage(buffer, size),
+        mask,
+        _box(mask),
+    )
 
 
 def backdrop(image: Array, size: int) -> Array:
@@ -110,125 +112,96 @@ def sky_radiance(light: Light, height: Array) -> Array:
     upwards = np.clip(height / np.float32(_HORIZON), -1, 1) / np.float32(1 - _HORIZON**2 / 3)
     radiance = np.multiply.outer((sky - ground) / 2, upwards)
     radiance += ((sky + ground) / 2).reshape(3, *(1,) * np.ndim(height))
-    return np.maximum(radiance, 0, out=radiance)
+    return np.asarray(np.maximum(radiance, 0), np.float32)
 
 
-def _shade(
-    buffer: GBuffer,
-    hit: NDArray[np.intp],
-    materials: Sequence[Material],
-    light: Light,
-    eye: Array,
-    shadow: ShadowMap,
-    texture_size: int,
-) -> Array:
+def _shade(buffer: GBuffer, materials: Sequence[Material], light: Light, shadow: ShadowMap, texture_size: int) -> Array:
     """(3, N), the radiance of the samples that hit something."""
-    part = buffer.part.reshape(-1)[hit]
-    albedo = _albedo(buffer, hit, part, materials, texture_size)  # (3, N)
-    towards_eye = _towards_eye(buffer, hit, eye)  # (3, N)
-    normal = _facing(buffer, hit, towards_eye)  # (3, N)
+    normal = buffer.normal
     sun_colour = np.asarray(light.sun, np.float32)[:, None]
     ground = np.asarray(light.ground, np.float32)[:, None]
     half_difference = (np.asarray(light.sky, np.float32)[:, None] - ground) / 2
 
-    received = half_difference * normal[2] + (ground + half_difference)  # hemisphere
-    sunny = shadow.towards_sun @ normal
-    lit = np.flatnonzero(sunny > 0)
-    lit = lit[_in_sun(buffer.position.reshape(-1, 3)[hit[lit]], normal[:, lit], shadow)]
-    sun = np.zeros_like(sunny)
-    sun[lit] = sunny[lit]
+    received = half_difference * normal[2]  # hemisphere
+    received += ground + half_difference
+    sun = shadow.towards_sun @ normal  # (N,)
+    np.maximum(sun, 0, out=sun)
+    sun *= shadow.in_sun(buffer.position, normal)
     received += sun_colour * sun
+    albedo = _albedo(buffer, materials, texture_size)
+    radiance = np.multiply(albedo, received, out=received)
 
     metallic = np.asarray([material.metallic for material in materials], np.float32)
-    emission = np.asarray([material.emission for material in materials], np.float32)
-    radiance = albedo * received
     if metallic.any():
-        mirrors = np.flatnonzero(metallic[part] > 0)
-        seen, straight = towards_eye[:, mirrors], normal[:, mirrors]
-        height = 2 * np.einsum("in,in->n", seen, straight) * straight[2] - seen[2]
-        mirrored = albedo[:, mirrors] * sky_radiance(light, height)
-        radiance[:, mirrors] += metallic[part[mirrors]] * (mirrored - radiance[:, mirrors])
-    radiance[:, lit] += (
-        sun_colour
-        * _highlight(albedo[:, lit], normal[:, lit], towards_eye[:, lit], part[lit], materials, shadow)
-        * sun[lit]
-    )
+        mirrors = np.flatnonzero(np.take(metallic > 0, buffer.part))
+        towards_eye, straight = np.take(buffer.towards_eye, mirrors, axis=1), np.take(normal, mirrors, axis=1)
+        height = 2 * np.einsum("in,in->n", towards_eye, straight) * straight[2] - towards_eye[2]
+        mirrored = np.take(albedo, mirrors, axis=1) * sky_radiance(light, height)
+        matt = np.take(radiance, mirrors, axis=1)
+        radiance[:, mirrors] = matt + np.take(metallic, buffer.part[mirrors]) * (mirrored - matt)
+    shiny = np.asarray([material.metallic > 0 or material.roughness < MATT for material in materials])
+    if shiny.any():
+        lit = np.flatnonzero((sun > 0) & np.take(shiny, buffer.part))
+        highlight = _highlight(buffer, lit, np.take(albedo, lit, axis=1), materials, shadow.towards_sun)
+        highlight *= np.take(sun, lit)
+        highlight *= sun_colour
+        for plane, addition in zip(radiance, highlight, strict=True):
+            plane[lit] += addition
+    emission = np.asarray([material.emission for material in materials], np.float32)
     if emission.any():
-        radiance += albedo * emission[part]
-    return radiance
+        radiance += albedo * np.take(emission, buffer.part)
+    return np.asarray(radiance, np.float32)
 
 
 def _highlight(
-    albedo: Array,
-    normal: Array,
-    towards_eye: Array,
-    part: NDArray[np.int32],
-    materials: Sequence[Material],
-    shadow: ShadowMap,
+    buffer: GBuffer, lit: NDArray[np.intp], albedo: Array, materials: Sequence[Material], towards_sun: Array
 ) -> Array:
-    """(3, N), what a surface mirrors of a sun that reflects 1 from a white one: Blinn-Phong, its power kept."""
-    halfway = towards_eye + shadow.towards_sun[:, None]
-    cosine = np.einsum("in,in->n", halfway, normal)
+    """(3, L), what the lit samples mirror of a sun that reflects 1 from a white surface: Blinn-Phong, its power kept.
+
+    Args:
+        lit: (L,), which samples.
+        albedo: (3, L).
+    """
+    halfway = np.take(buffer.towards_eye, lit, axis=1)
+    halfway += towards_sun[:, None]
+    cosine = np.einsum("in,in->n", halfway, np.take(buffer.normal, lit, axis=1))
     cosine /= np.sqrt(np.einsum("in,in->n", halfway, halfway)) + np.float32(1e-6)
-    np.clip(cosine, 1e-4, 1, out=cosine)
-    roughness = np.asarray([max(material.roughness, 0.12) for material in materials], np.float32)
-    metallic = np.asarray([material.metallic for material in materials], np.float32)
+    part = np.take(buffer.part, lit)
+    roughness = np.asarray([max(material.roughness, ROUGHNESS_FLOOR) for material in materials], np.float32)
     exponent = 2 / roughness**4 - 2
-    shines = np.where((roughness < MATT) | (metallic > 0), np.float32(1 / 8), np.float32(0))
-    strength = (exponent + 2) * shines
-    lobe = np.exp(np.log(cosine) * exponent[part]) * strength[part]
-    metal = metallic[part]
-    mirrored = albedo * metal + _DIELECTRIC * (1 - metal)
-    return np.asarray(mirrored * lobe, np.float32)
+    lobe = np.log(np.maximum(cosine, np.float32(1e-4)))
+    lobe *= np.take(exponent, part)
+    np.exp(lobe, out=lobe)
+    lobe *= np.take((exponent + 2) / 8, part)
+    metal = np.take(np.asarray([material.metallic for material in materials], np.float32), part)
+    mirrored = (albedo - np.float32(_DIELECTRIC)) * metal
+    mirrored += np.float32(_DIELECTRIC)
+    mirrored *= lobe
+    return np.asarray(mirrored, np.float32)
 
 
-def _in_sun(position: Array, normal: Array, shadow: ShadowMap) -> NDArray[np.bool_]:
-    """(N,) whether nothing lies between the positions (N, 3) and the sun; so outside the map."""
-    side = len(shadow.nearness)
-    lifted = position + normal.T * np.float32(1.5 * shadow.texel)  # off its own surface
-    column, row, nearness = (lifted @ shadow.to_map[:3] + shadow.to_map[3]).T
-    inside = (column >= 0) & (column < side) & (row >= 0) & (row < side)
-    column, row = np.where(inside, column, 0).astype(np.intp), np.where(inside, row, 0).astype(np.intp)
-    first = shadow.nearness.reshape(-1)[row * side + column]
-    return np.asarray(~inside | (first <= nearness + np.float32(shadow.bias)), np.bool_)
-
-
-def _towards_eye(buffer: GBuffer, hit: NDArray[np.intp], eye: Array) -> Array:
-    """(3, N), of length 1."""
-    direction = (eye - buffer.position.reshape(-1, 3)[hit]).T.copy()
-    direction /= np.sqrt(np.einsum("in,in->n", direction, direction))
-    return direction
-
-
-def _facing(buffer: GBuffer, hit: NDArray[np.intp], towards_eye: Array) -> Array:
-    """(3, N), the normals, of length 1 and turned to the eye."""
-    normal = buffer.normal.reshape(-1, 3)[hit].T.copy()
-    length = np.sqrt(np.einsum("in,in->n", normal, normal)) + np.float32(1e-12)
-    normal /= np.copysign(length, np.einsum("in,in->n", normal, towards_eye))
-    return normal
-
-
-def _albedo(
-    buffer: GBuffer, hit: NDArray[np.intp], part: NDArray[np.int32], materials: Sequence[Material], texture_size: int
-) -> Array:
+def _albedo(buffer: GBuffer, materials: Sequence[Material], texture_size: int) -> Array:
     """(3, N), from the textures, between texels in straight lines."""
     small = [_halved(material.texture, texture_size) for material in materials]
-    sides = np.asarray([len(texture) for texture in small], np.float32)
-    tops = np.cumsum([0, *(len(texture) + 2 for texture in small)])
+    sides = np.asarray([len(texture) for texture in small])
+    tops = np.cumsum(sides + 2) - sides - 2
     # one sheet with all textures below each other, each with a rim of its opposite texels
-    sheet = np.zeros((int(tops[-1]), int(sides.max()) + 2, 3), np.float32)
-    for texture, top in zip(small, tops, strict=False):
+    sheet = np.empty((int(sides.sum()) + 2 * len(small), int(sides.max()) + 2, 3), np.float32)
+    for texture, top in zip(small, tops, strict=True):
         side = len(texture)
         sheet[top : top + side + 2, : side + 2] = cv2.copyMakeBorder(texture, 1, 1, 1, 1, cv2.BORDER_WRAP)
-    uv = buffer.uv.reshape(-1, 2)[hit].T
-    uv = (uv - np.floor(uv)) * sides[part] + np.float32(0.5)
-    uv[1] += tops[part].astype(np.float32)
-    width = 256  # OpenCV takes no more than 32,767 in a row
-    padded = np.zeros((2, -(-len(hit) // width) * width), np.float32)
-    padded[:, : len(hit)] = uv
-    columns, rows = padded.reshape(2, -1, width)
-    colours = cv2.remap(sheet, columns, rows, cv2.INTER_LINEAR)
-    return np.ascontiguousarray(colours.reshape(-1, 3)[: len(hit)].T)
+    count = len(buffer.hit)
+    padded = np.zeros((2, -(-count // _ROW) * _ROW), np.float32)
+    column, row = padded[:, :count]
+    column[:], row[:] = buffer.uv
+    for place in (column, row):
+        place -= np.floor(place)
+        place *= np.take(sides.astype(np.float32), buffer.part)
+        place += np.float32(0.5)
+    row += np.take(tops.astype(np.float32), buffer.part)
+    columns, rows = padded.reshape(2, -1, _ROW)
+    planes = cv2.split(cv2.remap(sheet, columns, rows, cv2.INTER_LINEAR))
+    return np.stack([plane.reshape(-1)[:count] for plane in planes])
 
 
 def _halved(texture: Array, side: int) -> Array:
@@ -241,10 +214,14 @@ def _halved(texture: Array, side: int) -> Array:
     return np.asarray(cv2.resize(texture, (own, own), interpolation=cv2.INTER_AREA), np.float32)
 
 
+def _coverage(buffer: GBuffer, size: int) -> Array:
+    """(S, S), share of a pixel's samples that hit something."""
+    return _shrunk(buffer.image(np.ones((1, len(buffer.hit)), np.float32)), size)
+
+
 def _shrunk(planes: Array, size: int) -> Array:
-    """(C, S' * S') -> (S, S, C), or (S, S) where C is 1: the mean of each pixel's samples."""
-    side = round(planes.shape[1] ** 0.5)
-    small = [cv2.resize(plane.reshape(side, side), (size, size), interpolation=cv2.INTER_AREA) for plane in planes]
+    """(C, S', S') -> (S, S, C), or (S, S) where C is 1: the mean of each pixel's samples."""
+    small = [cv2.resize(plane, (size, size), interpolation=cv2.INTER_AREA) for plane in planes]
     return np.asarray(small[0] if len(small) == 1 else cv2.merge(small), np.float32)
 
 

@@ -1,1 +1,1 @@
-"""The CG studio: labelled images in real-time and in pre-rendered quality. Needs `pip install 'weighbridge[render]'`."""
+"""The CG studio: labelled images in real-time and in pre-rendered quality, behind `pip install weighbridge[render]`."""

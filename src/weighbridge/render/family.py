@@ -13,7 +13,7 @@ from weighbridge.render.scene import Light, Scene
 
 # The light that all families vary. At strength 0: a clear day with the sun behind the left shoulder.
 LIGHT: Mapping[str, Knob] = {
-    "sun_azimuth": Range(-110.0, 110.0, -35.0, "degrees to the left of the camera, 180 is straight ahead"),
+    "sun_azimuth": Range(-110.0, 110.0, 35.0, "degrees to the left of the camera; beyond 90 from behind the subject"),
     "sun_elevation": Range(15.0, 75.0, 45.0, "degrees above the horizon"),
     "sun": Range(0.0, 1.2, 0.7, "what a white surface that faces the sun reflects of it"),
     "sun_warmth": Range(-0.05, 0.3, 0.08, "how much redder than blue the sun is: log of red over green"),

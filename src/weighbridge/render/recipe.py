@@ -4,19 +4,32 @@ An image is a function of (recipe, class, index, quality): its random numbers co
 can be rendered anywhere and rendered again.
 """
 
-__all__ = ["Choice", "Factors", "Knob", "Range", "Recipe", "generator", "with_overrides"]
+__all__ = [
+    "QUALITIES",
+    "Choice",
+    "Factors",
+    "Knob",
+    "Range",
+    "Recipe",
+    "generator",
+    "read_recipe",
+    "recipe_toml",
+    "with_overrides",
+]
 
+import tomllib
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+import tomli_w
 
 from weighbridge.errors import ConfigError, did_you_mean
 
-Quality = Literal["realtime", "prerendered", "camera"]
+QUALITIES = ("realtime", "prerendered", "camera")
 
 
 @dataclass(frozen=True)
@@ -134,6 +147,52 @@ def with_overrides(knobs: Mapping[str, Knob], overrides: Mapping[str, Any]) -> d
             raise ConfigError(f"there is no knob '{name}' here. {did_you_mean(name, merged)}")
         merged[name] = _overridden(name, merged[name], value)
     return merged
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """The values of a recipe in TOML, for `Recipe(**values)`; paths in it are relative to the file.
+
+    Raises:
+        ConfigError: if it cannot be read, or has a key that no recipe has.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"'{path}' cannot be read as a recipe: {error}") from error
+    known = {entry.name: entry for entry in fields(Recipe)}
+    for name, value in values.items():
+        if name not in known:
+            raise ConfigError(f"'{path}' has a key '{name}' that no recipe has. {did_you_mean(name, known)}")
+        if name in ("assets", "backgrounds"):
+            values[name] = path.parent / str(value)
+        elif name == "knobs" and not isinstance(value, dict):
+            raise ConfigError(f"'knobs' in '{path}' must be a table, got {value!r}")
+        elif name in ("seed", "size", "samples") and (not isinstance(value, int) or isinstance(value, bool)):
+            raise ConfigError(f"'{name}' in '{path}' must be a whole number, got {value!r}")
+        elif name == "strength" and not isinstance(value, int | float):
+            raise ConfigError(f"'strength' in '{path}' must be a number, got {value!r}")
+    return values
+
+
+def recipe_toml(recipe: Recipe, knobs: Mapping[str, Knob]) -> str:
+    """A recipe as TOML, every knob with what it means; `read_recipe` reads it back as it was."""
+    values = {entry.name: getattr(recipe, entry.name) for entry in fields(recipe) if entry.name != "knobs"}
+    paths = {name: str(value.resolve()) for name, value in values.items() if isinstance(value, Path)}
+    known = {name: value for name, value in {**values, **paths}.items() if value is not None}
+    lines = [tomli_w.dumps(known), "[knobs]"]
+    for name, knob in knobs.items():
+        lines += [f"# {knob.about}", f"{name} = {_as_toml(knob)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _as_toml(knob: Knob) -> str:
+    if isinstance(knob, Choice):
+        words = ", ".join(f'"{word}"' for word in knob.options)
+        return f"[{words}]"
+    entries = {"low": knob.low, "high": knob.high, "nominal": knob.nominal, "chance": knob.chance}
+    if knob.chance == 1.0:
+        del entries["chance"]
+    return "{ " + ", ".join(f"{key} = {value:g}" for key, value in entries.items()) + " }"
 
 
 def _overridden(name: str, knob: Knob, value: Any) -> Knob:

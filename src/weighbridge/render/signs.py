@@ -44,15 +44,15 @@ SIGN: Mapping[str, Knob] = {
     "pitch": Range(-15.0, 15.0, 0.0, "degrees that it turns up"),
     "roll": Range(-12.0, 12.0, 0.0, "degrees clockwise"),
     "distance": Range(3.0, 9.0, 6.0, "of the camera, in sizes of the sign"),
-    "fill": Range(0.5, 0.92, 0.75, "share of the frame's side that the sign's longer side takes"),
-    "offset_x": Range(-0.08, 0.08, 0.0, "of the sign's middle to the right, in shares of the side"),
-    "offset_y": Range(-0.08, 0.08, 0.0, "and up"),
+    "fill": Range(0.56, 0.9, 0.75, "share of the frame's side that the sign's longer side takes"),
+    "offset_x": Range(-0.06, 0.06, 0.0, "of the sign's middle to the right, in shares of the side"),
+    "offset_y": Range(-0.06, 0.06, 0.0, "and up"),
     "squeeze": Range(0.0, 1.0, 0.0, "how far the crop was squeezed until the sign is as wide as high"),
     "stretch": Range(-0.12, 0.12, 0.0, "log of how much wider the crop was made beyond that"),
-    "fade": Range(0.0, 0.5, 0.0, "share of white and grey that sun and years mixed into the print", chance=0.6),
+    "fade": Range(0.0, 0.35, 0.0, "share of grey that sun and years mixed into the print", chance=0.4),
     "ink": Range(0.45, 1.0, 0.9, "what the print reflects of what it would reflect new"),
     "hue": Range(-0.04, 0.04, 0.0, "turn of the print's colours, in turns of the colour circle"),
-    "saturation": Range(0.5, 1.25, 1.0, "of the print's colours"),
+    "saturation": Range(0.7, 1.3, 1.0, "of the print's colours"),
     "stroke": Range(-1.0, 1.0, 0.0, "dark lines thinner (below 0) or thicker, in texels"),
     "bulge": Range(-0.12, 0.12, 0.0, "how much larger the middle of the print is, the edge staying where it is"),
     "warp": Range(0.0, 0.02, 0.0, "how far parts of the print lie from their place, in sizes of the sign"),
@@ -67,10 +67,10 @@ SIGN: Mapping[str, Knob] = {
     "neighbour": Choice(
         ("none", "none", "none", "board below", "board above", "sign below", "sign above"), "none", "a second plate"
     ),
-    "background_light": Range(-3.0, 2.0, 0.0, "stops brighter than the light makes it"),
+    "background_light": Range(-2.5, 2.0, 0.0, "stops brighter than the light makes it"),
     "background_hue": Range(0.0, 1.0, 0.3, "of a plain background, in turns"),
-    "background_saturation": Range(0.0, 0.8, 0.15, "of any background"),
-    "background_blur": Range(0.5, 5.0, 0.0, "deviation in % of the side", chance=0.5),
+    "background_saturation": Range(0.0, 0.4, 0.15, "of any background"),
+    "background_blur": Range(0.5, 4.0, 0.0, "deviation in % of the side", chance=0.3),
 }
 
 
@@ -101,7 +101,8 @@ class Signs:
     @property
     def knobs(self) -> Mapping[str, Knob]:
         """Everything that varies."""
-        kinds = ("sky", *self._backdrops.options)
+        own = ("sky", "foliage", "foliage", "skyline", "skyline")
+        kinds = (*own, *self._backdrops.options)
         background = Choice(kinds, "plain", "what stands behind the sign")
         return {**SIGN, "background": background, **LIGHT, **_LIGHT, **SENSOR, **_SENSOR}
 
@@ -173,35 +174,62 @@ class Signs:
 
     def _backdrop(self, factors: Factors, light: Light, random: Generator) -> Array:
         kind = factors["background"]
-        image: Array
         side = min(self._size, 64)
-        around = np.asarray(light.sky, np.float32) + np.float32(0.4) * np.asarray(light.sun, np.float32)
-        saturation = np.float32(factors["background_saturation"])
+        saturation = float(factors["background_saturation"])
         if kind == "plain":
-            image = np.broadcast_to(colour(factors["background_hue"], float(saturation), 0.5), (8, 8, 3))
+            image = np.broadcast_to(colour(factors["background_hue"], saturation, 0.5), (8, 8, 3))
         elif kind == "sky":
-            top, bottom = colour(0.58, float(saturation), 1.0), colour(0.1, 0.05, 1.0)
-            slope = np.linspace(0, 1, side, dtype=np.float32)[:, None, None]
-            image = np.broadcast_to(np.float32(1.5) * (top + slope * (bottom - top)), (side, side, 3))
+            image = _sky(side, saturation)
+        elif kind == "foliage":
+            image = self._foliage(side, saturation, random)
+        elif kind == "skyline":
+            rows = np.linspace(-1, 1, side, dtype=np.float32)[:, None]
+            slope = np.linspace(-1, 1, side, dtype=np.float32)[None] * np.float32(random.normal(0, 0.5))
+            ragged = cv2.resize(self._grain(random), (side, side)) * np.float32(random.uniform(0.2, 2.5))
+            height = rows + slope + ragged
+            share = np.clip(
+                (height - np.float32(np.quantile(height[::4, ::4], random.uniform(0.1, 0.9)))) * side / 4, 0, 1
+            )
+            sky = _sky(side, saturation)
+            image = sky + share[..., None] * (self._foliage(side, saturation, random) - sky)
         else:
             image = self._backdrops.draw(kind, random, side)
             grey = cv2.transform(image, _LUMINANCE)[..., None]
-            image = grey + (image - grey) * (saturation + np.float32(0.2))
+            image = grey + (image - grey) * np.float32(saturation + 0.2)
+        around = np.asarray(light.sky, np.float32) + np.float32(0.4) * np.asarray(light.sun, np.float32)
         image = np.asarray(image * around * 2 ** factors["background_light"], np.float32)
         if factors["background_blur"]:
             deviation = factors["background_blur"] * len(image) / 100
             image = cv2.GaussianBlur(image, (0, 0), deviation, borderType=cv2.BORDER_REPLICATE)
         return np.asarray(np.maximum(image, 0), np.float32)
 
+    def _foliage(self, side: int, saturation: float, random: Generator) -> Array:
+        """Leaves, twigs and grass: dark, with spots of light."""
+        fine, coarse = (cv2.resize(self._grain(random), (side, side)) for _ in range(2))
+        light = fine * np.float32(random.uniform(1, 5)) + coarse * np.float32(random.uniform(0, 3))
+        light += random.standard_normal((side, side), np.float32) * np.float32(random.uniform(0, 0.8))
+        np.exp(light - np.float32(light.max() * 0.7), out=light)
+        shade = colour(random.uniform(0.05, 0.35), saturation, random.uniform(0.3, 0.8))
+        return np.asarray(light[..., None] * shade, np.float32)
+
+
+def _sky(side: int, saturation: float) -> Array:
+    top, bottom = colour(0.6, saturation, 1.0), colour(0.1, 0.05, 1.0)
+    down = np.linspace(0, 1, side, dtype=np.float32)[:, None, None]
+    return np.asarray(np.broadcast_to(np.float32(1.5) * (top + down * (bottom - top)), (side, side, 3)), np.float32)
+
 
 _LIGHT: Mapping[str, Knob] = {
-    "sky": Range(0.05, 0.7, 0.4, LIGHT["sky"].about),
+    "sky": Range(0.12, 0.7, 0.4, LIGHT["sky"].about),
 }
 _SENSOR: Mapping[str, Knob] = {
-    "exposure": Range(-5.0, 1.6, 0.0, SENSOR["exposure"].about),
-    "haze": Range(0.0, 0.6, 0.0, SENSOR["haze"].about, chance=0.4),
-    "blur": Range(0.5, 4.0, 0.0, SENSOR["blur"].about, chance=0.8),
-    "noise": Range(0.0, 0.04, 0.0, SENSOR["noise"].about, chance=0.7),
+    "exposure": Range(-4.2, 1.7, 0.0, SENSOR["exposure"].about),
+    "contrast": Range(-0.1, 0.7, 0.0, SENSOR["contrast"].about),
+    "haze": Range(0.0, 0.4, 0.0, SENSOR["haze"].about, chance=0.25),
+    "blur": Range(0.3, 2.6, 0.0, SENSOR["blur"].about, chance=0.55),
+    "motion": Range(1.0, 8.0, 0.0, SENSOR["motion"].about, chance=0.12),
+    "resolution": Range(0.45, 1.0, 1.0, SENSOR["resolution"].about, chance=0.3),
+    "noise": Range(0.0, 0.012, 0.0, SENSOR["noise"].about, chance=0.6),
 }
 
 

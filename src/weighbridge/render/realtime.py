@@ -34,6 +34,8 @@ class Guides:
         normal: (S, S, 3), in the world and towards the camera, 0 where nothing is.
         coverage: (S, S), share of a pixel in which any part is.
         mask: (S, S), share of a pixel in which the subject is seen.
+        emission: (S, S, 3), the radiance of the lamps that are seen, per share of a pixel in which they are.
+        lamps: (S, S), that share.
         box: left, top, right, bottom of the subject in pixels, the last two exclusive; four zeros where it is not seen.
     """
 
@@ -41,6 +43,8 @@ class Guides:
     normal: Array
     coverage: Array
     mask: Array
+    emission: Array
+    lamps: Array
     box: tuple[int, int, int, int]
 
 
@@ -75,15 +79,23 @@ def guides(scene: Scene, size: int, *, supersample: int = 2, texture_size: int =
     buffer = rasterize(geometry(scene.parts), view(scene.camera), size * supersample)
     if not len(buffer.hit):
         colour, grey = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32)
-        return Guides(colour, colour, grey, grey, _box(grey))
+        return Guides(colour, colour, grey, grey, colour, grey, _box(grey))
     albedo = _albedo(buffer, [part.material for part in scene.parts], texture_size)
     subject = np.asarray([part.subject for part in scene.parts], np.float32)
     mask = _shrunk(buffer.image(np.take(subject, buffer.part)[None]), size)
+    emission, lamps = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32)
+    strengths = np.asarray([part.material.emission for part in scene.parts], np.float32)
+    if strengths.any():
+        strength = np.take(strengths, buffer.part)
+        lamps = _shrunk(buffer.image((strength > 0).astype(np.float32)[None]), size)
+        emission = _shrunk(buffer.image(albedo * strength), size) / np.maximum(lamps, np.float32(1e-6))[..., None]
     return Guides(
         _shrunk(buffer.image(albedo), size),
         _shrunk(buffer.image(buffer.normal), size),
         _coverage(buffer, size),
         mask,
+        emission,
+        lamps,
         _box(mask),
     )
 

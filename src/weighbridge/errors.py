@@ -3,6 +3,7 @@
     WeighbridgeError                 what the user can put right; the command line prints it and exits with 2
     ├── ConfigError                  a setting that does not exist, or a value that cannot work
     ├── DataError                    a domain that cannot be read, or two that do not fit together
+    ├── RenderError                  a renderer that is not installed, or does not run on this machine
     ├── RunFolderError               a run folder that exists, is missing, or is not one
     └── DivergenceError              training left the numbers; the last good checkpoint is kept
 
@@ -14,6 +15,7 @@ __all__ = [
     "DataError",
     "DivergenceError",
     "LeftOutWarning",
+    "RenderError",
     "RunFolderError",
     "WeighbridgeError",
     "did_you_mean",
@@ -33,6 +35,10 @@ class ConfigError(WeighbridgeError):
 
 class DataError(WeighbridgeError):
     """A domain that cannot be read, or two domains that do not fit together."""
+
+
+class RenderError(WeighbridgeError):
+    """A renderer that is not installed, or does not run on this machine."""
 
 
 class RunFolderError(WeighbridgeError):

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weighbridge.render.probe import mitsuba
+from weighbridge.errors import RenderError
+from weighbridge.render.probe import mitsuba, oidn
 from weighbridge.render.realtime import MATT, ROUGHNESS_FLOOR, Guides, backdrop, guides, sky_radiance
 from weighbridge.render.scene import Array, Camera, Light, Material, Mesh, Scene, unit
 
@@ -163,8 +164,7 @@ class _Denoiser:
     """Open Image Denoise for images of one size, on one thread. Its arrays stay bound; each image is copied in."""
 
     def __init__(self, size: int) -> None:
-        import pyoidn
-
+        pyoidn = oidn()
         self.device = _device()
         self.color, self.albedo, self.normal, self.output = np.zeros((4, size, size, 3), np.float32)
         self.filter = pyoidn.Filter(self.device, pyoidn.OIDN_FILTER_TYPE_RT)
@@ -190,8 +190,7 @@ class _Denoiser:
 
 @cache
 def _device() -> Any:
-    import pyoidn
-
+    pyoidn = oidn()
     device = pyoidn.Device(pyoidn.OIDN_DEVICE_TYPE_CPU)
     device.set_int("numThreads", 1)
     device.set_bool("setAffinity", False)
@@ -203,7 +202,7 @@ def _device() -> Any:
 def _check(device: Any) -> None:
     message = device.get_error()
     if message is not None:
-        raise RuntimeError(f"Open Image Denoise: {message}")
+        raise RenderError(f"Open Image Denoise: {message}")
 
 
 @lru_cache(maxsize=4)

@@ -83,12 +83,12 @@ def guides(scene: Scene, size: int, *, supersample: int = 2, texture_size: int =
     albedo = _albedo(buffer, [part.material for part in scene.parts], texture_size)
     subject = np.asarray([part.subject for part in scene.parts], np.float32)
     mask = _shrunk(buffer.image(np.take(subject, buffer.part)[None]), size)
-    emission, lamps = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32)
-    strengths = np.asarray([part.material.emission for part in scene.parts], np.float32)
-    if strengths.any():
-        strength = np.take(strengths, buffer.part)
+    strength = np.take(np.asarray([part.material.emission for part in scene.parts], np.float32), buffer.part)
+    lamps, emission = np.zeros((size, size), np.float32), np.zeros((size, size, 3), np.float32)
+    if strength.any():
         lamps = _shrunk(buffer.image((strength > 0).astype(np.float32)[None]), size)
-        emission = _shrunk(buffer.image(albedo * strength), size) / np.maximum(lamps, np.float32(1e-6))[..., None]
+        emission = _shrunk(buffer.image(albedo * strength), size)
+        emission /= np.maximum(lamps, np.float32(1e-6))[..., None]
     return Guides(
         _shrunk(buffer.image(albedo), size),
         _shrunk(buffer.image(buffer.normal), size),

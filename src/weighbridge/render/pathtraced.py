@@ -30,7 +30,7 @@ def render(
 
     Args:
         size: S, side of the image in pixels.
-        samples: paths a pixel.
+        samples: paths a pixel; 4, 9, 12 and 16 spread best.
         seed: 0 to 2**32 - 1; the same seed gives the same bytes.
         variant: of Mitsuba; one for the life of a process.
         denoise: whether noise is taken out.
@@ -39,7 +39,7 @@ def render(
         (S, S, 3) float32, linear.
     """
     mi = mitsuba(variant)
-    traced = np.array(mi.render(_built(mi, scene, size), spp=samples, seed=seed), np.float32)  # (S, S, 4)
+    traced = np.array(mi.render(_built(mi, scene, size, samples), spp=samples, seed=seed), np.float32)  # (S, S, 4)
     behind = backdrop(scene.backdrop, size)
     known = guides(scene, size)
     image = traced[..., :3] + (1 - traced[..., 3:]) * behind
@@ -83,14 +83,20 @@ def _texels() -> tuple[Array, Array, float]:
     return directions.astype(np.float32), solid_angle.astype(np.float32), texel
 
 
-def _built(mi: Any, scene: Scene, size: int) -> Any:
+def _built(mi: Any, scene: Scene, size: int, samples: int) -> Any:
     radiance, turn = surroundings(scene.light)
     to_world = np.eye(4)
     to_world[:3, :3] = turn
     content = {
         "type": "scene",
-        "integrator": {"type": "path", "max_depth": DEPTH, "rr_depth": DEPTH, "hide_emitters": True},
-        "sensor": _sensor(mi, scene.camera, size),
+        "integrator": {
+            "type": "path",
+            "max_depth": DEPTH,
+            "rr_depth": DEPTH,
+            "hide_emitters": True,
+            "block_size": 64,
+        },
+        "sensor": _sensor(mi, scene.camera, size, samples),
         "surroundings": {
             "type": "envmap",
             "bitmap": mi.Bitmap(radiance),
@@ -102,7 +108,7 @@ def _built(mi: Any, scene: Scene, size: int) -> Any:
     return mi.load_dict(content)
 
 
-def _sensor(mi: Any, camera: Camera, size: int) -> dict[str, Any]:
+def _sensor(mi: Any, camera: Camera, size: int, samples: int) -> dict[str, Any]:
     return {
         "type": "perspective",
         "fov": camera.field_of_view,
@@ -116,7 +122,8 @@ def _sensor(mi: Any, camera: Camera, size: int) -> dict[str, Any]:
             "pixel_format": "rgba",
             "rfilter": {"type": "box"},
         },
-        "sampler": {"type": "independent"},
+        # 9 of these are as good as 27 independent ones, for a fifth more time
+        "sampler": {"type": "multijitter", "sample_count": samples},
     }
 
 
@@ -176,8 +183,9 @@ class _Denoiser:
         ):
             self.filter.set_image(name, array, pyoidn.OIDN_FORMAT_FLOAT3)
         self.filter.set_bool("hdr", True)
-        self.filter.set_bool("cleanAux", True)
-        self.filter.set_quality(pyoidn.OIDN_QUALITY_HIGH)
+        # the larger networks, for clean guides and high quality, take two to three times as long and err no less
+        self.filter.set_bool("cleanAux", False)
+        self.filter.set_quality(pyoidn.OIDN_QUALITY_BALANCED)
         self.filter.commit()
         _check(self.device)
 

@@ -115,6 +115,7 @@ def mitsuba(variant: str) -> Any:
         raise RenderError(
             f"Mitsuba's {variant} cannot be loaded ({error}): {_REMEDY.get(variant, 'use scalar_rgb')}"
         ) from error
+    mi.set_log_level(mi.LogLevel.Error)
     drjit.set_thread_count(1)  # one thread a process: the jobs share the cores by processes
     return mi
 

@@ -340,7 +340,7 @@ def test_patches_train_a_model_whose_patches_vote_on_large_images(call, tmp_path
     assert all(0.3 < float(row["probability"]) <= 1.0 for row in rows)
 
 
-def test_the_vote_is_the_mean_of_the_patches(call, renders, photos, tmp_path):
+def test_the_vote_is_the_mean_of_the_patches(call, renders, photos, tmp_path, monkeypatch):
     assert call("adapt", "--source", renders, "--target", photos, "--out", tmp_path / "run", *QUICK)[0] == 0
     call("predict", tmp_path / "run", photos, "--out", tmp_path / "whole.csv")
     call("predict", tmp_path / "run", photos, "--out", tmp_path / "voted.csv", "--patch-size", 16)  # one patch each
@@ -355,8 +355,10 @@ def test_the_vote_is_the_mean_of_the_patches(call, renders, photos, tmp_path):
             both.paste(picture, (16 * place, 0))
         both.save(tmp_path / name / "a.png")
     run = Run(tmp_path / "run")
-    (_, one), (_, other), (_, mean) = (run._voted(tmp_path / name, 16, 16) for name in ("left", "right", "both"))
-    assert torch.allclose(mean.exp(), (one.exp() + other.exp()) / 2, atol=1e-6)
+    for at_once in (256, 1):  # patches made ready together
+        monkeypatch.setattr("weighbridge.trained._CUTS_AT_ONCE", at_once)
+        (_, one), (_, other), (_, mean) = (run._voted(tmp_path / name, 16, 16) for name in ("left", "right", "both"))
+        assert torch.allclose(mean.exp(), (one.exp() + other.exp()) / 2, atol=1e-6)
 
 
 def test_strict_stops_at_a_broken_image_and_leaves_nothing(call, renders, photos, tmp_path):

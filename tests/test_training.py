@@ -239,6 +239,8 @@ def test_a_run_lists_the_images_it_could_not_use_and_how_it_split_the_source(ren
     assert sorted(split.values()).count("val") == folder.facts()["data"]["held_out"]
     with pytest.warns(UserWarning, match="1 of 31 images cannot be used"):
         assert len(Run(folder.path).predict(photos)) == 30
+    with pytest.warns(UserWarning, match="1 of 31 images cannot be used"):
+        assert Run(folder.path).write_predictions(photos, tmp_path / "voted.csv", patch_size=8) == 30
 
 
 def test_the_python_face(renders, photos, tmp_path):

@@ -99,7 +99,7 @@ class WeightHistory:
         self.rows = sample.sort().values
         self.last = torch.full((images,), math.nan, device=device)  # (N,)
         self.total = torch.zeros(images, dtype=torch.float64, device=device)  # (N,)
-        self.count = torch.zeros(images, dtype=torch.int64, device=device)  # (N,)
+        self.count = torch.zeros(images, dtype=torch.int32, device=device)  # (N,)
         self.steps: list[int] = []
         self.snapshots: list[Tensor] = []  # T of (S,)
 
@@ -107,7 +107,7 @@ class WeightHistory:
         """index, weights: (B,)."""
         self.last[index] = weights
         self.total.index_add_(0, index, weights.double())
-        self.count.index_add_(0, index, torch.ones_like(index))
+        self.count.index_add_(0, index, torch.ones_like(index, dtype=torch.int32))
 
     def snapshot(self, step: int) -> None:
         self.steps.append(step)

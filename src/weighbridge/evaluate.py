@@ -1,7 +1,8 @@
 """Reading a trained network: predictions, stored likelihoods, and the only place where target labels are met."""
 
-__all__ = ["Evaluation", "TargetSummary", "evaluate", "label_logits", "stored_likelihood", "summarise_target"]
+__all__ = ["Evaluation", "Predictions", "TargetSummary", "evaluate", "label_logits", "predict", "stored_likelihood"]
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from weighbridge.data.index import Progress
 from weighbridge.data.transforms import Preparation
 from weighbridge.networks import Network
 from weighbridge.weights import class_likelihood
+
+_AT_ONCE = 256  # images
 
 
 @dataclass(frozen=True)
@@ -68,17 +71,76 @@ class TargetSummary:
     class_shares: dict[str, float]
 
 
-def label_logits(
+@dataclass(frozen=True)
+class Predictions:
+    """What images are taken for: two numbers of each, since there may be millions, and what can be said about all.
+
+    Attributes:
+        row: (N,) int32, the most probable class.
+        probability: (N,) float32, of that class.
+    """
+
+    row: Tensor
+    probability: Tensor
+    summary: TargetSummary
+
+
+def predict(
     network: Network,
     images: Images,
+    classes: Sequence[str],
     preparation: Preparation,
-    *,
-    batch: int = 256,
     progress: Progress | None = None,
-) -> Tensor:
-    """Label logits of every image in order, in evaluation mode and without augmentation: (N, K) float32 on the CPU.
+) -> Predictions:
+    """Look at every image in order. Classes are the network's K.
 
-    The network's own mode is put back afterwards.
+    Args:
+        progress: called with (images done, images in all).
+    """
+    rows, confidence = [], []
+    probability_sum, entropy_sum = torch.zeros(len(classes), dtype=torch.float64), 0.0
+    for _, logits in label_logits(network, images, preparation, progress):
+        probabilities = logits.softmax(dim=1)  # (batch, K)
+        probability, row = probabilities.max(dim=1)
+        rows.append(row.int())
+        confidence.append(probability)
+        probability_sum += probabilities.sum(dim=0)
+        entropy_sum += float(torch.special.entr(probabilities).sum())
+    row, probability = torch.cat(rows), torch.cat(confidence)
+    entropy = entropy_sum / len(row)
+    counts = np.bincount(row.numpy(), minlength=len(classes))
+    summary = TargetSummary(
+        images=len(row),
+        mean_confidence=float(probability.mean()),
+        prediction_entropy=entropy,
+        mutual_information=float(torch.special.entr(probability_sum / len(row)).sum()) - entropy,
+        class_shares={name: float(count) / len(row) for name, count in zip(classes, counts, strict=True)},
+    )
+    return Predictions(row, probability, summary)
+
+
+def stored_likelihood(network: Network, source: LabelledDomain, preparation: Preparation) -> Tensor:
+    """P_a of every source image, (N,) float32 on the CPU: the pre-classifier's probability of the image's own class."""
+    batches = label_logits(network, source.images, preparation)
+    return torch.cat([class_likelihood(logits, source.labels[rows].long()) for rows, logits in batches])
+
+
+def evaluate(
+    network: Network, labelled: LabelledDomain, preparation: Preparation, progress: Progress | None = None
+) -> Evaluation:
+    """Compare predictions with labels. Nothing is chosen by what comes out."""
+    batches = label_logits(network, labelled.images, preparation, progress)
+    predicted = torch.cat([logits.argmax(dim=1) for _, logits in batches])
+    counts = confusion_matrix(labelled.labels.numpy(), predicted.numpy(), labels=range(len(labelled.classes)))
+    return Evaluation(labelled.classes, tuple(tuple(int(cell) for cell in row) for row in counts))
+
+
+def label_logits(
+    network: Network, images: Images, preparation: Preparation, progress: Progress | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Rows (batch,) and their label logits (batch, K) float32 on the CPU, in evaluation mode, without augmentation.
+
+    The network's own mode is put back at the end.
 
     Args:
         progress: called with (images done, images in all).
@@ -87,48 +149,21 @@ def label_logits(
     device, layout = weights.device, _layout(weights)
     modes = [(part, part.training) for part in network.modules()]
     network.eval()
-    parts = []
-    with torch.no_grad():
-        for rows in torch.split(torch.arange(len(images)), batch):
+    try:
+        for start in range(0, len(images), _AT_ONCE):
+            rows = torch.arange(start, min(start + _AT_ONCE, len(images)))
             prepared = preparation.plain(images.fetch(rows).to(device)).contiguous(memory_format=layout)
-            parts.append(network(prepared).float().cpu())  # (batch, K)
+            with torch.no_grad():
+                logits = network(prepared).float().cpu()
+            yield rows, logits
             if progress:
                 progress(int(rows[-1]) + 1, len(images))
-    for part, training in modes:
-        part.training = training
-    return torch.cat(parts)
-
-
-def stored_likelihood(network: Network, source: LabelledDomain, preparation: Preparation) -> Tensor:
-    """P_a of every source image, (N,) float32 on the CPU: the pre-classifier's probability of the image's own class."""
-    return class_likelihood(label_logits(network, source.images, preparation), source.labels)
-
-
-def evaluate(
-    network: Network, labelled: LabelledDomain, preparation: Preparation, progress: Progress | None = None
-) -> Evaluation:
-    """Compare predictions with labels. Nothing is chosen by what comes out."""
-    predicted = label_logits(network, labelled.images, preparation, progress=progress).argmax(dim=1)
-    counts = confusion_matrix(labelled.labels.numpy(), predicted.numpy(), labels=range(len(labelled.classes)))
-    return Evaluation(labelled.classes, tuple(tuple(int(cell) for cell in row) for row in counts))
+    finally:
+        for part, training in modes:
+            part.training = training
 
 
 def _layout(convolution: Tensor) -> torch.memory_format:
     """Images lie in memory as the convolution weights do, here as in training."""
     last = convolution.dim() == 4 and convolution.is_contiguous(memory_format=torch.channels_last)
     return torch.channels_last if last else torch.contiguous_format
-
-
-def summarise_target(logits: Tensor, classes: tuple[str, ...]) -> TargetSummary:
-    """Label-free facts about the predictions. logits: (N', K)."""
-    probabilities = logits.softmax(dim=1)
-    entropy = torch.special.entr(probabilities).sum(dim=1).mean()
-    entropy_of_mean = torch.special.entr(probabilities.mean(dim=0)).sum()
-    counts = np.bincount(logits.argmax(dim=1).numpy(), minlength=len(classes))
-    return TargetSummary(
-        images=len(logits),
-        mean_confidence=float(probabilities.amax(dim=1).mean()),
-        prediction_entropy=float(entropy),
-        mutual_information=float(entropy_of_mean - entropy),
-        class_shares={name: float(count) / len(logits) for name, count in zip(classes, counts, strict=True)},
-    )

@@ -13,10 +13,14 @@ from weighbridge.engine import WeightHistory
 from weighbridge.runs import RunFolder, replace_rows
 
 
-def write_predictions(path: Path, files: Sequence[str], logits: Tensor, classes: Sequence[str]) -> None:
-    """CSV with one row per image: file, label, probability of that label. logits: (N, K)."""
-    probability, row = logits.softmax(dim=1).max(dim=1)
-    table = zip(files, (classes[k] for k in row.tolist()), (f"{p:.4f}" for p in probability.tolist()), strict=True)
+def write_predictions(
+    path: Path, files: Sequence[str], row: Tensor, probability: Tensor, classes: Sequence[str]
+) -> None:
+    """CSV with one row per image: file, label, probability of that label. row, probability: (N,)."""
+    table = (
+        (file, classes[int(k)], f"{float(p):.4f}")
+        for file, k, p in zip(files, row.numpy(), probability.numpy(), strict=True)
+    )
     replace_rows(path, ("file", "label", "probability"), table)
 
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,18 +17,18 @@ from weighbridge import build
 from weighbridge.checkpoint import load_network
 from weighbridge.config import Config, from_mapping, read_toml
 from weighbridge.data.decode import open_full
-from weighbridge.data.domains import LabelledDomain, UnlabelledDomain, left_out_sentence
+from weighbridge.data.domains import LabelledDomain, UnlabelledDomain, left_out_sentence, rejected_files
 from weighbridge.data.images import ArrayImages, View
-from weighbridge.data.index import Progress, scan
+from weighbridge.data.index import Progress, Rejected, scan
 from weighbridge.data.patches import grid
 from weighbridge.data.squares import fit_square
-from weighbridge.errors import DataError, LeftOutWarning
-from weighbridge.evaluate import Evaluation, evaluate, label_logits
+from weighbridge.errors import LeftOutWarning
+from weighbridge.evaluate import Evaluation, Predictions, evaluate, label_logits, predict
 from weighbridge.networks import Network
 from weighbridge.runs import RunFolder
 from weighbridge.tables import write_predictions
 
-_Domain = TypeVar("_Domain", LabelledDomain, UnlabelledDomain)
+_CUTS_AT_ONCE = 256  # patches of an image that are made ready together
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,10 @@ class Run:
 
     def predict(self, images: Path | str) -> list[Prediction]:
         """What each image of a folder, manifest or .npz is taken for, in the order of their names."""
-        domain, logits = self._logits(Path(images))
-        probability, row = logits.softmax(dim=1).max(dim=1)
+        domain, found = self._predictions(Path(images))
         return [
             Prediction(file, self.classes[k], p)
-            for file, k, p in zip(domain.files, row.tolist(), probability.tolist(), strict=True)
+            for file, k, p in zip(domain.files, found.row.tolist(), found.probability.tolist(), strict=True)
         ]
 
     def write_predictions(
@@ -103,16 +102,19 @@ class Run:
             progress: called with (images done, images in all), in every stage anew.
         """
         if patch_size is None:
-            domain, logits = self._logits(Path(images), progress)
+            domain, found = self._predictions(Path(images), progress)
             files: Sequence[str] = domain.files
+            row, probability = found.row, found.probability
         else:
-            files, logits = self._voted(Path(images), patch_size, stride or patch_size, progress)
-        write_predictions(Path(out), files, logits, self.classes)
+            files, votes = self._voted(Path(images), patch_size, stride or patch_size, progress)
+            probability, row = votes.exp().max(dim=1)
+        write_predictions(Path(out), files, row, probability, self.classes)
         return len(files)
 
     def evaluate(self, labelled: Path | str, progress: Progress | None = None) -> Evaluation:
         """Accuracy on labelled images, which training never saw; also noted in the run's metrics.json."""
-        domain = _told(build.open_labelled(Path(labelled), self.config, self.classes, progress))
+        domain = build.open_labelled(Path(labelled), self.config, self.classes, progress)
+        _tell_left_out(domain.rejected, len(domain))
         return self.evaluate_on(domain, str(labelled), progress)
 
     def evaluate_on(self, labelled: LabelledDomain, name: str, progress: Progress | None = None) -> Evaluation:
@@ -129,6 +131,8 @@ class Run:
         network, preparation = self.network(), build.build_preparation(self.config)
         size, fit, channels = self.config.image_size, self.config.fit, self.config.channels
         index = scan(images, progress=progress)
+        rejected = rejected_files(index, self.config.strict, f"images in '{images}' or in folders below it")
+        _tell_left_out(rejected, len(index))
         files, votes = [], []
         for place in index.label_free_order().tolist():
             stored = index.read(place)
@@ -136,24 +140,25 @@ class Run:
             whole = torch.from_numpy(np.array(image)).reshape(image.height, image.width, channels).permute(2, 0, 1)
             boxes = grid(image.width, image.height, patch_size, stride)
             cuts = [whole[:, top : top + patch_size, left : left + patch_size] for left, top in boxes] or [whole]
-            squares = np.stack([fit_square(cut, size, fit) for cut in cuts])  # (P, size, size, C)
-            logits = label_logits(network, ArrayImages(squares, View(size, channels)), preparation)  # (P, K)
+            vote = torch.zeros(len(self.classes))
+            for start in range(0, len(cuts), _CUTS_AT_ONCE):
+                squares = np.stack([fit_square(cut, size, fit) for cut in cuts[start : start + _CUTS_AT_ONCE]])
+                for _, logits in label_logits(network, ArrayImages(squares, View(size, channels)), preparation):
+                    vote += logits.softmax(dim=1).sum(dim=0)
             files.append(stored.name)
-            votes.append(logits.softmax(dim=1).mean(dim=0))
+            votes.append(vote / len(cuts))
             if progress:
                 progress(len(files), len(index))
-        if not files:
-            raise DataError(f"expected images in '{images}' or in folders below it, found none that can be used")
         return files, torch.stack(votes).log()
 
-    def _logits(self, images: Path, progress: Progress | None = None) -> tuple[UnlabelledDomain, Tensor]:
-        domain = _told(build.open_target(images, self.config, progress, whole=True))
+    def _predictions(self, images: Path, progress: Progress | None = None) -> tuple[UnlabelledDomain, Predictions]:
+        domain = build.open_target(images, self.config, progress, whole=True)
+        _tell_left_out(domain.rejected, len(domain))
         preparation = build.build_preparation(self.config)
-        return domain, label_logits(self.network(), domain.images, preparation, progress=progress)
+        return domain, predict(self.network(), domain.images, self.classes, preparation, progress)
 
 
-def _told(domain: _Domain) -> _Domain:
-    """The same, with a warning where images are left out."""
-    if left_out := left_out_sentence(domain):
+def _tell_left_out(rejected: Sequence[Rejected], used: int) -> None:
+    """Warn where images are left out."""
+    if left_out := left_out_sentence(rejected, used):
         warnings.warn(f"{left_out}; weighbridge inspect lists them", LeftOutWarning, stacklevel=4)
-    return domain

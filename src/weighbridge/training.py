@@ -32,7 +32,7 @@ from weighbridge.data.domains import LabelledDomain, UnlabelledDomain, left_out_
 from weighbridge.data.index import Rejected
 from weighbridge.engine import Quiet, Watch, WeightHistory, fit
 from weighbridge.errors import RunFolderError
-from weighbridge.evaluate import evaluate, label_logits, stored_likelihood, summarise_target
+from weighbridge.evaluate import evaluate, predict, stored_likelihood
 from weighbridge.likelihoods import SourceLikelihood, per_step, stored
 from weighbridge.machine import Machine
 from weighbridge.networks import Network, parameter_count
@@ -74,7 +74,7 @@ def open_workplace(
         training, held_out = build.open_source(source, config, watch.reading("source"))
         data = build.Data(training, held_out, build.open_target(target, config, watch.reading("target")))
     for name, domain in (("source", training), ("target", data.target)):
-        if left_out := left_out_sentence(domain):
+        if left_out := left_out_sentence(domain.rejected, len(domain)):
             watch.tell(f"{name}: {left_out}; quarantine.csv in the run folder names them")
     paths = {"source": [_noted(path) for path in source], "target": _noted(target)}
     return Workplace(data, machine, fabric, paths, watch)
@@ -195,8 +195,8 @@ def _train(
 def _write_metrics(workplace: Workplace, config: Config, folder: RunFolder, network: Network, seconds: float) -> None:
     data, preparation = workplace.data, build.build_preparation(config)
     held_out = evaluate(network, data.held_out, preparation) if len(data.held_out) else None
-    target_logits = label_logits(network, data.target.images, preparation)
-    write_predictions(folder.path / "predictions.csv", data.target.files, target_logits, data.classes)
+    target = predict(network, data.target.images, data.classes, preparation)
+    write_predictions(folder.path / "predictions.csv", data.target.files, target.row, target.probability, data.classes)
     folder.write_metrics(
         {
             "method": config.method,
@@ -205,7 +205,7 @@ def _write_metrics(workplace: Workplace, config: Config, folder: RunFolder, netw
             "steps": config.total_steps,
             "seconds": round(seconds, 2),
             "source_held_out": held_out and {"images": held_out.images, "accuracy": held_out.accuracy},
-            "target": dataclasses.asdict(summarise_target(target_logits, data.classes)),
+            "target": dataclasses.asdict(target.summary),
             "evaluation": None,
         }
     )
@@ -306,7 +306,7 @@ def _fingerprint(data: build.Data) -> str:
     columns = [data.source.labels, data.source.groups, data.held_out.labels]
     digest = hashlib.sha256(f"{data.source.fingerprint} {data.target.fingerprint} {len(data.target)}".encode())
     for column in columns:
-        digest.update(column.numpy().tobytes())
+        digest.update(column.long().numpy().tobytes())
     return digest.hexdigest()[:16]
 
 

@@ -11,6 +11,7 @@ __all__ = [
     "left_out_sentence",
     "read_labelled",
     "read_unlabelled",
+    "rejected_files",
     "split_off",
 ]
 
@@ -54,15 +55,15 @@ class Reading:
 
 @dataclass(frozen=True)
 class LabelledDomain:
-    """Images with labels, from one source or several.
+    """Images with labels, from one source or several. Columns are as narrow as they can be: N may be millions.
 
     Attributes:
-        labels: (N,) int64 in [0, K).
+        labels: (N,) int32 in [0, K).
         classes: K names.
-        source: (N,) int64, which of `source_names` each image came from.
+        source: (N,) int16, which of `source_names` each image came from.
         files: N names, a path or "digits.npz#12".
-        groups: (N,) int64; images of one number belong together, such as patches of one picture.
-        splits: (N,) int64: 0 where the domain names no split, else 1 train, 2 val, 3 test.
+        groups: (N,) int32; images of one number belong together, such as patches of one picture.
+        splits: (N,) int8: 0 where the domain names no split, else 1 train, 2 val, 3 test.
         rejected: files that are not used, each with its reason.
     """
 
@@ -81,7 +82,8 @@ class LabelledDomain:
         return len(self.labels)
 
     def subset(self, index: Tensor) -> "LabelledDomain":
-        """The images at these rows, (n,) int64."""
+        """The images at these rows, (n,) integers."""
+        index = index.int()
         files = self.files.of(index) if isinstance(self.files, Names) else [self.files[k] for k in index.tolist()]
         images = _Rows(self.images, index)
         chosen = (column[index] for column in (self.labels, self.source, self.groups, self.splits))
@@ -130,8 +132,8 @@ def read_labelled(
     parts, names = _fitting_parts(paths, classes, reading, progress)
     parts = [_in_split(part, splits) for part in parts]
     row_of = {name: row for row, name in enumerate(names)}
-    labels = [np.array([row_of[name] for name in part.classes], dtype=np.int64)[part.labels] for part in parts]
-    source = [np.full(len(part.labels), k, dtype=np.int64) for k, part in enumerate(parts)]
+    labels = [np.array([row_of[name] for name in part.classes], dtype=np.int32)[part.labels] for part in parts]
+    source = [np.full(len(part.labels), k, dtype=np.int16) for k, part in enumerate(parts)]
     pictures = Pictures([part.content for part in parts], [part.places for part in parts])
     return LabelledDomain(
         images=decoded(pictures, reading.view, reading.cache, home=reading.home, progress=progress),
@@ -169,7 +171,7 @@ def read_unlabelled(
         fingerprint, rejected = content.digest, tuple[Rejected, ...]()
     else:
         index = scan(path, home=reading.home, progress=progress)
-        rejected = _rejected(index, reading.strict, f"images in '{path}' or in folders below it")
+        rejected = rejected_files(index, reading.strict, f"images in '{path}' or in folders below it")
         places = index.label_free_order()
         numbers, words = index.column("split")
         wanted = _first_split([words[k] for k in np.unique(numbers)], splits)
@@ -181,10 +183,33 @@ def read_unlabelled(
     return UnlabelledDomain(images, Names(pictures), fingerprint, rejected)
 
 
-def left_out_sentence(domain: LabelledDomain | UnlabelledDomain) -> str:
+def rejected_files(index: Index, strict: bool, expected: str) -> tuple[Rejected, ...]:
+    """Files that are not used, each with its reason.
+
+    Args:
+        strict: refuse an index that has images that cannot be used.
+        expected: what an error says was looked for.
+
+    Raises:
+        DataError: if nothing can be used, or not all where `strict` asks for it.
+    """
+    rejected = tuple(index.rejected("quarantined", "ignored"))
+    broken = [file for file in rejected if file.status == "quarantined"]
+    if strict and broken:
+        raise DataError(
+            f"{_cannot_be_used(broken, len(index))}. Replace or remove what is broken, or go on without --strict"
+        )
+    if not len(index):
+        if broken:
+            raise DataError(f"expected {expected}; {_cannot_be_used(broken, 0)}")
+        raise DataError(f"expected {expected}, found none")
+    return rejected
+
+
+def left_out_sentence(rejected: Sequence[Rejected], used: int) -> str:
     """How many images cannot be used and why the first of them; "" if all can."""
-    broken = [file for file in domain.rejected if file.status == "quarantined"]
-    return _cannot_be_used(broken, len(domain)) if broken else ""
+    broken = [file for file in rejected if file.status == "quarantined"]
+    return _cannot_be_used(broken, used) if broken else ""
 
 
 def split_off(domain: LabelledDomain, share: float, seed: int) -> tuple[LabelledDomain, LabelledDomain]:
@@ -217,8 +242,8 @@ class _Part:
     places: NDArray[np.integer[Any]]  # (n,)
     labels: NDArray[np.integer[Any]]  # (n,) in [0, len(classes))
     classes: Sequence[str]
-    groups: NDArray[np.int64]  # (n,)
-    splits: NDArray[np.int64]  # (n,)
+    groups: NDArray[np.int32]  # (n,)
+    splits: NDArray[np.int8]  # (n,)
     fingerprint: str
     rejected: tuple[Rejected, ...] = ()
 
@@ -250,7 +275,7 @@ def _labelled_parts(path: Path, reading: Reading, progress: Progress | None) -> 
     if kind == "csv" and "label" not in csv_columns(path):
         raise DataError(f"expected a column 'label' in '{path}', found {', '.join(csv_columns(path)) or 'nothing'}")
     index = scan(path, home=reading.home, progress=progress)
-    rejected = _rejected(index, reading.strict, f"one folder per class with images in '{path}'")
+    rejected = rejected_files(index, reading.strict, f"one folder per class with images in '{path}'")
     numbers, words = index.column("label")
     whole = _Part(
         path=path,
@@ -293,21 +318,6 @@ def _without_nameless(part: _Part, strict: bool) -> _Part:
     return replace(kept, labels=kept.labels - (kept.labels > shift))
 
 
-def _rejected(index: Index, strict: bool, expected: str) -> tuple[Rejected, ...]:
-    """Files that are not used; none of them may be the reason for silence."""
-    rejected = tuple(index.rejected("quarantined", "ignored"))
-    broken = [file for file in rejected if file.status == "quarantined"]
-    if strict and broken:
-        raise DataError(
-            f"{_cannot_be_used(broken, len(index))}. Replace or remove what is broken, or go on without --strict"
-        )
-    if not len(index):
-        if broken:
-            raise DataError(f"expected {expected}; {_cannot_be_used(broken, 0)}")
-        raise DataError(f"expected {expected}, found none")
-    return rejected
-
-
 def _cannot_be_used(broken: Sequence[Rejected], used: int) -> str:
     first, count = broken[0], len(broken)
     of = f"{count} of {used + count} images cannot be used, the first being" if used + count > 1 else ""
@@ -325,29 +335,32 @@ def _first_split(found: Sequence[str], wanted: Sequence[Split] | None) -> str:
     return next((name for name in wanted or () if name in found), "")
 
 
-def _groups(numbers: NDArray[np.int32], words: Sequence[str]) -> NDArray[np.int64]:
+def _groups(numbers: NDArray[np.int32], words: Sequence[str]) -> NDArray[np.int32]:
     """Group numbers; images without a group are a group of their own."""
+    alone = np.arange(len(numbers), dtype=np.int32)
     if words == [""]:
-        return np.arange(len(numbers), dtype=np.int64)
-    alone = numbers == words.index("") if "" in words else np.zeros(len(numbers), dtype=np.bool_)
-    groups: NDArray[np.int64] = np.where(alone, len(words) + np.arange(len(numbers)), numbers)
+        return alone
+    groups = numbers.copy()
+    if "" in words:
+        nameless = numbers == words.index("")
+        groups[nameless] = len(words) + alone[nameless]
     return groups
 
 
-def _apart(groups: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+def _apart(groups: Sequence[NDArray[np.int32]]) -> list[NDArray[np.int32]]:
     """Numbers of different sources must not meet."""
     start, moved = 0, []
     for part in groups:
-        moved.append(part + start)
+        moved.append(part + np.int32(start))
         start += int(part.max(initial=0)) + 1
     return moved
 
 
-def _split_numbers(numbers: NDArray[np.int32], words: Sequence[str]) -> NDArray[np.int64]:
-    return np.array([_SPLIT_NUMBERS[word] for word in words], dtype=np.int64)[numbers]
+def _split_numbers(numbers: NDArray[np.int32], words: Sequence[str]) -> NDArray[np.int8]:
+    return np.array([_SPLIT_NUMBERS[word] for word in words], dtype=np.int8)[numbers]
 
 
-def _joined(parts: Sequence[NDArray[np.int64]]) -> Tensor:
+def _joined(parts: Sequence[NDArray[np.integer[Any]]]) -> Tensor:
     return torch.from_numpy(np.concatenate(parts))
 
 
@@ -358,7 +371,7 @@ def _numbers(rows: NDArray[np.bool_]) -> Tensor:
 def _labelled_npz(path: Path) -> _Part:
     pixels = read_pixels(path)
     labels, classes = read_labels(path, len(pixels))
-    rows = np.arange(len(pixels), dtype=np.int64)
+    rows = np.arange(len(pixels), dtype=np.int32)
     content = NpzContent(path, pixels)
     return _Part(
         path=path,
@@ -368,7 +381,7 @@ def _labelled_npz(path: Path) -> _Part:
         labels=labels,
         classes=classes,
         groups=rows,
-        splits=np.zeros(len(pixels), dtype=np.int64),
+        splits=np.zeros(len(pixels), dtype=np.int8),
         fingerprint=content.digest,
     )
 
@@ -402,7 +415,7 @@ class _Rows:
     """Some rows of other images."""
 
     images: Images
-    rows: Tensor  # (n,)
+    rows: Tensor  # (n,) int32
 
     @property
     def slack(self) -> int:

@@ -59,7 +59,7 @@ class PairStream:
         self._preparation, self._seed = preparation, seed
         self._device, self._memory_format = device, memory_format
         self._rank, self._processes = rank, processes
-        self._source_order = _order(_kinds(source, balance), batch_source, (seed, SOURCE))
+        self._source_order = _source_order(source, batch_source, balance, (seed, SOURCE))
         self._target_order = _Order(len(target), batch_target, (seed, TARGET))
 
     def at(self, step: int) -> DomainPair:
@@ -70,9 +70,9 @@ class PairStream:
         return DomainPair(
             source=LabelledBatch(
                 images=self._prepare(self._source.images, source_index, generator),
-                labels=self._source.labels[source_index].to(self._device),
+                labels=self._source.labels[source_index].to(self._device, torch.int64),
                 index=source_index.to(self._device),
-                source=self._source.source[source_index].to(self._device),
+                source=self._source.source[source_index].to(self._device, torch.int64),
             ),
             target=UnlabelledBatch(
                 images=self._prepare(self._target.images, target_index, generator),
@@ -97,20 +97,14 @@ class PairStream:
         return images.contiguous(memory_format=self._memory_format)
 
 
-def _kinds(source: LabelledDomain, balance: Balance) -> Tensor:
-    """(N,) int64: which images take turns."""
-    if balance == "source":
-        return source.source
-    if balance == "class":
-        return source.labels
-    if balance == "both":
-        return source.source * len(source.classes) + source.labels
-    return torch.zeros_like(source.labels)
-
-
-def _order(kinds: Tensor, batch: int, key: tuple[int, ...]) -> "_Order | _Turns":
-    members = [(kinds == kind).nonzero().squeeze(1).numpy() for kind in np.unique(kinds.numpy())]
-    return _Turns(members, batch, key) if len(members) > 1 else _Order(len(kinds), batch, key)
+def _source_order(source: LabelledDomain, batch: int, balance: Balance, key: tuple[int, ...]) -> "_Order | _Turns":
+    if balance == "none":
+        return _Order(len(source), batch, key)
+    columns = {"source": source.source, "class": source.labels}
+    both = source.source.int() * len(source.classes) + source.labels
+    kinds = columns.get(balance, both).numpy()  # (N,)
+    members = [np.flatnonzero(kinds == kind).astype(np.int32) for kind in np.unique(kinds)]
+    return _Turns(members, batch, key) if len(members) > 1 else _Order(len(source), batch, key)
 
 
 class _Turns:
@@ -120,7 +114,7 @@ class _Turns:
         members: the rows of each group.
     """
 
-    def __init__(self, members: Sequence[NDArray[np.int64]], batch: int, key: tuple[int, ...]) -> None:
+    def __init__(self, members: Sequence[NDArray[np.int32]], batch: int, key: tuple[int, ...]) -> None:
         self._members, self._batch, self._key = members, batch, key
         self._walks = [_Order(len(rows), 1, (*key, 1 + group)) for group, rows in enumerate(members)]
 
@@ -140,7 +134,7 @@ class _Order:
 
     def __init__(self, count: int, batch: int, key: tuple[int, ...]) -> None:
         self._count, self._batch, self._key = count, batch, key
-        self._epoch, self._shuffled = -1, np.empty(0, dtype=np.int64)
+        self._epoch, self._shuffled = -1, np.empty(0, dtype=np.int32)
 
     def at(self, step: int) -> Tensor:
         """Rows of batch number `step`, (B,) int64; a batch may span the end of one epoch and the start of the next."""
@@ -151,10 +145,11 @@ class _Order:
             taken = min(self._count - offset, last - first)
             parts.append(self._epoch_order(epoch)[offset : offset + taken])
             first += taken
-        return torch.from_numpy(np.concatenate(parts)) if parts else torch.empty(0, dtype=torch.int64)
+        return torch.from_numpy(np.concatenate(parts)).long() if parts else torch.empty(0, dtype=torch.int64)
 
-    def _epoch_order(self, epoch: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def _epoch_order(self, epoch: int) -> NDArray[np.int32]:
         if epoch != self._epoch:
-            self._shuffled = np.random.default_rng((*self._key, epoch)).permutation(self._count)
+            self._shuffled = np.arange(self._count, dtype=np.int32)
+            np.random.default_rng((*self._key, epoch)).shuffle(self._shuffled)
             self._epoch = epoch
         return self._shuffled

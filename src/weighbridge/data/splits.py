@@ -3,13 +3,16 @@
 __all__ = ["held_out_rows"]
 
 import warnings
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
 
+_Column = NDArray[np.integer[Any]]
 
-def held_out_rows(labels: NDArray[np.int64], groups: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
+
+def held_out_rows(labels: _Column, groups: _Column, share: float, seed: int) -> NDArray[np.bool_]:
     """Choose rows to hold out, class by class, never a part of a group.
 
     Args:
@@ -31,7 +34,7 @@ def held_out_rows(labels: NDArray[np.int64], groups: NDArray[np.int64], share: f
     return held
 
 
-def _single(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.int64]:
+def _single(labels: _Column, share: float, seed: int) -> NDArray[np.int64]:
     """Rows to hold out, at least one of each class that has two."""
     rows = np.flatnonzero(np.bincount(labels)[labels] > 1)
     kinds = len(np.unique(labels[rows]))
@@ -44,7 +47,7 @@ def _single(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.in
     return held
 
 
-def _whole_groups(labels: NDArray[np.int64], groups: NDArray[np.int64], share: float, seed: int) -> NDArray[np.int64]:
+def _whole_groups(labels: _Column, groups: _Column, share: float, seed: int) -> _Column:
     """Groups to hold out."""
     names = np.unique(groups)
     folds = min(max(2, round(1.0 / max(share, 1e-6))), len(names), int(np.bincount(labels).max()))
@@ -53,7 +56,7 @@ def _whole_groups(labels: NDArray[np.int64], groups: NDArray[np.int64], share: f
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # a class with fewer images than folds is fine
         splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
         _, chosen = next(splitter.split(labels, labels, groups))
-    held: NDArray[np.int64] = np.unique(groups[chosen])
+    held: _Column = np.unique(groups[chosen])
     for kind in np.unique(labels):  # no class may leave training altogether
         of_this_kind = np.unique(groups[labels == kind])
         if np.isin(of_this_kind, held).all():

@@ -9,6 +9,7 @@ __all__ = [
     "BACKGROUND",
     "FACING",
     "POSE",
+    "Pose",
     "Surroundings",
     "edge",
     "face",
@@ -16,13 +17,12 @@ __all__ = [
     "joined",
     "leaves",
     "mesh",
-    "posed",
     "rings",
     "shadow_caster",
-    "turned",
 ]
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -33,7 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from weighbridge.render.recipe import Factors, Knob, Range
 from weighbridge.render.scene import Array, Camera, Light, Material, Mesh, Part, unit
-from weighbridge.render.textures import Backdrops, blotches, colour, plain
+from weighbridge.render.textures import Backdrops, Grain, colour, plain
 
 FACING = -90.0  # degrees from x towards y: where the camera stands
 _LUMINANCE = np.asarray([[0.2126, 0.7152, 0.0722]], np.float32)
@@ -121,61 +121,75 @@ def joined(meshes: Sequence[Mesh]) -> Mesh:
     )
 
 
-def posed(shape: Mesh, pose: NDArray[np.float64], shift: NDArray[np.float64] | float = 0.0) -> Mesh:
-    """The mesh under a (3, 3) that may stretch, and shifted."""
-    normals = shape.normals @ np.linalg.inv(pose)  # its inverse, transposed for normals and again for rows
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
-    return mesh(shape.vertices @ pose.T + shift, normals, shape.uv, shape.faces)
-
-
 # ---- pose and camera -----------------------------------------------------------------------------------------------
 
 
-def turned(factors: Factors) -> NDArray[np.float64]:
-    """(3, 3), roll in the plane of the subject first, then pitch, then yaw."""
-    yaw, pitch, roll = np.deg2rad([factors["yaw"], -factors["pitch"], factors["roll"]])
-    about_z = [[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]]
-    about_x = [[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]]
-    about_y = [[np.cos(roll), 0, np.sin(roll)], [0, 1, 0], [-np.sin(roll), 0, np.cos(roll)]]
-    return np.asarray(np.asarray(about_z) @ about_x @ about_y, np.float64)
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """How the subject and what hangs together with it is turned, and stretched along x and z.
+
+    Attributes:
+        places, normals: (3, 3), what a vertex and a normal are multiplied by.
+    """
+
+    places: Array
+    normals: Array
+
+    def of(self, shape: Mesh, up: float = 0.0) -> Mesh:
+        """The mesh, moved up by so much before it is turned."""
+        normals = shape.normals @ self.normals.T
+        normals /= np.sqrt(np.einsum("vi,vi->v", normals, normals) + np.float32(1e-12))[:, None]
+        return Mesh(shape.vertices @ self.places.T + self.places[:, 2] * np.float32(up), normals, shape.uv, shape.faces)
 
 
-def framed(corners: NDArray[np.float64], factors: Factors) -> tuple[NDArray[np.float64], Camera]:
-    """How the world is stretched along x, y and z, and a camera that shows the subject where and as large as asked for.
+def framed(outline: NDArray[np.float64], factors: Factors) -> tuple[Pose, Camera]:
+    """The pose, and a camera that shows the subject where and as large as POSE's factors ask for.
 
     Args:
-        corners: (N, 3), the subject's outline, turned.
+        outline: (N, 2), x and z of the subject's corners.
     """
+    turn = _turn(factors)
+    corners = outline @ turn[:, [0, 2]].T  # (N, 3)
     distance = factors["distance"]
     seen = corners[:, [0, 2]] / (distance + corners[:, 1:2])  # (N, 2)
-    size = np.ptp(seen, axis=0)
-    wider = factors["stretch"] - factors["squeeze"] * np.log(size[0] / size[1])
+    low, high = seen.min(0), seen.max(0)
+    width, height = high - low
+    wider = factors["stretch"] - factors["squeeze"] * np.log(width / height)
     stretch = np.exp(np.asarray([wider / 2, -wider / 2]))
-    tangent = float((size * stretch).max()) / factors["fill"] / 2
-    middle = (seen.min(0) + seen.max(0)) / 2 * stretch
-    across, up = (middle - 2 * tangent * np.asarray([factors["offset_x"], factors["offset_y"]])) * distance
+    tangent = float(((high - low) * stretch).max()) / factors["fill"] / 2
+    middle = (low + high) / 2 * stretch
+    across, up = ((middle - 2 * tangent * np.asarray([factors["offset_x"], factors["offset_y"]])) * distance).tolist()
     field_of_view = float(np.clip(2 * np.rad2deg(np.arctan(tangent)), 5, 120))
     camera = Camera((across, -distance, up), (across, 0.0, up), field_of_view=field_of_view)
-    return np.asarray([stretch[0], 1.0, stretch[1]]), camera
+    along = np.asarray([[stretch[0]], [1.0], [stretch[1]]])
+    return Pose((along * turn).astype(np.float32), (turn / along).astype(np.float32)), camera
+
+
+def _turn(factors: Factors) -> NDArray[np.float64]:
+    """(3, 3), roll in the plane of the subject first, then pitch, then yaw."""
+    yaw, pitch, roll = np.deg2rad([factors["yaw"], -factors["pitch"], factors["roll"]])
+    about_z = np.asarray([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
+    about_x = np.asarray([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
+    about_y = np.asarray([[np.cos(roll), 0, np.sin(roll)], [0, 1, 0], [-np.sin(roll), 0, np.cos(roll)]])
+    return np.asarray(about_z @ about_x @ about_y, np.float64)
 
 
 # ---- what stands around --------------------------------------------------------------------------------------------
 
 
 class Surroundings:
-    """Backgrounds, and grain for surfaces.
+    """Backgrounds.
 
     Args:
         backdrops: some of the backgrounds.
-        texels: side of the grain.
+        grain: what is irregular in the others.
         size: S.
     """
 
-    def __init__(self, backdrops: Backdrops, texels: int, size: int) -> None:
+    def __init__(self, backdrops: Backdrops, grain: Grain, size: int) -> None:
         self._backdrops = backdrops
+        self._grain = grain
         self._side = min(size, 64)  # backgrounds are out of focus
-        fixed = np.random.default_rng(0)
-        self._grains = [blotches(fixed, texels, coarse=coarse) for coarse in (2, 3, 4, 6, 8) for _ in range(3)]
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -183,11 +197,6 @@ class Surroundings:
         own = ("sky", "foliage", "foliage", "skyline", "skyline", "plain", "procedural")
         photos = self._backdrops.options.count("photo") > 0
         return (*own, *(("photo",) * len(own) if photos else ()))
-
-    def grain(self, random: Generator) -> Array:
-        """(texels, texels) in [0, 1]: blotches of one of a few sizes."""
-        grain = self._grains[random.integers(len(self._grains))]
-        return np.roll(grain, tuple(random.integers(0, len(grain), 2).tolist()), (0, 1))
 
     def backdrop(self, factors: Factors, light: Light, random: Generator) -> Array:
         """(H, H, 3), what BACKGROUND and `background` say."""
@@ -215,7 +224,7 @@ class Surroundings:
     def _foliage(self, saturation: float, random: Generator) -> Array:
         """Leaves, twigs and grass: dark, with spots of light."""
         side = self._side
-        fine, coarse = (cv2.resize(self.grain(random), (side, side)) for _ in range(2))
+        fine, coarse = (cv2.resize(self._grain.draw(random), (side, side)) for _ in range(2))
         light = fine * np.float32(random.uniform(1, 5)) + coarse * np.float32(random.uniform(0, 3))
         light += random.standard_normal((side, side), np.float32) * np.float32(random.uniform(0, 0.8))
         np.exp(light - np.float32(light.max() * 0.7), out=light)
@@ -227,7 +236,7 @@ class Surroundings:
         side = self._side
         axis = np.linspace(-1, 1, side, dtype=np.float32)
         height = axis[:, None] + axis[None] * np.float32(random.normal(0, 0.5))
-        height += cv2.resize(self.grain(random), (side, side)) * np.float32(random.uniform(0.2, 2.5))
+        height += cv2.resize(self._grain.draw(random), (side, side)) * np.float32(random.uniform(0.2, 2.5))
         middle = np.float32(np.quantile(height[::4, ::4], random.uniform(0.1, 0.9)))
         share = np.clip((height - middle) * side / 4, 0, 1)[..., None]
         sky = _sky(side, saturation)

@@ -27,6 +27,7 @@ from weighbridge.render.plates import (
     BACKGROUND,
     FACING,
     POSE,
+    Pose,
     Surroundings,
     edge,
     face,
@@ -34,15 +35,13 @@ from weighbridge.render.plates import (
     joined,
     leaves,
     mesh,
-    posed,
     rings,
     shadow_caster,
-    turned,
 )
 from weighbridge.render.recipe import Choice, Factors, Knob, Range
 from weighbridge.render.scene import Array, Material, Mesh, Part, Scene, linear
 from weighbridge.render.sensor import SENSOR
-from weighbridge.render.textures import Backdrops, colour, plain
+from weighbridge.render.textures import Backdrops, Grain, colour, plain
 
 SUFFIXES = (".svg", ".png")  # of two icons with one name, the first of these counts
 _PIXELS = 256  # side that icons are drawn and their outlines traced at
@@ -92,7 +91,8 @@ class Signs:
 
     def __init__(self, icons: Path, backdrops: Backdrops, *, size: int = 64) -> None:
         self._signs = {path.stem: _sign(_read(path), path, _texels(size)) for path in _icons(icons)}
-        self._around = Surroundings(backdrops, _texels(size), size)
+        self._grain = Grain(_texels(size))
+        self._around = Surroundings(backdrops, self._grain, size)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -108,19 +108,17 @@ class Signs:
     def scene(self, label: str, factors: Factors, random: Generator) -> Scene:
         """A sign on its pole; see `Family.scene`."""
         sign = self._signs[label]
-        turn = turned(factors)
         light = light_of(factors, FACING)
-        stretch, camera = framed(sign.corners @ turn[:, [0, 2]].T, factors)
-        pose = stretch[:, None] * turn
+        pose, camera = framed(sign.corners, factors)
         front = Material(self._print(sign, factors, random), factors["roughness"])
         metal = Material(plain(_METAL), 0.5, 1.0)
-        parts = [Part(posed(sign.front, pose), front, True), Part(posed(sign.body, pose), metal, True)]
+        parts = [Part(pose.of(sign.front), front, True), Part(pose.of(sign.body), metal, True)]
         raised = factors["neighbour"].endswith("above")
         if factors["neighbour"] != "none":
             parts += self._neighbour(sign, factors, random, pose)
         if factors["pole"] >= 0.02:
             pole = _pole(factors["pole"], sign.top + 1.2 if raised else sign.top * 0.9)
-            parts.append(Part(posed(pole, pose), Material(plain(_METAL), 0.6)))
+            parts.append(Part(pose.of(pole), Material(plain(_METAL), 0.6)))
         if factors["leaves"]:
             parts.append(leaves(factors["leaves"], random))
         if factors["shadow"]:
@@ -143,15 +141,13 @@ class Signs:
         if factors["sticker"]:
             image = _with_sticker(image, factors["sticker"], random)
         if factors["grain"]:
-            image = (
-                image * (1 + np.float32(factors["grain"]) * (self._around.grain(random) - np.float32(0.5)))[..., None]
-            )
+            image = image * (1 + np.float32(factors["grain"]) * (self._grain.draw(random) - np.float32(0.5)))[..., None]
         if factors["dirt"]:
-            share = np.clip(self._around.grain(random) * 2 - np.float32(1.3 - factors["dirt"]), 0, 0.85)[..., None]
+            share = np.clip(self._grain.draw(random) * 2 - np.float32(1.3 - factors["dirt"]), 0, 0.85)[..., None]
             image = image + share * (_BROWN - image)
         return np.asarray(np.clip(image, 0, 1), np.float32)
 
-    def _neighbour(self, sign: "_Sign", factors: Factors, random: Generator, pose: NDArray[np.float64]) -> list[Part]:
+    def _neighbour(self, sign: "_Sign", factors: Factors, random: Generator, pose: Pose) -> list[Part]:
         """A plate above or below: a board with scribbles, or any of the signs."""
         kind, side = factors["neighbour"].split()
         texture: Array
@@ -164,10 +160,9 @@ class Signs:
             other = _board(random.uniform(0.25, 0.5))
             texture = _scribbles(random)
         height = sign.top + gap - other.bottom if side == "above" else sign.bottom - gap - other.top
-        moved = pose @ np.asarray([0.0, 0.0, height])
         material = Material(texture, factors["roughness"])
         metal = Material(plain(_METAL), 0.5, 1.0)
-        return [Part(posed(other.front, pose, moved), material), Part(posed(other.body, pose, moved), metal)]
+        return [Part(pose.of(other.front, height), material), Part(pose.of(other.body, height), metal)]
 
 
 _LIGHT: Mapping[str, Knob] = {

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import cyclopts.config
 from cyclopts import App, CycloptsError, Group, Parameter
@@ -247,6 +247,86 @@ def inspect(
 
 
 @app.command
+def render(
+    family: Annotated[Literal["signs", "characters", "objects"], Parameter(help="What the images show.")],
+    *,
+    out: Annotated[Path | None, Parameter(help="The folder to make, or to go on filling.")] = None,
+    quality: Annotated[
+        list[Literal["realtime", "prerendered", "camera"]] | None,
+        Parameter(
+            consume_multiple=True, negative=(), help="One, or for --sheet several; realtime. Camera: objects only."
+        ),
+    ] = None,
+    count: Annotated[int | None, Parameter(help="Images of each class; 100, on a sheet 4.")] = None,
+    classes: Annotated[
+        list[str] | None, Parameter(consume_multiple=True, negative=(), help="Some of the classes; all.")
+    ] = None,
+    assets: Annotated[
+        Path | None,
+        Parameter(help="Folder of SVG or PNG icons (signs), of fonts (characters), of a folder of meshes per class."),
+    ] = None,
+    backgrounds: Annotated[Path | None, Parameter(help="Folder of photos to stand behind.")] = None,
+    size: Annotated[int | None, Parameter(help="Side of the images in pixels; 64.")] = None,
+    seed: Annotated[int | None, Parameter(help="Other images of the same kind; 0.")] = None,
+    strength: Annotated[float | None, Parameter(help="Domain randomisation, from 0 (none) to 1; 1.")] = None,
+    samples: Annotated[int | None, Parameter(help="Light paths a pixel, in pre-rendered quality; 12.")] = None,
+    recipe: Annotated[Path | None, Parameter(help="TOML file with any of these and [knobs]; see --knobs.")] = None,
+    masks: Annotated[Path | None, Parameter(help="Folder for a mask per image, outside --out.")] = None,
+    boxes: Annotated[bool, Parameter(negative=(), help="Boxes in metadata.csv, and COCO's boxes.json.")] = False,
+    workers: Annotated[int | None, Parameter(help="Processes; one for every core.")] = None,
+    variant: Annotated[str, Parameter(help="Of Mitsuba: auto, scalar_rgb, llvm_ad_rgb or cuda_ad_rgb.")] = "auto",
+    sheet: Annotated[Path | None, Parameter(help="Draw a contact sheet instead: .png, .jpg or .webp.")] = None,
+    knobs: Annotated[
+        bool, Parameter(negative=(), help="Print the recipe, every knob with its range, and stop.")
+    ] = False,
+) -> None:
+    """Render labelled images: signs, characters or objects, in real-time or pre-rendered quality."""
+
+    from weighbridge.render.recipe import Recipe, read_recipe, recipe_toml, with_overrides
+
+    given: dict[str, Any] = {"seed": seed, "size": size, "strength": strength, "samples": samples}
+    given |= {"assets": assets, "backgrounds": backgrounds}
+    values = read_recipe(recipe) if recipe is not None else {}
+    plan = Recipe(**{**values, **{name: value for name, value in given.items() if value is not None}, "family": family})
+    looks = list(quality or ["realtime"])
+    if knobs:
+        from weighbridge.render.painter import family_of
+
+        print(recipe_toml(plan, with_overrides(family_of(plan, looks[0]).knobs, plan.knobs)), end="")
+        return
+    if sheet is not None:
+        from weighbridge.render.sheet import sheet as draw_sheet
+
+        with _counting("rendering", "images", "Nothing was written") as progress:
+            columns = 4 if count is None else count
+            draw_sheet(plan, looks, sheet, columns=columns, classes=classes, variant=variant, progress=progress)
+        print(sheet)
+        return
+    folder = _required(out, "--out")
+    if len(looks) > 1:
+        raise ConfigError(
+            f"a folder holds one quality, got {' and '.join(looks)}; call once for each, with another --out"
+        )
+    from weighbridge.render.studio import render as run_render
+
+    again = f"Nothing that is done is lost; go on with: {shlex.join([_called_as(), *sys.argv[1:]])}"
+    with _counting("rendering", "images", again) as progress:
+        done = run_render(
+            plan,
+            looks[0],
+            folder,
+            count=100 if count is None else count,
+            classes=classes,
+            masks=masks,
+            boxes=boxes,
+            variant=variant,
+            workers=workers,
+            progress=progress,
+        )
+    print(f"{done.rendered} images rendered in {done.seconds:.1f} s, {done.images} in {folder}")
+
+
+@app.command
 def report(folder: Path) -> None:
     """Write the HTML report of a run or a comparison again."""
     from weighbridge.report import write_report
@@ -300,13 +380,20 @@ def _load_config_file(arguments: list[str]) -> None:
 @contextmanager
 def _reading(what: str, if_stopped: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar over files, and what to say if Ctrl-C stops it."""
+    with _counting(f"reading {what}", "files", f"{if_stopped}.") as progress:
+        yield progress
+
+
+@contextmanager
+def _counting(doing: str, unit: str, if_stopped: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar with rate and time left, and what to say if Ctrl-C stops it."""
     from weighbridge.progress import ProgressBars
 
     try:
         with ProgressBars() as bars:
-            yield bars.reading(what)
+            yield bars.counting(doing, unit)
     except KeyboardInterrupt:
-        print(f"weighbridge: stopped. {if_stopped}.", file=sys.stderr)
+        print(f"weighbridge: stopped. {if_stopped}", file=sys.stderr)
         raise
 
 

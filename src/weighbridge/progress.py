@@ -60,7 +60,11 @@ class ProgressBars:
 
     def reading(self, what: str) -> Callable[[int, int], None]:
         """A callback (done, total) for finding, examining or decoding images; total is 0 while it is not known."""
-        task = self._bars.add_task(f"reading {what}", total=None, note="files", visible=False)
+        return self.counting(f"reading {what}", "files")
+
+    def counting(self, doing: str, unit: str) -> Callable[[int, int], None]:
+        """A callback (done, total) for anything that is counted; total is 0 while it is not known."""
+        task = self._bars.add_task(doing, total=None, note=unit, visible=False)
         started, before = time.perf_counter(), (0, 0)  # of the stage that runs; (done, total)
 
         def show(done: int, total: int) -> None:
@@ -69,7 +73,7 @@ class ProgressBars:
                 started = time.perf_counter()
                 self._bars.reset(task)
             before, seconds = (done, total), time.perf_counter() - started
-            rate = f"{done / seconds:,.0f} files/s" if total and seconds > 0.5 else "files"
+            rate = f"{_rounded(done / seconds)} {unit}/s" if total and seconds > 0.5 else unit
             self._bars.update(task, completed=done, total=total or None, visible=done < total or not total, note=rate)
 
         return show
@@ -103,6 +107,10 @@ class ProgressBars:
         )
         self._bars.remove_task(self._task)
         self._task = None
+
+
+def _rounded(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
 
 
 def _note(record: Mapping[str, float]) -> str:

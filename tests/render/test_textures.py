@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from weighbridge.errors import DataError
-from weighbridge.render.textures import PATTERNS, Backdrops, blotches, colour, pattern
+from weighbridge.render.textures import PATTERNS, Backdrops, Grain, blotches, colour, pattern
 
 EVERY = sorted({name for names in PATTERNS for name in names})
 
@@ -11,18 +11,22 @@ EVERY = sorted({name for names in PATTERNS for name in names})
 @pytest.mark.parametrize("name", EVERY)
 def test_a_pattern_lies_between_its_colours_and_is_the_same_for_the_same_numbers(name):
     first, second = colour(0.0, 0.0, 0.8), colour(0.0, 0.0, 0.3)
-    texture = pattern(name, np.random.default_rng(1), first, second, 32)
+    texture = pattern(name, np.random.default_rng(1), first, second, blotches(np.random.default_rng(0), 32))
     assert texture.shape == (32, 32, 3)
     assert texture.dtype == np.float32
     assert texture.min() >= second[0] - 1e-6
     assert texture.max() <= first[0] + 1e-6
-    np.testing.assert_array_equal(texture, pattern(name, np.random.default_rng(1), first, second, 32))
+    np.testing.assert_array_equal(
+        texture, pattern(name, np.random.default_rng(1), first, second, blotches(np.random.default_rng(0), 32))
+    )
     assert texture.std() > 0.005
 
 
 @pytest.mark.parametrize("name", ["noise", "stripes", "checker", "dots", "brick"])
 def test_patterns_tile(name):
-    texture = pattern(name, np.random.default_rng(2), colour(0, 0, 0.9), colour(0, 0, 0.1), 64)[..., 0]
+    texture = pattern(
+        name, np.random.default_rng(2), colour(0, 0, 0.9), colour(0, 0, 0.1), Grain(64).draw(np.random.default_rng(3))
+    )[..., 0]
     for axis in (0, 1):
         steps = np.abs(np.diff(texture, axis=axis)).mean(axis=1 - axis)
         seam = np.abs(texture.take(0, axis) - texture.take(-1, axis)).mean()

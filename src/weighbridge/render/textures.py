@@ -1,9 +1,10 @@
 """Procedural textures and backdrops. Everything tiles, is float32 and linear."""
 
-__all__ = ["PATTERNS", "Backdrops", "blotches", "colour", "pattern", "plain"]
+__all__ = ["PATTERNS", "Backdrops", "Grain", "blotches", "colour", "pattern", "plain"]
 
 import colorsys
 from collections import OrderedDict
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -49,20 +50,39 @@ def blotches(random: Generator, size: int, *, coarse: int = 4, octaves: int = 4)
     return (total - low) / max(high - low, 1e-6)
 
 
-def pattern(name: str, random: Generator, first: Array, second: Array, size: int = 64) -> Array:
+class Grain:
+    """Fractal noise ready made: a few fields that are shifted and turned anew for every use.
+
+    Args:
+        size: side in pixels.
+    """
+
+    def __init__(self, size: int) -> None:
+        fixed = np.random.default_rng(0)
+        self._fields = [blotches(fixed, size, coarse=coarse) for coarse in (2, 3, 4, 4, 6, 8) for _ in range(4)]
+
+    def draw(self, random: Generator) -> Array:
+        """(size, size) in [0, 1]; it tiles."""
+        field = self._fields[random.integers(len(self._fields))]
+        if random.random() < 0.5:
+            field = field.T
+        return np.roll(field, tuple(random.integers(0, len(field), 2).tolist()), (0, 1))
+
+
+def pattern(name: str, random: Generator, first: Array, second: Array, rough: Array) -> Array:
     """A texture of two colours.
 
     Args:
         name: one of PATTERNS.
         random: its places and frequencies.
         first, second: (3,) linear.
-        size: side in pixels.
+        rough: (T, T) in [0, 1], what is irregular in it; see Grain.
 
     Returns:
-        (size, size, 3) in [0, 1].
+        (T, T, 3) in [0, 1].
     """
-    rows, columns = np.mgrid[:size, :size].astype(np.float32) / size
-    rough = blotches(random, size)
+    size = len(rough)
+    rows, columns = _grid(size)
     turn = np.float32(2 * np.pi)
     if name == "plain":
         share = 0.12 * rough
@@ -94,8 +114,13 @@ def pattern(name: str, random: Generator, first: Array, second: Array, size: int
         share = 0.8 * (random.random((size, size), np.float32) < 0.15) + 0.2 * rough
     else:
         raise ValueError(f"no pattern '{name}'; there are {PATTERNS}")
-    share = share[..., None].astype(np.float32)
-    return np.asarray(np.clip(first * (1 - share) + second * share, 0, 1), np.float32)
+    return np.asarray(first + share[..., None].astype(np.float32) * (second - first), np.float32)
+
+
+@cache
+def _grid(size: int) -> tuple[Array, Array]:
+    rows, columns = np.mgrid[:size, :size].astype(np.float32) / np.float32(size)
+    return rows, columns
 
 
 class Backdrops:

@@ -1,0 +1,63 @@
+"""A contact sheet: a row of images per class, a group of columns per quality."""
+
+__all__ = ["sheet"]
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from weighbridge.errors import ConfigError
+from weighbridge.render.painter import Painter
+from weighbridge.render.probe import variant_for
+from weighbridge.render.recipe import Recipe
+
+_LINE, _GAP = 14, 8  # height of a line of text and space between groups, in pixels
+_LETTER = 6.2  # mean width of one, in pixels
+
+
+def sheet(
+    recipe: Recipe,
+    qualities: Sequence[str],
+    path: Path,
+    *,
+    columns: int = 4,
+    rows: int | None = None,
+    classes: Sequence[str] | None = None,
+    variant: str = "auto",
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Draw a sheet. Real-time and pre-rendered columns show the same scenes.
+
+    Args:
+        recipe: what to render.
+        qualities: one group of columns each.
+        path: .png, .jpg or .webp.
+        columns: images of a class in each group.
+        rows: classes at most; None is all.
+        classes: which ones; None is all of the family's.
+        variant: of Mitsuba.
+        progress: called with (images done, images to do).
+    """
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+        raise ConfigError(f"a contact sheet is a .png, .jpg or .webp, got '{path}'")
+    painters = [Painter(recipe, quality, variant=variant_for(quality, variant)) for quality in qualities]
+    names = list(classes or painters[0].family.classes)[:rows]
+    size, total, done = recipe.size, len(names) * len(painters) * columns, 0
+    left = int(max(map(len, names)) * _LETTER) + _GAP
+    width = left + len(painters) * (columns * size + _GAP)
+    page = Image.new("RGB", (width, _LINE + len(names) * size), "white")
+    pen = ImageDraw.Draw(page)
+    for group, painter in enumerate(painters):
+        start = left + group * (columns * size + _GAP)
+        pen.text((start, 1), painter.quality, fill="black")
+        for row, name in enumerate(names):
+            top = _LINE + row * size
+            pen.text((2, top + size // 2 - 6), name, fill="black")
+            for column in range(columns):
+                page.paste(Image.fromarray(painter.paint(name, column).pixels), (start + column * size, top))
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.save(path, quality=82)  # a .png has none and takes no notice

@@ -1,0 +1,382 @@
+"""A folder full of renders: the work in shards, on all cores, that can be killed, shared and gone on with.
+
+    OUT/CLASS/000000.png     one image; its number is its index in the recipe
+    OUT/metadata.csv         a row per image: class, seed, quality and every factor
+    OUT/recipe.toml          what made them
+
+A shard is some images of one class. Whoever holds its lock renders it and then writes its rows to OUT/.shards; a shard
+without rows is rendered again. The system drops the locks of a process that dies.
+"""
+
+__all__ = ["Summary", "render", "write_png"]
+
+import csv
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from weighbridge import __version__
+from weighbridge.errors import ConfigError, DataError, RunFolderError, did_you_mean
+from weighbridge.render.painter import Painter, family_of
+from weighbridge.render.probe import variant_for
+from weighbridge.render.recipe import Recipe, recipe_toml, with_overrides
+from weighbridge.runs import replace_rows, replace_text
+
+_SHARD = {"realtime": 50, "prerendered": 10, "camera": 10}  # images; some seconds of work
+_BUSY = -1
+_BOX = ("left", "top", "right", "bottom")
+_FIXED = ("file", "label", "index", "seed", "quality")  # columns before the factors
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a call of `render` did.
+
+    Attributes:
+        images: in the folder now.
+        rendered: of them by this call.
+        seconds: that it took.
+    """
+
+    images: int
+    rendered: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Job:
+    recipe: Recipe
+    quality: str
+    variant: str
+    out: Path
+    masks: Path | None
+    boxes: bool
+
+    @property
+    def notes(self) -> Path:
+        return self.out / ".shards"
+
+
+@dataclass(frozen=True)
+class _Shard:
+    label: str
+    first: int
+    end: int  # exclusive
+
+    @property
+    def name(self) -> str:
+        return f"{self.label}-{self.first:06}-{self.end:06}"
+
+
+def render(
+    recipe: Recipe,
+    quality: str,
+    out: Path,
+    *,
+    count: int,
+    classes: Sequence[str] | None = None,
+    masks: Path | None = None,
+    boxes: bool = False,
+    variant: str = "auto",
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Summary:
+    """Fill a folder with labelled images, or go on filling it.
+
+    Images that are there are kept; a larger `count` adds to them. Several calls, on several machines that share the
+    disk, may fill one folder at once. Scripts that call this with more than one worker need the usual
+    `if __name__ == "__main__":`.
+
+    Args:
+        recipe: what the images show.
+        quality: `realtime`, `prerendered` or, for objects, `camera`.
+        out: the folder.
+        count: images of each class, at least 1.
+        classes: of the family; None is all of them.
+        masks: a folder for a mask per image, outside `out`; white is the subject.
+        boxes: whether metadata.csv has the subject's box, and boxes.json beside it all of them in COCO's form.
+        variant: of Mitsuba; `auto` takes a GPU if there is one.
+        workers: processes; None is one for every core.
+        progress: called with (images done, images to do).
+
+    Raises:
+        ConfigError: for settings that cannot work.
+        DataError: if icons, fonts, meshes or backgrounds cannot be read.
+        RunFolderError: if `out` holds something else.
+    """
+    started = time.perf_counter()
+    if count < 1 or (workers is not None and workers < 1):
+        raise ConfigError(f"count and workers must be at least 1, got count={count}, workers={workers}")
+    if masks is not None and masks.resolve().is_relative_to(out.resolve()):
+        raise ConfigError(f"masks need a folder outside '{out}', or they would be taken for images, got '{masks}'")
+    family = family_of(recipe, quality)
+    labels = list(family.classes) if classes is None else list(dict.fromkeys(classes))
+    for label in labels:
+        if label not in family.classes:
+            raise ConfigError(f"{recipe.family} have no class '{label}'. {did_you_mean(label, family.classes)}")
+    text = recipe_toml(recipe, with_overrides(family.knobs, recipe.knobs))
+    job = _Job(recipe, quality, variant_for(quality, variant), out, masks, boxes)
+    done = 0
+    with _claimed(job, text):
+        shards = _missing(job, labels, count)
+        to_do = sum(shard.end - shard.first for shard in shards)
+        for images in _work(job, shards, min(workers or os.cpu_count() or 1, len(shards))):
+            done += images
+            if progress is not None:
+                progress(done, to_do)
+    there = sum(1 for _ in _rows(job))
+    return Summary(there, done, time.perf_counter() - started)
+
+
+@contextmanager
+def _claimed(job: _Job, text: str) -> Iterator[None]:
+    """Make the folder this recipe's, or refuse one that is another's; at the end, gather what all jobs did.
+
+    Every job holds a lock of its own while it runs. The one that finds nobody else's held takes the notes away, and
+    what killed processes left half written.
+    """
+    header = f"# weighbridge {__version__}: {job.quality} {job.recipe.family}, masks: {job.masks}, boxes: {job.boxes}\n"
+    path = job.out / "recipe.toml"
+    if job.out.exists() and not job.out.is_dir():
+        raise RunFolderError(f"'{job.out}' is a file; choose another --out")
+    if job.out.is_dir() and not path.is_file() and any(not entry.name.startswith(".") for entry in job.out.iterdir()):
+        raise RunFolderError(f"'{job.out}' holds something that is no render of weighbridge; choose another --out")
+    job.out.mkdir(parents=True, exist_ok=True)
+    door = FileLock(job.out / ".lock")
+    with door:
+        if path.is_file():
+            _compare(path, header + text)
+        else:
+            replace_text(path, header + text)
+        if _alone(job):
+            _sweep(job)
+        job.notes.mkdir(exist_ok=True)
+        mine = FileLock(job.notes / f"job-{uuid.uuid4().hex}")
+        mine.acquire()
+    try:
+        yield
+    finally:
+        with door:
+            mine.release()
+            _gather(job)
+            if _alone(job):
+                _sweep(job)
+
+
+def _compare(path: Path, text: str) -> None:
+    for old, new in zip(path.read_text(encoding="utf-8").splitlines(), text.splitlines(), strict=False):
+        if old != new:
+            raise RunFolderError(
+                f"'{path.parent}' was begun with another recipe: '{old}' there, '{new}' here. Choose another --out"
+            )
+
+
+def _alone(job: _Job) -> bool:
+    """Whether no job that lives is at work in the folder."""
+    for path in job.notes.glob("job-*"):
+        try:
+            with FileLock(path, timeout=0):
+                pass
+        except Timeout:
+            return False
+    return True
+
+
+def _sweep(job: _Job) -> None:
+    shutil.rmtree(job.notes, ignore_errors=True)
+    for folder in filter(None, (job.out, job.masks)):
+        for part in folder.glob("*/.*.part"):
+            part.unlink()
+
+
+def _missing(job: _Job, labels: Sequence[str], count: int) -> list[_Shard]:
+    """Shards of images that have no row yet, the first of every class before the second of any."""
+    have: dict[str, set[int]] = {label: set() for label in labels}
+    for row in _rows(job):
+        if row["label"] in have:
+            have[row["label"]].add(int(row["index"]))
+    step = _SHARD[job.quality]
+    shards = []
+    for first in range(0, count, step):
+        end = min(first + step, count)
+        shards += [_Shard(label, first, end) for label in labels if not have[label].issuperset(range(first, end))]
+    return shards
+
+
+def _work(job: _Job, shards: list[_Shard], workers: int) -> Iterator[int]:
+    """Render shards until all have their rows; yields how many images each step brought.
+
+    A shard that another job is at is asked for again later: it is done then, or its owner has died.
+    """
+    if not shards:
+        return
+    with _painters(job, workers) as submit:
+        waiting: dict[Future[int], _Shard] = {}
+        while shards or waiting:
+            while shards and len(waiting) < 2 * workers:
+                shard = shards.pop(0)
+                waiting[submit(shard)] = shard
+            finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in finished:
+                shard = waiting.pop(future)
+                images = future.result()
+                if images == _BUSY:
+                    shards.append(shard)
+                    time.sleep(0.0 if len(shards) > workers else 0.2)
+                else:
+                    yield images
+
+
+@contextmanager
+def _painters(job: _Job, workers: int) -> Iterator[Callable[[_Shard], "Future[int]"]]:
+    """Fresh processes, one thread each: forking after OpenCV or Mitsuba have threads is not safe. One alone is us."""
+    if workers == 1:
+        _begin(job, None)
+        yield _at_once
+        return
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    try:
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(job, stop)) as pool:
+            try:
+                yield lambda shard: pool.submit(_render_shard, shard)
+            except BaseException:  # Ctrl-C above all: nobody waits for more than the image that each is at
+                stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a process that rendered died. The same command goes on where it was; if it dies again, try --workers 1, "
+            "which says more, or --variant scalar_rgb"
+        ) from error
+
+
+def _at_once(shard: _Shard) -> "Future[int]":
+    future: Future[int] = Future()
+    future.set_result(_render_shard(shard))
+    return future
+
+
+_painter: Painter
+_job: _Job
+_stop: Any = None
+
+
+def _begin(job: _Job, stop: Any) -> None:
+    """The first thing a worker does."""
+    global _painter, _job, _stop
+    parent = multiprocessing.parent_process()
+    if stop is not None and parent is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+        threadpool_limits(1)
+    _painter, _job, _stop = Painter(job.recipe, job.quality, variant=job.variant), job, stop
+
+
+def _follow(parent: Any) -> None:
+    """End with the parent, however it ends: a killed one leaves no orphans."""
+    parent.join()
+    os._exit(1)
+
+
+def _render_shard(shard: _Shard) -> int:
+    """Render a shard and note it; how many images, 0 if it was done already, or _BUSY if another process is at it."""
+    notes = _job.notes / f"{shard.name}.csv"
+    if notes.is_file():
+        return 0
+    try:
+        with FileLock(_job.notes / f"{shard.name}.lock", timeout=0):
+            if notes.is_file():
+                return 0
+            rows = []
+            for index in range(shard.first, shard.end):
+                if _stop is not None and _stop.is_set():
+                    return 0
+                rows.append(_render_one(shard.label, index))
+            replace_rows(notes, _columns(), rows)
+    except Timeout:
+        return _BUSY
+    return shard.end - shard.first
+
+
+def _render_one(label: str, index: int) -> list[object]:
+    picture = _painter.paint(label, index, masks=_job.masks is not None or _job.boxes)
+    name = f"{label}/{index:06}.png"
+    write_png(_job.out / name, picture.pixels)
+    if _job.masks is not None:
+        write_png(_job.masks / name, picture.mask)
+    factors = (f"{value:.5g}" if isinstance(value, float) else value for value in picture.factors.values())
+    box = picture.box if _job.boxes else ()
+    return [name, label, index, _job.recipe.seed, _job.quality, *box, *factors]
+
+
+def _columns() -> list[str]:
+    return [*_FIXED, *(_BOX if _job.boxes else ()), *_painter.knobs]
+
+
+def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """A PNG, whole or not at all. pixels: (S, S, 3) RGB or (S, S)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    ordered = pixels[..., ::-1] if pixels.ndim == 3 else pixels  # OpenCV has blue first
+    part.write_bytes(cv2.imencode(".png", ordered, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes())
+    os.replace(part, path)
+
+
+def _rows(job: _Job) -> Iterator[dict[str, str]]:
+    """Rows of metadata.csv and of the shards that are not in it yet."""
+    for path in [job.out / "metadata.csv", *sorted(job.notes.glob("*.csv"))]:
+        if path.is_file():
+            with path.open(encoding="utf-8", newline="") as file:
+                yield from csv.DictReader(file)
+
+
+def _gather(job: _Job) -> None:
+    """Put the rows of all shards into metadata.csv, by class and index."""
+    rows = {(row["label"], int(row["index"])): row for row in _rows(job)}
+    if not rows:
+        return
+    ordered = [rows[key] for key in sorted(rows)]
+    replace_rows(job.out / "metadata.csv", list(ordered[0]), (list(row.values()) for row in ordered))
+    if job.boxes:
+        replace_text(job.out / "boxes.json", json.dumps(_coco(ordered, job.recipe.size), indent=1) + "\n")
+
+
+def _coco(rows: list[dict[str, str]], size: int) -> dict[str, Any]:
+    labels = sorted({row["label"] for row in rows})
+    images = [{"id": i, "file_name": row["file"], "width": size, "height": size} for i, row in enumerate(rows)]
+    annotations: list[dict[str, Any]] = []
+    for number, row in enumerate(rows):
+        left, top, right, bottom = (int(row[side]) for side in _BOX)
+        if right > left:
+            width, height = right - left, bottom - top
+            annotations.append(
+                {
+                    "id": len(annotations),
+                    "image_id": number,
+                    "category_id": labels.index(row["label"]),
+                    "bbox": [left, top, width, height],
+                    "area": width * height,
+                    "iscrowd": 0,
+                }
+            )
+    categories = [{"id": number, "name": label} for number, label in enumerate(labels)]
+    return {"images": images, "annotations": annotations, "categories": categories}

@@ -53,7 +53,7 @@ POSE: Mapping[str, Knob] = {
 
 # What is seen behind the subject, next to the word `background`.
 BACKGROUND: Mapping[str, Knob] = {
-    "background_light": Range(-2.5, 2.0, 0.0, "stops brighter than the light makes it"),
+    "background_light": Range(-2.5, 1.6, 0.0, "stops brighter than the light makes it"),
     "background_hue": Range(0.0, 1.0, 0.3, "of a plain background, in turns"),
     "background_saturation": Range(0.0, 0.4, 0.15, "of any background"),
     "background_blur": Range(0.5, 4.0, 0.0, "deviation in % of the side", chance=0.3),
@@ -246,7 +246,7 @@ class Surroundings:
 def _sky(side: int, saturation: float) -> Array:
     top, bottom = colour(0.6, saturation, 1.0), colour(0.1, 0.05, 1.0)
     down = np.linspace(0, 1, side, dtype=np.float32)[:, None, None]
-    return np.asarray(np.broadcast_to(np.float32(1.5) * (top + down * (bottom - top)), (side, side, 3)), np.float32)
+    return np.asarray(np.broadcast_to(np.float32(1.3) * (top + down * (bottom - top)), (side, side, 3)), np.float32)
 
 
 def leaves(share: float, random: Generator) -> Part:

@@ -171,7 +171,7 @@ _LIGHT: Mapping[str, Knob] = {
 _SENSOR: Mapping[str, Knob] = {
     "exposure": Range(-4.2, 1.7, 0.0, SENSOR["exposure"].about),
     "contrast": Range(-0.1, 0.7, 0.0, SENSOR["contrast"].about),
-    "haze": Range(0.0, 0.4, 0.0, SENSOR["haze"].about, chance=0.25),
+    "haze": Range(0.0, 0.2, 0.0, SENSOR["haze"].about, chance=0.3),
     "blur": Range(0.3, 2.6, 0.0, SENSOR["blur"].about, chance=0.55),
     "motion": Range(1.0, 8.0, 0.0, SENSOR["motion"].about, chance=0.12),
     "resolution": Range(0.45, 1.0, 1.0, SENSOR["resolution"].about, chance=0.3),

@@ -36,7 +36,8 @@ mi.set_variant(sys.argv[1])
 drjit.set_thread_count(1)
 import numpy as np
 scene = mi.load_dict({
-    "type": "scene", "integrator": {"type": "path"}, "light": {"type": "constant"}, "ball": {"type": "sphere"},
+    "type": "scene", "integrator": {"type": "path"}, "light": {"type": "constant"},
+    "ball": {"type": "sphere", "center": [0, 0, 4]},
     "sensor": {"type": "perspective", "film": {"type": "hdrfilm", "width": 4, "height": 4}},
 })
 assert np.array(mi.render(scene, spp=1)).mean() > 0

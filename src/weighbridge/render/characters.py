@@ -72,7 +72,9 @@ CHARACTER: Mapping[str, Knob] = {
     "ink_saturation": Range(0.0, 1.0, 0.0, "of the letter", chance=0.7),
     "ink_value": Range(0.05, 1.0, 0.1, "how light the letter is"),
     "ink_slope": Range(0.1, 0.7, 0.0, "how far the letter's colour changes from top to bottom", chance=0.15),
-    "ink_contrast": Range(0.3, 0.9, 0.5, "least difference from the board on the screen; black or white is mixed in"),
+    "ink_contrast": Range(
+        0.3, 0.9, 0.5, "least difference from what is behind it, on the screen; black or white is mixed in"
+    ),
     "wear": Range(0.1, 0.7, 0.0, "share of the letter where the board shows through", chance=0.15),
     "roughness": Range(0.25, 1.0, 0.8, "of letter and board: 0.05 mirrors, 1 is matt"),
     "metal": Range(1.0, 1.0, 0.0, "1: the letter is of metal", chance=0.05),
@@ -164,7 +166,15 @@ class Characters:
         light = light_of(factors, FACING)
         pose, camera = framed(np.concatenate(letter), factors)
 
-        ink, board = _colours(factors)
+        board = colour(factors["board_hue"], factors["board_saturation"], factors["board_value"])
+        surroundings = {}
+        if factors["board"] != "wall":  # nothing is seen past a wall
+            surroundings["backdrop"] = self._around.backdrop(factors, light, random)
+        behind = board
+        if factors["board"] == "none":
+            around = np.asarray(light.sky, np.float32) + np.asarray(light.sun, np.float32) / 2
+            behind = np.clip(surroundings["backdrop"].mean(axis=(0, 1)) / around, 0, 1)
+        ink = _ink(factors, behind)
         paint = Material(
             self._paint(ink, board, factors, random), factors["roughness"], factors["metal"], factors["glow"]
         )
@@ -195,9 +205,7 @@ class Characters:
             parts.append(leaves(factors["leaves"], random))
         if factors["shadow"]:
             parts += shadow_caster(factors["shadow"], light, camera, random)
-        if factors["board"] == "wall":  # nothing is seen past it
-            return Scene(tuple(parts), camera, light)
-        return Scene(tuple(parts), camera, light, self._around.backdrop(factors, light, random))
+        return Scene(tuple(parts), camera, light, **surroundings)
 
     def _section(self, factors: Factors, letter: str) -> manifold3d.CrossSection:
         """A letter as it is written here, its baseline at z = 0; capitals are about 1 high."""
@@ -352,7 +360,7 @@ def _quad(letter: Outlines, kind: str, random: Generator) -> Mesh:
     """A wall without end, or a plate a little larger than the letter."""
     half = np.full(2, 6.0)
     if kind == "plate":
-        half = np.abs(np.concatenate(letter)).max(0) + random.uniform(0.05, 0.5, 2)
+        half = np.abs(np.concatenate(letter)).max(0) + random.uniform(0.03, 0.35, 2)
     corners = half * np.asarray([[-1, -1], [1, -1], [1, 1], [-1, 1]])
     vertices = np.stack([corners[:, 0], np.zeros(4), corners[:, 1]], 1)
     normals = np.broadcast_to((0.0, -1.0, 0.0), (4, 3))
@@ -362,14 +370,13 @@ def _quad(letter: Outlines, kind: str, random: Generator) -> Mesh:
 # ---- colours -------------------------------------------------------------------------------------------------------
 
 
-def _colours(factors: Factors) -> tuple[Array, Array]:
-    """(3,) and (3,) linear, ink and board, the ink moved towards black or white where they would be too alike."""
-    board = colour(factors["board_hue"], factors["board_saturation"], factors["board_value"])
+def _ink(factors: Factors, behind: Array) -> Array:
+    """(3,) linear, mixed with black or white where it would be too much like what is behind it."""
     ink = colour(factors["ink_hue"], factors["ink_saturation"], factors["ink_value"])
-    shown, behind = ink**_SCREEN, board**_SCREEN
-    end = np.float32(0.05 if float(behind.mean()) > 0.45 else 0.95)
+    shown, other = ink**_SCREEN, behind**_SCREEN
+    end = np.float32(0.05 if float(other.mean()) > 0.45 else 0.95)
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         mixed = shown + np.float32(share) * (end - shown)
-        if float(np.abs(mixed - behind).max()) >= factors["ink_contrast"]:
+        if float(np.abs(mixed - other).max()) >= factors["ink_contrast"]:
             break
-    return linear(mixed), board
+    return linear(mixed)

@@ -151,18 +151,21 @@ def framed(outline: NDArray[np.float64], factors: Factors) -> tuple[Pose, Camera
     turn = _turn(factors)
     corners = outline @ turn[:, [0, 2]].T  # (N, 3)
     distance = factors["distance"]
+    width, height = np.ptp(corners[:, [0, 2]] / (distance + corners[:, 1:2]), axis=0)
+    wider = factors["stretch"] - factors["squeeze"] * np.log(width / height)
+    across, up = np.exp(wider / 2), np.exp(-wider / 2)
+    kept = max(width, height) / max(width * across, height * up)  # the longer side stays as long as it was
+    along = np.asarray([across * kept, kept, up * kept])
+    corners = corners * along
     seen = corners[:, [0, 2]] / (distance + corners[:, 1:2])  # (N, 2)
     low, high = seen.min(0), seen.max(0)
-    width, height = high - low
-    wider = factors["stretch"] - factors["squeeze"] * np.log(width / height)
-    stretch = np.exp(np.asarray([wider / 2, -wider / 2]))
-    tangent = float(((high - low) * stretch).max()) / factors["fill"] / 2
-    middle = (low + high) / 2 * stretch
-    across, up = ((middle - 2 * tangent * np.asarray([factors["offset_x"], factors["offset_y"]])) * distance).tolist()
+    tangent = float((high - low).max()) / factors["fill"] / 2
+    offset = 2 * tangent * np.asarray([factors["offset_x"], factors["offset_y"]])
+    x, z = (((low + high) / 2 - offset) * distance).tolist()
     field_of_view = float(np.clip(2 * np.rad2deg(np.arctan(tangent)), 5, 120))
-    camera = Camera((across, -distance, up), (across, 0.0, up), field_of_view=field_of_view)
-    along = np.asarray([[stretch[0]], [1.0], [stretch[1]]])
-    return Pose((along * turn).astype(np.float32), (turn / along).astype(np.float32)), camera
+    camera = Camera((x, -distance, z), (x, 0.0, z), field_of_view=field_of_view)
+    stretch = along[:, None]
+    return Pose((stretch * turn).astype(np.float32), (turn / stretch).astype(np.float32)), camera
 
 
 def _turn(factors: Factors) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ __all__ = ["GBuffer", "Geometry", "ShadowMap", "View", "geometry", "rasterize", 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -170,8 +171,8 @@ def view(camera: Camera) -> View:
     """The camera's frame."""
     eye = np.asarray(camera.eye, np.float64)
     forward = unit(np.asarray(camera.target, np.float64) - eye)
-    right = unit(np.cross(forward, camera.up))
-    axes = np.stack([right, np.cross(right, forward), forward])
+    right = unit(_cross(forward, camera.up))
+    axes = np.stack([right, _cross(right, forward), forward])
     return View(eye.astype(np.float32), axes.astype(np.float32), float(np.tan(np.radians(camera.field_of_view) / 2)))
 
 
@@ -227,8 +228,8 @@ def shadow_map(solid: Geometry, towards_sun: tuple[float, float, float], side: i
     A shadow has the same place on the map as what casts it, so that what is near the subject fits its shadow too.
     """
     sun = unit(towards_sun)
-    right = unit(np.cross((0.0, 0.0, 1.0) if abs(sun[2]) < 0.99 else (0.0, 1.0, 0.0), sun))
-    axes = np.stack([right, np.cross(right, sun), sun]).astype(np.float32)
+    right = unit(_cross((0.0, 0.0, 1.0) if abs(sun[2]) < 0.99 else (0.0, 1.0, 0.0), sun))
+    axes = np.stack([right, _cross(right, sun), sun]).astype(np.float32)
     seen = solid.positions @ axes.T  # x, y across the light, z towards the sun
     fitted = seen[_near_subject(solid)]
     low, high = fitted[:, :2].min(0), fitted[:, :2].max(0)
@@ -279,14 +280,14 @@ def _near_subject(solid: Geometry) -> NDArray[np.bool_]:
 
 def _between_corners(solid: Geometry, triangle: NDArray[np.int32], first: Array, second: Array) -> Array:
     """(5, N), the looks at places given by a triangle and the weights of its first two corners."""
-    weights = (first, second, 1 - first - second)
-    corners = np.ascontiguousarray(solid.faces.T)  # (3, F)
-    vertices = [np.take(corner, triangle) for corner in corners]
+    last = np.take(solid.looks, solid.faces[:, 2], axis=1)  # (5, F)
+    to_first = np.take(solid.looks, solid.faces[:, 0], axis=1) - last
+    to_second = np.take(solid.looks, solid.faces[:, 1], axis=1) - last
     looks = np.empty((5, len(triangle)), np.float32)
-    for look, plane in zip(looks, solid.looks, strict=True):
-        np.multiply(np.take(plane, vertices[0]), weights[0], out=look)
-        look += np.take(plane, vertices[1]) * weights[1]
-        look += np.take(plane, vertices[2]) * weights[2]
+    for row, look in enumerate(looks):
+        np.multiply(np.take(to_first[row], triangle), first, out=look)
+        look += np.take(to_second[row], triangle) * second
+        look += np.take(last[row], triangle)
     return looks
 
 
@@ -316,6 +317,12 @@ def _clipped(corners: Array, marks: Array) -> tuple[Array, Array]:
         np.concatenate([np.take(corners, whole, axis=0), new[..., :3]]),
         np.concatenate([np.take(marks, whole, axis=0), new[..., 3:]]),
     )
+
+
+def _cross(left: Sequence[float] | NDArray[Any], right: Sequence[float] | NDArray[Any]) -> NDArray[np.float64]:
+    """(3,) without NumPy's preparations for arrays of vectors, which take longer than a pass over the image."""
+    (a, b, c), (x, y, z) = left, right
+    return np.asarray((b * z - c * y, c * x - a * z, a * y - b * x), np.float64)
 
 
 def _dot(left: Array, right: Array) -> Array:

@@ -27,6 +27,13 @@ FLOORS = [
     {"inspection.cues", "inspection.records"},
     {"inspection.advice", "inspection.domain", "inspection.duplicates", "inspection.sheet", "inspection.terminal"},
     {"inspection"},
+    {"render.scene", "render.recipe", "render.probe", "render.shapes.draw"},
+    {"render.family", "render.raster", "render.sensor", "render.solids", "render.textures"},
+    {"render.shapes." + name for name in ("furniture", "hardware", "household", "kitchen", "tools")},
+    {"render.meshes", "render.plates", "render.realtime", "render.shapes"},
+    {"render.characters", "render.objects", "render.pathtraced", "render.signs"},
+    {"render.painter"},
+    {"render.sheet", "render.studio"},
     {"methods.base"},
     {"methods.source_only", "methods.dann", "methods.adda", "methods.weighted_dann"},
     {"checkpoint", "evaluate"},
@@ -42,7 +49,7 @@ FLOORS = [
     {"__main__"},
 ]
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
-NO_FLOOR = {"", "data", "methods"}  # the packages themselves
+NO_FLOOR = {"", "data", "methods", "render"}  # the packages themselves
 MATHEMATICS = {"reversal", "schedules", "weights", "losses"}
 
 
@@ -91,6 +98,12 @@ def test_mathematics_needs_torch_and_nothing_else():
         assert packages <= {"@torch", "@math", "@typing", "@collections"}, name
 
 
+def test_the_studio_needs_no_torch():
+    for name in modules():
+        if name.startswith("render."):
+            assert "@torch" not in set(imports(modules()[name])), name
+
+
 def test_methods_know_no_files_no_engine_and_no_settings():
     for name in modules():
         if name.startswith("methods."):
@@ -114,7 +127,7 @@ def test_what_a_file_exports_exists_is_sorted_and_is_explained(name):
         for node in ast.parse(modules()[name].read_text()).body
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
     }
-    commands = {"adapt", "compare", "demo", "evaluate", "inspect", "patches", "predict", "report"}
+    commands = {"adapt", "compare", "demo", "evaluate", "inspect", "patches", "predict", "render", "report"}
     assert public - (commands if name == "cli" else set()) <= set(exported)
 
 

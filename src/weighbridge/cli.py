@@ -258,6 +258,7 @@ def render(
         ),
     ] = None,
     count: Annotated[int | None, Parameter(help="Images of each class; 100, on a sheet 4.")] = None,
+    test: Annotated[int, Parameter(help="Images of each class on top, for evaluation: out has train/ and test/.")] = 0,
     classes: Annotated[
         list[str] | None, Parameter(consume_multiple=True, negative=(), help="Some of the classes; all.")
     ] = None,
@@ -316,6 +317,7 @@ def render(
             looks[0],
             folder,
             count=100 if count is None else count,
+            test=test,
             classes=classes,
             masks=masks,
             boxes=boxes,

@@ -169,7 +169,8 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
     ("changes", "message"),
     [
         ({"classes": ["mugg"]}, "objects have no class 'mugg'. Did you mean 'mug'?"),
-        ({"count": 0}, "count and workers must be at least 1, got count=0, workers=None"),
+        ({"count": 0}, "count must lie in [1, 1000000] and test in [0, 1000000], got 0 and 0"),
+        ({"workers": 0}, "workers must be at least 1, got 0"),
     ],
 )
 def test_what_cannot_be_rendered_is_said(tmp_path, changes, message):
@@ -200,6 +201,23 @@ def test_masks_and_boxes_show_the_subject(tmp_path):
     assert coco["annotations"][0]["bbox"] == [left, top, right - left, bottom - top]
     assert coco["images"][0]["file_name"] == "mug/000000.png"
     assert coco["categories"] == [{"id": 0, "name": "mug"}]
+
+
+def test_test_images_are_others_and_are_found_by_evaluation(tmp_path):
+    out = tmp_path / "out"
+    assert render(TINY, "realtime", out, count=3, test=2, classes=CLASSES, workers=1).images == 10
+    assert sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) == [
+        *("metadata.csv", "recipe.toml", "test", "train"),
+    ]
+    names = [row["file"] for row in rows(out) if row["label"] == "mug"]
+    assert names == [f"train/mug/{n:06}.png" for n in range(3)] + [f"test/mug/{1_000_000 + n}.png" for n in range(2)]
+    pixels = {opened(out / name).tobytes() for name in names}
+    assert len(pixels) == 5
+    read = {split: read_labelled([out], Reading(View(16, 3)), splits=[split]) for split in ("train", "test")}
+    assert {split: len(domain.labels) for split, domain in read.items()} == {"train": 6, "test": 4}
+    assert render(TINY, "realtime", out, count=4, test=2, classes=CLASSES, workers=1).rendered == 2
+    with pytest.raises(RunFolderError, match="test images: no' here"):
+        render(TINY, "realtime", out, count=4, classes=CLASSES)
 
 
 def test_strength_0_shows_one_scene(tmp_path):

@@ -1,6 +1,6 @@
 """A folder full of renders: the work in shards, on all cores, that can be killed, shared and gone on with.
 
-    OUT/CLASS/000000.png     one image; its number is its index in the recipe
+    OUT/CLASS/000000.png     one image; its number is its index in the recipe; with test images below train/ and test/
     OUT/metadata.csv         a row per image: class, seed, quality and every factor
     OUT/recipe.toml          what made them
 
@@ -42,6 +42,7 @@ from weighbridge.runs import replace_rows, replace_text
 
 _SHARD = {"realtime": 50, "prerendered": 10, "camera": 10}  # images; some seconds of work
 _BUSY = -1
+_TEST = 1_000_000  # index of the first test image of a class: training images can be added for ever
 _BOX = ("left", "top", "right", "bottom")
 _FIXED = ("file", "label", "index", "seed", "quality")  # columns before the factors
 
@@ -69,10 +70,22 @@ class _Job:
     out: Path
     masks: Path | None
     boxes: bool
+    splits: bool
 
     @property
     def notes(self) -> Path:
         return self.out / ".shards"
+
+    @property
+    def extras(self) -> str:
+        """What the recipe does not say, for its first line."""
+        boxes, splits = ("yes" if chosen else "no" for chosen in (self.boxes, self.splits))
+        return f"masks: {self.masks or 'no'}, boxes: {boxes}, test images: {splits}"
+
+    def name(self, label: str, index: int) -> str:
+        """Of an image, below the folder."""
+        folder = ("test/" if index >= _TEST else "train/") if self.splits else ""
+        return f"{folder}{label}/{index:06}.png"
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,7 @@ def render(
     out: Path,
     *,
     count: int,
+    test: int = 0,
     classes: Sequence[str] | None = None,
     masks: Path | None = None,
     boxes: bool = False,
@@ -110,6 +124,8 @@ def render(
         quality: `realtime`, `prerendered` or, for objects, `camera`.
         out: the folder.
         count: images of each class, at least 1.
+        test: images of each class on top, for evaluation; where there are any, `out` has the folders train and test,
+            which training and evaluation find by themselves.
         classes: of the family; None is all of them.
         masks: a folder for a mask per image, outside `out`; white is the subject.
         boxes: whether metadata.csv has the subject's box, and boxes.json beside it all of them in COCO's form.
@@ -123,8 +139,10 @@ def render(
         RunFolderError: if `out` holds something else.
     """
     started = time.perf_counter()
-    if count < 1 or (workers is not None and workers < 1):
-        raise ConfigError(f"count and workers must be at least 1, got count={count}, workers={workers}")
+    if not 1 <= count <= _TEST or not 0 <= test <= _TEST:
+        raise ConfigError(f"count must lie in [1, {_TEST}] and test in [0, {_TEST}], got {count} and {test}")
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers must be at least 1, got {workers}")
     if masks is not None and masks.resolve().is_relative_to(out.resolve()):
         raise ConfigError(f"masks need a folder outside '{out}', or they would be taken for images, got '{masks}'")
     family = family_of(recipe, quality)
@@ -133,10 +151,10 @@ def render(
         if label not in family.classes:
             raise ConfigError(f"{recipe.family} have no class '{label}'. {did_you_mean(label, family.classes)}")
     text = recipe_toml(recipe, with_overrides(family.knobs, recipe.knobs))
-    job = _Job(recipe, quality, variant_for(quality, variant), out, masks, boxes)
+    job = _Job(recipe, quality, variant_for(quality, variant), out, masks, boxes, test > 0)
     done = 0
     with _claimed(job, text):
-        shards = _missing(job, labels, count)
+        shards = _missing(job, labels, count, test)
         to_do = sum(shard.end - shard.first for shard in shards)
         for images in _work(job, shards, min(workers or os.cpu_count() or 1, len(shards))):
             done += images
@@ -153,7 +171,7 @@ def _claimed(job: _Job, text: str) -> Iterator[None]:
     Every job holds a lock of its own while it runs. The one that finds nobody else's held takes the notes away, and
     what killed processes left half written.
     """
-    header = f"# weighbridge {__version__}: {job.quality} {job.recipe.family}, masks: {job.masks}, boxes: {job.boxes}\n"
+    header = f"# weighbridge {__version__}: {job.quality} {job.recipe.family}, {job.extras}\n"
     path = job.out / "recipe.toml"
     if job.out.exists() and not job.out.is_dir():
         raise RunFolderError(f"'{job.out}' is a file; choose another --out")
@@ -203,11 +221,11 @@ def _alone(job: _Job) -> bool:
 def _sweep(job: _Job) -> None:
     shutil.rmtree(job.notes, ignore_errors=True)
     for folder in filter(None, (job.out, job.masks)):
-        for part in folder.glob("*/.*.part"):
+        for part in folder.glob("**/.*.part"):
             part.unlink()
 
 
-def _missing(job: _Job, labels: Sequence[str], count: int) -> list[_Shard]:
+def _missing(job: _Job, labels: Sequence[str], count: int, test: int) -> list[_Shard]:
     """Shards of images that have no row yet, the first of every class before the second of any."""
     have: dict[str, set[int]] = {label: set() for label in labels}
     for row in _rows(job):
@@ -215,9 +233,12 @@ def _missing(job: _Job, labels: Sequence[str], count: int) -> list[_Shard]:
             have[row["label"]].add(int(row["index"]))
     step = _SHARD[job.quality]
     shards = []
-    for first in range(0, count, step):
-        end = min(first + step, count)
-        shards += [_Shard(label, first, end) for label in labels if not have[label].issuperset(range(first, end))]
+    for begin, stop in ((0, count), (_TEST, _TEST + test)):
+        for first in range(begin, stop, step):
+            for label in labels:
+                missing = [index for index in range(first, min(first + step, stop)) if index not in have[label]]
+                if missing:
+                    shards.append(_Shard(label, missing[0], missing[-1] + 1))
     return shards
 
 
@@ -319,7 +340,7 @@ def _render_shard(shard: _Shard) -> int:
 
 def _render_one(label: str, index: int) -> list[object]:
     picture = _painter.paint(label, index, masks=_job.masks is not None or _job.boxes)
-    name = f"{label}/{index:06}.png"
+    name = _job.name(label, index)
     write_png(_job.out / name, picture.pixels)
     if _job.masks is not None:
         write_png(_job.masks / name, picture.mask)

@@ -55,8 +55,8 @@ _LUMINANCE = np.asarray([[0.2126, 0.7152, 0.0722]], np.float32)
 # black to blown out; ranges were compared with the pixels of its training photos, without their labels.
 SIGN: Mapping[str, Knob] = {
     **POSE,
-    "fade": Range(0.0, 0.35, 0.0, "share of grey that sun and years mixed into the print", chance=0.4),
-    "ink": Range(0.45, 1.0, 0.9, "what the print reflects of what it would reflect new"),
+    "fade": Range(0.0, 0.35, 0.0, "share of grey that sun and years mixed into the print", chance=0.3),
+    "ink": Range(0.6, 1.0, 0.9, "what the print reflects of what it would reflect new"),
     "hue": Range(-0.04, 0.04, 0.0, "turn of the print's colours, in turns of the colour circle"),
     "saturation": Range(0.7, 1.3, 1.0, "of the print's colours"),
     "stroke": Range(-1.0, 1.0, 0.0, "dark lines thinner (below 0) or thicker, in texels"),
@@ -74,6 +74,8 @@ SIGN: Mapping[str, Knob] = {
         ("none", "none", "none", "board below", "board above", "sign below", "sign above"), "none", "a second plate"
     ),
     **BACKGROUND,
+    "background_light": Range(-3.0, 1.6, 0.0, BACKGROUND["background_light"].about),
+    "background_saturation": Range(0.05, 0.35, 0.15, BACKGROUND["background_saturation"].about),
 }
 
 
@@ -169,10 +171,10 @@ _LIGHT: Mapping[str, Knob] = {
     "sky": Range(0.12, 0.7, 0.4, LIGHT["sky"].about),
 }
 _SENSOR: Mapping[str, Knob] = {
-    "exposure": Range(-4.2, 1.7, 0.0, SENSOR["exposure"].about),
-    "contrast": Range(-0.1, 0.7, 0.0, SENSOR["contrast"].about),
+    "exposure": Range(-4.0, 2.0, 0.0, SENSOR["exposure"].about),
+    "contrast": Range(-0.1, 0.9, 0.0, SENSOR["contrast"].about),
     "haze": Range(0.0, 0.2, 0.0, SENSOR["haze"].about, chance=0.3),
-    "blur": Range(0.3, 2.6, 0.0, SENSOR["blur"].about, chance=0.55),
+    "blur": Range(0.3, 2.4, 0.0, SENSOR["blur"].about, chance=0.5),
     "motion": Range(1.0, 8.0, 0.0, SENSOR["motion"].about, chance=0.12),
     "resolution": Range(0.45, 1.0, 1.0, SENSOR["resolution"].about, chance=0.3),
     "noise": Range(0.0, 0.012, 0.0, SENSOR["noise"].about, chance=0.6),

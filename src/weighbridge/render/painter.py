@@ -84,8 +84,7 @@ class Painter:
 
     def _radiance(self, scene: Scene, label: str, index: int) -> Array:
         if not self._trace:
-            size = self.recipe.size
-            return realtime.render(scene, size, texture_size=max(size // 2, 32), shadow_size=max(2 * size, 64))
+            return realtime.render(scene, self.recipe.size, texture_size=max(self.recipe.size // 2, 32))
         seed = int(generator(self.recipe, label, index, self.quality, "light").integers(2**31))
         return pathtraced.render(scene, self.recipe.size, samples=self.recipe.samples, seed=seed, variant=self._variant)
 

@@ -139,3 +139,19 @@ def test_the_probe_itself_loads_no_renderer():
         env=os.environ | {"PYTHONPATH": ":".join(sys.path)},
     )
     assert told.stdout.strip() == "[]", told.stderr
+
+
+def test_the_denoiser_comes_without_pytorch():
+    pytest.importorskip("pyoidn")
+    program = (
+        "import sys; from weighbridge.render.probe import oidn\n"
+        "assert oidn().denoise and 'torch' not in sys.modules\n"
+        "import torch; print(torch.zeros(2).tolist())"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": ":".join(sys.path)},
+    )
+    assert told.stdout.strip() == "[0.0, 0.0]", told.stderr

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from weighbridge.errors import ConfigError, RenderError, did_you_mean
 
@@ -127,7 +127,14 @@ def oidn() -> Any:
     Raises:
         RenderError: if it is not installed or cannot be loaded.
     """
-    return _loaded("pyoidn", "Open Image Denoise")
+    if "pyoidn" in sys.modules or "torch" in sys.modules:
+        return _loaded("pyoidn", "Open Image Denoise")
+    # It would load PyTorch where there is one: 450 MiB in every process, for nothing.
+    sys.modules["torch"] = cast(ModuleType, None)
+    try:
+        return _loaded("pyoidn", "Open Image Denoise")
+    finally:
+        del sys.modules["torch"]
 
 
 def _loaded(module: str, name: str) -> ModuleType:

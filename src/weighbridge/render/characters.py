@@ -55,7 +55,7 @@ _SCREEN = np.float32(1 / 2.2)
 
 # What characters vary on top of light and sensor. The photos of Chars74K are crops around a letter in the street, with
 # bits of the letters beside it.
-CHARACTER: Mapping[str, Knob] = {
+_CHARACTER: Mapping[str, Knob] = {
     **POSE,
     "yaw": Range(-40.0, 40.0, 0.0, POSE["yaw"].about),
     "pitch": Range(-30.0, 30.0, 0.0, POSE["pitch"].about),
@@ -154,7 +154,7 @@ class Characters:
         names = tuple(sorted(self._fonts))
         font = Choice(names, _PLAIN_FONT if _PLAIN_FONT in names else names[0], "file that the letter is taken from")
         background = Choice(self._around.kinds, "plain", "what is seen past the board")
-        return {"font": font, **CHARACTER, "background": background, **LIGHT, **_LIGHT, **SENSOR, **_SENSOR}
+        return {"font": font, **_CHARACTER, "background": background, **LIGHT, **_LIGHT, **SENSOR, **_SENSOR}
 
     def scene(self, label: str, factors: Factors, random: Generator) -> Scene:
         """A letter on its board; see `Family.scene`."""

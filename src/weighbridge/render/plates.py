@@ -56,7 +56,7 @@ BACKGROUND: Mapping[str, Knob] = {
     "background_light": Range(-2.5, 1.6, 0.0, "stops brighter than the light makes it"),
     "background_hue": Range(0.0, 1.0, 0.3, "of a plain background, in turns"),
     "background_saturation": Range(0.0, 0.4, 0.15, "of any background"),
-    "background_blur": Range(0.5, 4.0, 0.0, "deviation in % of the side", chance=0.3),
+    "background_blur": Range(0.5, 4.0, 0.0, "deviation in % of the side", chance=0.2),
 }
 
 
@@ -229,9 +229,9 @@ class Surroundings:
         side = self._side
         fine, coarse = (cv2.resize(self._grain.draw(random), (side, side)) for _ in range(2))
         light = fine * np.float32(random.uniform(1, 5)) + coarse * np.float32(random.uniform(0, 3))
-        light += random.standard_normal((side, side), np.float32) * np.float32(random.uniform(0, 0.8))
+        light += random.standard_normal((side, side), np.float32) * np.float32(random.uniform(0, 1.2))
         np.exp(light - np.float32(light.max() * 0.7), out=light)
-        shade = colour(random.uniform(0.05, 0.35), saturation, random.uniform(0.3, 0.8))
+        shade = colour(random.uniform(0.02, 0.3), saturation, random.uniform(0.3, 0.8))
         return np.asarray(light[..., None] * shade, np.float32)
 
     def _skyline(self, saturation: float, random: Generator) -> Array:

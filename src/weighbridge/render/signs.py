@@ -43,7 +43,7 @@ from weighbridge.render.scene import Array, Material, Mesh, Part, Scene, linear
 from weighbridge.render.sensor import SENSOR
 from weighbridge.render.textures import Backdrops, Grain, colour, plain
 
-SUFFIXES = (".svg", ".png")  # of two icons with one name, the first of these counts
+_SUFFIXES = (".svg", ".png")  # of two icons with one name, the first of these counts
 _PIXELS = 256  # side that icons are drawn and their outlines traced at
 _RIM = 1.04  # side of a print over the longer side of its sign
 _THICKNESS = 0.02
@@ -53,7 +53,7 @@ _LUMINANCE = np.asarray([[0.2126, 0.7152, 0.0722]], np.float32)
 
 # What signs vary on top of light and sensor. GTSRB's photos are crops around the sign, squeezed to squares, from nearly
 # black to blown out; ranges were compared with the pixels of its training photos, without their labels.
-SIGN: Mapping[str, Knob] = {
+_SIGN: Mapping[str, Knob] = {
     **POSE,
     "fade": Range(0.0, 0.35, 0.0, "share of grey that sun and years mixed into the print", chance=0.3),
     "ink": Range(0.6, 1.0, 0.9, "what the print reflects of what it would reflect new"),
@@ -105,7 +105,7 @@ class Signs:
     def knobs(self) -> Mapping[str, Knob]:
         """Everything that varies."""
         background = Choice(self._around.kinds, "plain", "what stands behind the sign")
-        return {**SIGN, "background": background, **LIGHT, **_LIGHT, **SENSOR, **_SENSOR}
+        return {**_SIGN, "background": background, **LIGHT, **_LIGHT, **SENSOR, **_SENSOR}
 
     def scene(self, label: str, factors: Factors, random: Generator) -> Scene:
         """A sign on its pole; see `Family.scene`."""
@@ -173,10 +173,11 @@ _LIGHT: Mapping[str, Knob] = {
 _SENSOR: Mapping[str, Knob] = {
     "exposure": Range(-4.0, 2.0, 0.0, SENSOR["exposure"].about),
     "contrast": Range(-0.1, 0.9, 0.0, SENSOR["contrast"].about),
+    "tint": Range(-0.1, 0.03, 0.0, SENSOR["tint"].about),
     "haze": Range(0.0, 0.2, 0.0, SENSOR["haze"].about, chance=0.3),
-    "blur": Range(0.3, 2.4, 0.0, SENSOR["blur"].about, chance=0.5),
-    "motion": Range(1.0, 8.0, 0.0, SENSOR["motion"].about, chance=0.12),
-    "resolution": Range(0.45, 1.0, 1.0, SENSOR["resolution"].about, chance=0.3),
+    "blur": Range(0.3, 2.4, 0.0, SENSOR["blur"].about, chance=0.4),
+    "motion": Range(1.0, 8.0, 0.0, SENSOR["motion"].about, chance=0.1),
+    "resolution": Range(0.45, 1.0, 1.0, SENSOR["resolution"].about, chance=0.2),
     "noise": Range(0.0, 0.012, 0.0, SENSOR["noise"].about, chance=0.6),
 }
 
@@ -235,13 +236,13 @@ def _icons(folder: Path) -> list[Path]:
 def _by_name(files: Iterable[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(files):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file():
+        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".") and path.is_file():
             found[path.stem] = _preferred(path, found.get(path.stem, path))
     return found
 
 
 def _preferred(first: Path, second: Path) -> Path:
-    return min((second, first), key=lambda path: SUFFIXES.index(path.suffix.lower()))
+    return min((second, first), key=lambda path: _SUFFIXES.index(path.suffix.lower()))
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
@@ -266,9 +267,10 @@ def _sign(icon: NDArray[np.uint8], path: Path, texels: int) -> _Sign:
     if largest < 16:
         raise DataError(f"icon '{path}' shows nothing: it is transparent all over")
     pieces = [piece for piece in found if cv2.contourArea(piece) > 0.01 * largest]
+    corners = [cv2.approxPolyDP(piece, 0.6, True)[:, 0].astype(np.float64) for piece in pieces]
     outlines = [
-        cv2.approxPolyDP(piece, 0.6, True)[:, 0].astype(np.float64) - 0.5 for piece in pieces
-    ]  # pad and centres
+        outline - 0.5 for outline in corners
+    ]  # less the pad, plus half a pixel: where pixels have their centres
     everything = np.concatenate(outlines)
     low, high = everything.min(0), everything.max(0)
     middle, side = (low + high) / 2, float((high - low).max())
@@ -343,11 +345,9 @@ def _drift(factors: Factors) -> NDArray[np.float32]:
     angle = 2 * np.pi * factors["hue"]
     grey = np.full((3, 3), 1 / 3)
     cross = np.asarray([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
-    turn = np.cos(angle) * (np.eye(3) - grey) + np.sin(angle) * cross
-    weights = np.broadcast_to(_LUMINANCE, (3, 3))
-    turned = turn + grey
-    matrix = weights @ turned + factors["saturation"] * (turned - weights @ turned)
-    matrix = factors["ink"] * (1 - factors["fade"]) * matrix
+    turned = grey + np.cos(angle) * (np.eye(3) - grey) + np.sin(angle) * cross  # about the axis of greys
+    lightness = np.broadcast_to(_LUMINANCE, (3, 3)) @ turned
+    matrix = factors["ink"] * (1 - factors["fade"]) * (lightness + factors["saturation"] * (turned - lightness))
     offset = np.full((3, 1), factors["ink"] * factors["fade"] * 0.4)
     return np.hstack([matrix, offset]).astype(np.float32)
 

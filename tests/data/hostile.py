@@ -80,6 +80,8 @@ def odd_files():
         "no extension": (encoded(image, "PNG"), "RGB", ""),
         "animated.gif": (encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]), "P", "animated"),
         "animated.webp": (encoded(image, "WEBP", save_all=True, append_images=[picture(seed=1)]), "RGB", "animated"),
+        "animated.png": (encoded(image, "PNG", save_all=True, append_images=[picture(seed=1)]), "RGB", "animated"),
+        "two views.mpo": (encoded(image, "MPO", save_all=True, append_images=[picture(seed=1)]), "RGB", ""),
         "cmyk.jpg": (encoded(image.convert("CMYK"), "JPEG"), "CMYK", ""),
         "sixteen bits.png": (encoded(wide, "PNG"), "I;16", ""),
         "float.tif": (encoded(share, "TIFF"), "F", ""),

@@ -70,6 +70,19 @@ def test_a_cache_is_made_once_and_again_when_the_images_change(renders, tmp_path
     assert torch.equal(changed, pixels(read(renders, tmp_path, cache="off")))
 
 
+def test_parts_of_one_index_have_caches_of_their_own(tmp_path):
+    for name, seed in (("train", 0), ("test", 1)):
+        write_classes(tmp_path / "a" / name, seed=seed)
+    view = View(16, 1)
+    for split in ("train", "test"):
+        kept, fresh = (
+            read_labelled([tmp_path / "a"], Reading(view, cache=cache, home=tmp_path / "cache"), splits=(split,))
+            for cache in ("disk", "off")
+        )
+        rows = torch.arange(36)
+        assert torch.equal(kept.images.fetch(rows), fresh.images.fetch(rows))
+
+
 def test_a_damaged_image_is_noticed_and_decoded_again(renders, tmp_path, monkeypatch):
     good = pixels(read(renders, tmp_path))
     (folder,) = cache_folders(tmp_path)

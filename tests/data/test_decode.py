@@ -84,9 +84,15 @@ def test_sixteen_bit_grey_keeps_its_range(tmp_path):
     assert read(tmp_path / "a.png", channels=1)[:, :, 0].ravel().tolist() == list(range(256))
 
 
-@pytest.mark.parametrize(("scale", "top"), [(1.0, 255), (200.0, 200)])
-def test_float_grey_is_taken_as_a_share_or_as_it_is(tmp_path, scale, top):
-    ramp = (np.linspace(0, 1, 256).reshape(16, 16) * scale).astype(np.float32)
+def test_sixteen_bit_grey_is_rounded_to_the_nearest_level(tmp_path):
+    between = np.array([[128, 129, 65_280, 65_407]], dtype=np.uint16)  # by 257: 0.498, 0.502, 254.01, 254.502
+    Image.fromarray(between).save(tmp_path / "a.png")
+    assert decode.decode_upright(tmp_path / "a.png", channels=1, least=None).ravel().tolist() == [0, 1, 254, 255]
+
+
+@pytest.mark.parametrize(("least", "scale", "top"), [(0.0, 1.0, 255), (0.0, 200.0, 200), (-0.5, 1.0, 1)])
+def test_float_grey_is_taken_as_a_share_or_as_it_is(tmp_path, least, scale, top):
+    ramp = (np.linspace(least, 1, 256).reshape(16, 16) * scale).astype(np.float32)
     Image.fromarray(ramp).save(tmp_path / "a.tif")
     pixels = read(tmp_path / "a.tif", channels=1)
     assert (pixels.min(), pixels.max()) == (0, top)

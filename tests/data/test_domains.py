@@ -58,6 +58,14 @@ def test_a_folder_per_class(renders):
     assert pixels(domain).shape == (36, 1, 16, 16)
 
 
+def test_folders_below_a_class_folder_are_nesting(renders):
+    (renders / "spot" / "second" / "take").mkdir(parents=True)
+    (renders / "spot" / "000.png").rename(renders / "spot" / "second" / "take" / "000.png")
+    domain = labelled(renders)
+    assert domain.classes == ("level", "spot", "upright")
+    assert torch.bincount(domain.labels).tolist() == [12, 12, 12]
+
+
 def test_class_names_sort_by_number(tmp_path):
     for name in ("10", "9", "2"):
         (tmp_path / name).mkdir()

@@ -142,6 +142,19 @@ def test_a_second_scan_examines_only_what_changed(renders, monkeypatch):
     assert sorted(names(second)) == sorted(path.name for path in renders.rglob("*.png"))
 
 
+@pytest.mark.parametrize("same", ["size", "time"])
+def test_a_new_size_or_a_new_time_alone_is_a_change(tmp_path, monkeypatch, same):
+    path = write_files(tmp_path / "a", {"a.png": encoded(picture(), "PNG")}) / "a.png"
+    first, before = scan(tmp_path / "a"), path.stat()
+    content = path.read_bytes() + b"!"
+    path.write_bytes(content if same == "time" else content[1:])
+    later = before.st_mtime_ns + (0 if same == "time" else 1)
+    os.utime(path, ns=(later, later))
+    seen = examined(monkeypatch)
+    assert scan(tmp_path / "a").fingerprint != first.fingerprint
+    assert seen == ["a.png"]
+
+
 def test_a_broken_file_that_was_mended_is_used(tmp_path):
     folder = write_files(tmp_path / "a", {"a.png": b"broken", "b.png": encoded(picture(), "PNG")})
     assert names(scan(folder)) == ["b.png"]

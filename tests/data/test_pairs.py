@@ -134,6 +134,26 @@ def test_uneven_turns_even_out(renders, photos, tmp_path):
     assert torch.bincount(source.labels[index]).tolist() == [70, 70, 70]
 
 
+# ---- where pixels are ----
+
+
+class Seen(Preparation):
+    """Notes what it is given, and gives back what cannot be mistaken."""
+
+    def training(self, images, generator):
+        self.__dict__.setdefault("given", []).append((images.dtype, images.device.type))
+        return images.float()
+
+
+def test_pixels_are_bytes_until_they_are_on_the_device(stream):
+    preparation = Seen()
+    pair = stream(preparation=preparation, device=torch.device("meta")).at(0)
+    assert preparation.__dict__["given"] == [(torch.uint8, "meta"), (torch.uint8, "meta")]
+    tensors = [pair.source.images, pair.source.labels, pair.source.index, pair.source.source, pair.target.images]
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+    assert {tensor.dtype for tensor in tensors[1:4]} == {torch.int64}  # what losses and gathers want
+
+
 # ---- crops ----
 
 

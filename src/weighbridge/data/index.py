@@ -135,10 +135,6 @@ class Index:
         (name,) = self._one("SELECT name FROM place JOIN image USING (id) WHERE place = ?", place)
         return f"{self.root}{os.sep}{os.fsdecode(name)}"
 
-    def names(self, places: NDArray[np.integer[Any]]) -> Iterator[str]:
-        """The same for many."""
-        return (self.name(int(place)) for place in places)
-
     def read(self, place: int) -> Stored:
         """An image, with what is known of it."""
         name, file, at, size, *facts = self._one(_READ, place)

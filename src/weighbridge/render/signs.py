@@ -63,7 +63,7 @@ _SIGN: Mapping[str, Knob] = {
     "bulge": Range(-0.12, 0.12, 0.0, "how much larger the middle of the print is, the edge staying where it is"),
     "warp": Range(0.0, 0.02, 0.0, "how far parts of the print lie from their place, in sizes of the sign"),
     "white_rim": Range(0.01, 0.05, 0.0, "width of a white edge", chance=0.3),
-    "dirt": Range(0.1, 0.8, 0.0, "how dense blotches of dirt are", chance=0.3),
+    "dirt": Range(0.1, 0.65, 0.0, "how dense blotches of dirt are", chance=0.25),
     "grain": Range(0.0, 0.12, 0.0, "unevenness of the print", chance=0.5),
     "roughness": Range(0.3, 1.0, 0.7, "of the print: 0.05 mirrors, 1 is matt"),
     "sticker": Range(0.06, 0.2, 0.0, "width of a sticker", chance=0.05),

@@ -224,13 +224,17 @@ def _camera(factors: Factors, seen: Array) -> Camera:
     elevation, roll = np.deg2rad(factors["elevation"]), np.deg2rad(factors["roll"])
     forward = np.array([0.0, np.cos(elevation), -np.sin(elevation)])
     axes = np.array([[1.0, 0.0, 0.0], [0.0, np.sin(elevation), np.cos(elevation)]])  # right and up of the image
-    middle = (seen.min(0) + seen.max(0)) / 2
-    apart = seen - middle
     slope = np.tan(np.deg2rad(factors["field_of_view"]) / 2)  # half the image's side at a distance of 1
-    # |x| / (distance + depth) <= fill * slope for every vertex, and for y
-    distance = float((np.abs(apart @ axes.T).max(1) / (factors["fill"] * slope) - apart @ forward).max())
+    across, depth = seen @ axes.T, seen @ forward  # (V, 2), (V,)
+    middle = np.array([*(across.min(0) + across.max(0)) / 2, (depth.min() + depth.max()) / 2])
+    for _ in range(3):  # what is near looks larger: the middle of the image is not that of the subject
+        # |x| / (distance + depth) <= fill * slope for every vertex, and for y
+        away = depth - middle[2]
+        distance = float((np.abs(across - middle[:2]).max(1) / (factors["fill"] * slope) - away).max())
+        shown = (across - middle[:2]) / (distance + away)[:, None]
+        middle[:2] += (shown.min(0) + shown.max(0)) / 2 * distance
     shift = 2 * slope * distance * np.array([factors["offset_x"], factors["offset_y"]]) @ axes
-    target = middle - shift
+    target = middle[:2] @ axes + middle[2] * forward - shift
     eye = target - distance * forward
     eye[2] = max(eye[2], 0.08)
     up = np.cos(roll) * axes[1] + np.sin(roll) * axes[0]

@@ -101,6 +101,11 @@ def test_haze_and_negative_contrast_flatten_and_positive_contrast_sharpens():
     assert spread["flat"] == pytest.approx(spread["plain"] / 2, rel=0.02)
 
 
+def test_black_is_lifted_and_white_stays():
+    assert np.unique(seen(grey(0.0), black=0.04)).tolist() == [10]  # 0.04 * 255 = 10.2
+    assert np.unique(seen(grey(1.0), black=0.04)).tolist() == [255]
+
+
 def test_jpeg_leaves_its_blocks():
     noise = np.random.default_rng(1).random((64, 64, 3), np.float32)
     plain, packed = seen(noise).astype(int), seen(noise, jpeg=30.0).astype(int)

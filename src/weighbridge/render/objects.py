@@ -35,6 +35,7 @@ _STUDIO: Mapping[str, Knob] = {
     "motion": Range(1.0, 4.0, 0.0, "camera moved: length in % of the side", chance=0.0),
     "resolution": Range(0.6, 1.0, 1.0, "pixels that the sensor had, as a share of the side", chance=0.0),
     "noise": Range(0.0, 0.01, 0.0, "deviation of sensor noise at white, in [0, 1]", chance=0.3),
+    "black": Range(0.0, 0.05, 0.0, "what black is shown as, in [0, 1]", chance=0.0),
     "jpeg": Range(70.0, 98.0, 100.0, "JPEG quality; 100 is none", chance=0.2, whole=True),
     **LIGHT,
     "sun_azimuth": Range(-100.0, 100.0, 35.0, "degrees to the left of the camera; beyond 90 from behind the subject"),

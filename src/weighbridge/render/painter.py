@@ -84,7 +84,9 @@ class Painter:
 
     def _radiance(self, scene: Scene, label: str, index: int) -> Array:
         if not self._trace:
-            return realtime.render(scene, self.recipe.size, texture_size=max(self.recipe.size // 2, 32))
+            coarse = self.recipe.family == "objects"  # what is printed on signs and walls has to be read
+            texels = max(self.recipe.size // 2 if coarse else self.recipe.size, 32)
+            return realtime.render(scene, self.recipe.size, texture_size=texels)
         seed = int(generator(self.recipe, label, index, self.quality, "light").integers(2**31))
         return pathtraced.render(scene, self.recipe.size, samples=self.recipe.samples, seed=seed, variant=self._variant)
 

@@ -28,6 +28,7 @@ SENSOR: Mapping[str, Knob] = {
     "motion_angle": Range(0.0, 180.0, 0.0, "direction of the motion in degrees"),
     "resolution": Range(0.35, 1.0, 1.0, "pixels that the sensor had, as a share of the side", chance=0.5),
     "noise": Range(0.0, 0.05, 0.0, "deviation of sensor noise at white, in [0, 1]", chance=0.7),
+    "black": Range(0.0, 0.05, 0.0, "what black is shown as, in [0, 1]", chance=0.5),
     "jpeg": Range(35.0, 95.0, 100.0, "JPEG quality; 100 is none", chance=0.4, whole=True),
 }
 
@@ -74,6 +75,8 @@ def develop(radiance: Array, factors: Factors, random: Generator) -> np.ndarray[
     shown = np.power(image, np.float32(1 / 2.2))
     if factors["contrast"]:
         shown = _contrast(shown, factors["contrast"])
+    if factors["black"]:
+        shown = np.float32(factors["black"]) + np.float32(1 - factors["black"]) * shown
     pixels = (shown * 255 + 0.5).astype(np.uint8)
     if factors["jpeg"] < 100:
         options = [cv2.IMWRITE_JPEG_QUALITY, int(factors["jpeg"])]

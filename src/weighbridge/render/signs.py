@@ -179,6 +179,7 @@ _SENSOR: Mapping[str, Knob] = {
     "motion": Range(1.0, 8.0, 0.0, SENSOR["motion"].about, chance=0.1),
     "resolution": Range(0.45, 1.0, 1.0, SENSOR["resolution"].about, chance=0.2),
     "noise": Range(0.0, 0.012, 0.0, SENSOR["noise"].about, chance=0.6),
+    "black": Range(0.02, 0.06, 0.0, SENSOR["black"].about, chance=0.8),
 }
 
 

@@ -141,6 +141,16 @@ def test_a_manifest_may_name_splits_and_groups(renders):
         labelled(renders / "list.csv")
 
 
+def test_rows_without_a_group_and_groups_of_other_sources_stay_apart(renders):
+    for name in ("a.csv", "b.csv"):
+        rows = ["spot/000.png,spot,one", "spot/001.png,spot,one", "spot/002.png,spot,", "level/000.png,level,"]
+        (renders / name).write_text("\n".join(["file,label,group", *rows]) + "\n")
+    groups = read_labelled([renders / "a.csv", renders / "b.csv"], Reading(View(16, 1))).groups.tolist()
+    assert len(set(groups)) == 6  # of each manifest one of two images and two of one
+    assert len(set(groups[:4]) | set(groups[4:])) == len(set(groups[:4])) + len(set(groups[4:]))
+    assert sorted(groups.count(group) for group in groups[:4]) == [1, 1, 2, 2]
+
+
 def test_class_folders_called_like_splits_are_classes_where_others_are_not(tmp_path):
     for name in ("test", "train", "control"):
         images(tmp_path / "a" / name, 2)

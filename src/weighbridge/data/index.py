@@ -143,17 +143,13 @@ class Index:
 
     def column(self, name: Literal["label", "source", "split", "part_of"]) -> tuple[NDArray[np.int32], list[str]]:
         """A column of words in place order, as numbers (N,) into the list of the words that occur, sorted."""
-        order = "ORDER BY sort_key(word)" if name == "label" else "ORDER BY word"
-        words = [
-            row[0]
-            for row in self._database.execute(
-                f"SELECT DISTINCT {name} AS word FROM place JOIN image USING (id) {order}"
-            )
-        ]
-        number = {word: k for k, word in enumerate(words)}
         rows = self._database.execute(f"SELECT {name} FROM place JOIN image USING (id) ORDER BY place")
-        numbers = np.fromiter((number[row[0]] for row in rows), dtype=np.int32, count=len(self))
-        return numbers, [os.fsdecode(word) if isinstance(word, bytes) else word for word in words]
+        met: dict[Any, int] = {}  # words in the order in which they occur
+        numbers = np.fromiter((met.setdefault(row[0], len(met)) for row in rows), dtype=np.int32, count=len(self))
+        words = sorted(met, key=_natural if name == "label" else None)
+        sorted_at = np.empty(len(words), dtype=np.int32)
+        sorted_at[[met[word] for word in words]] = np.arange(len(words), dtype=np.int32)
+        return sorted_at[numbers], [os.fsdecode(word) if isinstance(word, bytes) else word for word in words]
 
     def label_free_order(self) -> NDArray[np.int32]:
         """Places (N,) by file name, then content: an order that class folders and manifests have no part in."""

@@ -1,6 +1,7 @@
 """What a terminal shows while files are read."""
 
 import io
+import re
 import time
 
 from rich.console import Console
@@ -16,7 +17,9 @@ def test_reading_shows_how_many_how_fast_and_how_long():
         time.sleep(0.4)
         assert "20000/?" in out.getvalue()
         show(0, 5_000)
-        time.sleep(0.6)
+        time.sleep(0.3)
+        show(500, 5_000)
+        time.sleep(0.3)
         show(1_000, 5_000)
         time.sleep(0.4)
     text = out.getvalue()
@@ -24,6 +27,8 @@ def test_reading_shows_how_many_how_fast_and_how_long():
     assert "1000/5000" in text
     rate = int(text.split(" files/s")[0].split(" ")[-1].replace(",", ""))
     assert 500 < rate < 2_000  # 1,000 files in 0.6 seconds and a little
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
+    assert re.search(r" files/s 00:0\d", plain)  # 4,000 files to go, some seconds
 
 
 def test_what_is_read_leaves_nothing_behind():

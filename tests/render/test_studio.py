@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 from weighbridge.data.domains import Reading, read_labelled
@@ -107,7 +108,7 @@ def test_more_images_are_added_and_those_there_stay(whole, tmp_path):
 def test_a_killed_job_goes_on_and_leaves_nothing_half_written(whole, tmp_path, workers):
     out = tmp_path / "out"
     process = command(out, "--count", 60, "--workers", workers)
-    wait_for(lambda: len(list(out.glob("*/*.png"))) >= 20)
+    wait_for(lambda: list(out.glob(".shards/*.csv")))
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     process.kill()
     process.wait()
@@ -117,8 +118,11 @@ def test_a_killed_job_goes_on_and_leaves_nothing_half_written(whole, tmp_path, w
     (out / "mug" / ".000059.png.77.part").write_bytes(b"half")
     for path in out.glob("*/*.png"):
         opened(path)
+    noted = len(list((out / ".shards").glob("*.csv")))
+    assert noted >= 1
     summary = render(TINY, "realtime", out, count=60, classes=CLASSES, workers=1)
     assert summary.images == 120
+    assert summary.rendered <= 120 - 10 * noted  # what was finished is not done again
     assert tree(out) == tree(whole)
     assert not list(out.glob("*/.*"))
     assert not (out / ".shards").exists()
@@ -218,6 +222,19 @@ def test_test_images_are_others_and_are_found_by_evaluation(tmp_path):
     assert render(TINY, "realtime", out, count=4, test=2, classes=CLASSES, workers=1).rendered == 2
     with pytest.raises(RunFolderError, match="test images: no' here"):
         render(TINY, "realtime", out, count=4, classes=CLASSES)
+
+
+def test_classes_of_any_name_go_through(tmp_path):
+    names = ["a,b", 'c"d', "ü", os.fsdecode(b"\xff")]
+    for name in names:
+        (tmp_path / "meshes" / name).mkdir(parents=True)
+        trimesh.creation.box().export(tmp_path / "meshes" / "box.ply")
+        (tmp_path / "meshes" / "box.ply").rename(tmp_path / "meshes" / name / "box.ply")
+    recipe = Recipe("objects", size=16, assets=tmp_path / "meshes")
+    for count in (1, 2):
+        assert render(recipe, "realtime", tmp_path / "out", count=count, boxes=True, workers=1).rendered == 4
+    with (tmp_path / "out" / "metadata.csv").open(errors="surrogateescape", newline="") as file:
+        assert sorted({row["label"] for row in csv.DictReader(file)}) == sorted(names)
 
 
 def test_strength_0_shows_one_scene(tmp_path):

@@ -11,7 +11,6 @@ without rows is rendered again. The system drops the locks of a process that die
 __all__ = ["Summary", "render", "write_png"]
 
 import csv
-import json
 import multiprocessing
 import os
 import shutil
@@ -38,13 +37,14 @@ from weighbridge.errors import ConfigError, DataError, RunFolderError, did_you_m
 from weighbridge.render.painter import Painter, family_of
 from weighbridge.render.probe import variant_for
 from weighbridge.render.recipe import Recipe, recipe_toml, with_overrides
-from weighbridge.runs import replace_rows, replace_text
+from weighbridge.runs import replace_rows, replace_text, write_json
 
 _SHARD = {"realtime": 50, "prerendered": 10, "camera": 10}  # images; some seconds of work
 _BUSY = -1
 _TEST = 1_000_000  # index of the first test image of a class: training images can be added for ever
 _BOX = ("left", "top", "right", "bottom")
 _FIXED = ("file", "label", "index", "seed", "quality")  # columns before the factors
+_FILE, _LABEL, _INDEX = range(3)
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class _Job:
     masks: Path | None
     boxes: bool
     splits: bool
+    columns: tuple[str, ...]  # of metadata.csv
 
     @property
     def notes(self) -> Path:
@@ -150,10 +151,11 @@ def render(
     for label in labels:
         if label not in family.classes:
             raise ConfigError(f"{recipe.family} have no class '{label}'. {did_you_mean(label, family.classes)}")
-    text = recipe_toml(recipe, with_overrides(family.knobs, recipe.knobs))
-    job = _Job(recipe, quality, variant_for(quality, variant), out, masks, boxes, test > 0)
+    knobs = with_overrides(family.knobs, recipe.knobs)
+    columns = (*_FIXED, *(_BOX if boxes else ()), *knobs)
+    job = _Job(recipe, quality, variant_for(quality, variant), out, masks, boxes, test > 0, columns)
     done = 0
-    with _claimed(job, text):
+    with _claimed(job, recipe_toml(recipe, knobs)):
         shards = _missing(job, labels, count, test)
         to_do = sum(shard.end - shard.first for shard in shards)
         for images in _work(job, shards, min(workers or os.cpu_count() or 1, len(shards))):
@@ -185,6 +187,7 @@ def _claimed(job: _Job, text: str) -> Iterator[None]:
         else:
             replace_text(path, header + text)
         if _alone(job):
+            _gather(job)  # what a killed job has done
             _sweep(job)
         job.notes.mkdir(exist_ok=True)
         mine = FileLock(job.notes / f"job-{uuid.uuid4().hex}")
@@ -229,8 +232,8 @@ def _missing(job: _Job, labels: Sequence[str], count: int, test: int) -> list[_S
     """Shards of images that have no row yet, the first of every class before the second of any."""
     have: dict[str, set[int]] = {label: set() for label in labels}
     for row in _rows(job):
-        if row["label"] in have:
-            have[row["label"]].add(int(row["index"]))
+        if row[_LABEL] in have:
+            have[row[_LABEL]].add(int(row[_INDEX]))
     step = _SHARD[job.quality]
     shards = []
     for begin, stop in ((0, count), (_TEST, _TEST + test)):
@@ -332,7 +335,7 @@ def _render_shard(shard: _Shard) -> int:
                 if _stop is not None and _stop.is_set():
                     return 0
                 rows.append(_render_one(shard.label, index))
-            replace_rows(notes, _columns(), rows)
+            replace_rows(notes, _job.columns, rows)
     except Timeout:
         return _BUSY
     return shard.end - shard.first
@@ -349,10 +352,6 @@ def _render_one(label: str, index: int) -> list[object]:
     return [name, label, index, _job.recipe.seed, _job.quality, *box, *factors]
 
 
-def _columns() -> list[str]:
-    return [*_FIXED, *(_BOX if _job.boxes else ()), *_painter.knobs]
-
-
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     """A PNG, whole or not at all. pixels: (S, S, 3) RGB or (S, S)."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -362,38 +361,40 @@ def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     os.replace(part, path)
 
 
-def _rows(job: _Job) -> Iterator[dict[str, str]]:
+def _rows(job: _Job) -> Iterator[list[str]]:
     """Rows of metadata.csv and of the shards that are not in it yet."""
     for path in [job.out / "metadata.csv", *sorted(job.notes.glob("*.csv"))]:
         if path.is_file():
-            with path.open(encoding="utf-8", newline="") as file:
-                yield from csv.DictReader(file)
+            with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+                rows = csv.reader(file)
+                next(rows)  # the columns
+                yield from rows
 
 
 def _gather(job: _Job) -> None:
     """Put the rows of all shards into metadata.csv, by class and index."""
-    rows = {(row["label"], int(row["index"])): row for row in _rows(job)}
+    # each row as one string, since a million lists of sixty would fill the memory; no value has a NUL in it
+    rows = {(row[_LABEL], int(row[_INDEX])): "\0".join(row) for row in _rows(job)}
     if not rows:
         return
-    ordered = [rows[key] for key in sorted(rows)]
-    replace_rows(job.out / "metadata.csv", list(ordered[0]), (list(row.values()) for row in ordered))
+    replace_rows(job.out / "metadata.csv", job.columns, (rows[key].split("\0") for key in sorted(rows)))
     if job.boxes:
-        replace_text(job.out / "boxes.json", json.dumps(_coco(ordered, job.recipe.size), indent=1) + "\n")
+        write_json(job.out / "boxes.json", _coco([rows[key].split("\0") for key in sorted(rows)], job.recipe.size))
 
 
-def _coco(rows: list[dict[str, str]], size: int) -> dict[str, Any]:
-    labels = sorted({row["label"] for row in rows})
-    images = [{"id": i, "file_name": row["file"], "width": size, "height": size} for i, row in enumerate(rows)]
+def _coco(rows: list[list[str]], size: int) -> dict[str, Any]:
+    labels = sorted({row[_LABEL] for row in rows})
+    images = [{"id": i, "file_name": row[_FILE], "width": size, "height": size} for i, row in enumerate(rows)]
     annotations: list[dict[str, Any]] = []
     for number, row in enumerate(rows):
-        left, top, right, bottom = (int(row[side]) for side in _BOX)
+        left, top, right, bottom = map(int, row[len(_FIXED) : len(_FIXED) + len(_BOX)])
         if right > left:
             width, height = right - left, bottom - top
             annotations.append(
                 {
                     "id": len(annotations),
                     "image_id": number,
-                    "category_id": labels.index(row["label"]),
+                    "category_id": labels.index(row[_LABEL]),
                     "bbox": [left, top, width, height],
                     "area": width * height,
                     "iscrowd": 0,

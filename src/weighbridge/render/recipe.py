@@ -131,7 +131,7 @@ class Recipe:
 def generator(recipe: Recipe, label: str, index: int, quality: str, purpose: str) -> np.random.Generator:
     """Random numbers of one image for one purpose."""
     scene = "camera" if quality == "camera" else "paired"
-    words = (zlib.crc32(word.encode()) for word in (recipe.family, label, scene, purpose))
+    words = (zlib.crc32(word.encode(errors="surrogateescape")) for word in (recipe.family, label, scene, purpose))
     return np.random.default_rng([recipe.seed, index, *words])
 
 

@@ -2,6 +2,7 @@
 
 __all__ = ["app", "main"]
 
+import errno
 import io
 import os
 import shlex
@@ -267,6 +268,7 @@ def render(
         Parameter(help="Folder of SVG or PNG icons (signs), of fonts (characters), of a folder of meshes per class."),
     ] = None,
     backgrounds: Annotated[Path | None, Parameter(help="Folder of photos to stand behind.")] = None,
+    up: Annotated[Literal["y", "z"] | None, Parameter(help="Which way is up in meshes; as their formats say.")] = None,
     size: Annotated[int | None, Parameter(help="Side of the images in pixels; 64.")] = None,
     seed: Annotated[int | None, Parameter(help="Other images of the same kind; 0.")] = None,
     strength: Annotated[float | None, Parameter(help="Domain randomisation, from 0 (none) to 1; 1.")] = None,
@@ -286,7 +288,7 @@ def render(
     from weighbridge.render.recipe import Recipe, read_recipe, recipe_toml, with_overrides
 
     given: dict[str, Any] = {"seed": seed, "size": size, "strength": strength, "samples": samples}
-    given |= {"assets": assets, "backgrounds": backgrounds}
+    given |= {"assets": assets, "backgrounds": backgrounds, "up": up}
     values = read_recipe(recipe) if recipe is not None else {}
     plan = Recipe(**{**values, **{name: value for name, value in given.items() if value is not None}, "family": family})
     looks = list(quality or ["realtime"])
@@ -355,7 +357,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except OSError as error:  # a full disk, a folder that may not be written
-        _fail(f"{error.strerror}: '{error.filename}'" if error.filename else str(error))
+        advice = ". Free some space; the same command goes on where it can" if error.errno == errno.ENOSPC else ""
+        _fail((f"{error.strerror}: '{error.filename}'" if error.filename else str(error)) + advice)
 
 
 def _in_a_sentence(

@@ -72,12 +72,17 @@ def test_a_sheet_has_a_row_per_class_and_a_group_per_quality(run, tmp_path, endi
     [
         (("objects",), "--out is needed; see weighbridge render --help"),
         (("objects", "--out", "out", "--quality", "realtime", "camera"), "a folder holds one quality, got realtime"),
-        (("objects", "--out", "out", "--classes", "nutt"), "objects have no class 'nutt'. Did you mean 'nut'?"),
+        (("objects", "--out", "out", "--classes", "nutt"), "there is no class 'nutt' here. Did you mean 'nut'?"),
         (("signs", "--out", "out"), "signs are made from icons: give their folder with --assets"),
         (("signs", "--out", "out", "--assets", "nowhere"), "expected a folder of SVG or PNG icons at 'nowhere'"),
         (("objects", "--out", "out", "--backgrounds", "nowhere"), "expected a folder of photos for the background"),
         (("objects", "--out", "out", "--recipe", "nowhere.toml"), "'nowhere.toml' cannot be read as a recipe"),
         (("objects", "--out", "out", "--strength", "2"), "strength must lie in [0, 1], got 2.0"),
+        (
+            ("objects", "--sheet", "sheet.png", "--classes", "nutt"),
+            "there is no class 'nutt' here. Did you mean 'nut'?",
+        ),
+        (("objects", "--sheet", "sheet.png", "--count", "0"), "needs at least one image of each class, got 0"),
         (("objects", "--sheet", "sheet.gif"), "a contact sheet is a .png, .jpg or .webp, got 'sheet.gif'"),
         (
             ("objects", "--out", "out", "--quality", "prerendered", "--variant", "scalar"),

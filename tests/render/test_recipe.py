@@ -68,6 +68,7 @@ def test_real_time_and_pre_rendered_images_show_the_same_scene():
 def test_a_recipe_replaces_ranges():
     knobs = with_overrides(KNOBS, {"yaw": [20, 30], "blur": {"chance": 1.0}, "clutter": 2, "background": "photo"})
     assert knobs["yaw"] == Range(20, 30, 20, "degrees")  # nominal stays inside
+    assert with_overrides(KNOBS, {"blur": [2, 3]})["blur"] == Range(2, 3, 2, "per cent")  # always there
     assert knobs["blur"] == Range(1.0, 3.0, 0.0, "per cent", chance=1.0)
     assert knobs["clutter"] == Range(2, 2, 2, "pieces", whole=True)
     assert knobs["background"] == Choice(("photo",), "photo", "what stands behind")
@@ -81,6 +82,8 @@ def test_a_recipe_replaces_ranges():
         ({"yaw": "left"}, "knob 'yaw' takes a number, [low, high] or a table of numbers, got 'left'"),
         ({"yaw": {"hi": 3}}, "knob 'yaw' has no 'hi'. Did you mean 'high'?"),
         ({"background": "foto"}, "knob 'background' has no option 'foto'. Did you mean 'photo'?"),
+        ({"blur": -1}, "knob 'blur' must lie in [0, inf], got -1"),
+        ({"yaw": float("nan")}, "knob 'yaw' takes a number, [low, high] or a table of numbers, got nan"),
         ({"background": 3}, "knob 'background' takes a word or a list of words, got 3"),
     ],
 )
@@ -98,7 +101,7 @@ def test_what_a_recipe_cannot_be_is_said(values):
 
 
 def test_a_recipe_survives_its_file(tmp_path):
-    recipe = Recipe("objects", seed=3, size=32, strength=0.5, backgrounds=tmp_path, knobs={"yaw": [0, 5]})
+    recipe = Recipe("objects", seed=3, size=32, strength=0.5, backgrounds=tmp_path, knobs={"yaw": [0.123456789, 5]})
     path = tmp_path / "recipe.toml"
     path.write_text(recipe_toml(recipe, with_overrides(KNOBS, recipe.knobs)))
     again = Recipe(**read_recipe(path))

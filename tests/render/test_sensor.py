@@ -1,5 +1,8 @@
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from weighbridge.render.recipe import Recipe
 from weighbridge.render.sensor import CAMERA, SENSOR, develop
@@ -82,6 +85,12 @@ def test_a_mosaic_keeps_grey_and_colours_edges():
     assert saturation[1] > 10
 
 
+def test_a_mosaic_needs_no_noise():
+    stripes = grey(0.1)
+    stripes[:, ::3] = 0.8
+    assert (seen(stripes, mosaic=1.0) != seen(stripes)).any()
+
+
 def test_colours_come_out_of_the_mosaic_in_their_places():
     red = np.broadcast_to(np.float32([0.7, 0.2, 0.1]), (32, 32, 3))
     np.testing.assert_allclose(seen(red, mosaic=1.0, noise=1e-6)[8:-8, 8:-8].mean((0, 1)), seen(red)[0, 0], atol=2)
@@ -110,6 +119,16 @@ def test_jpeg_leaves_its_blocks():
     noise = np.random.default_rng(1).random((64, 64, 3), np.float32)
     plain, packed = seen(noise).astype(int), seen(noise, jpeg=30.0).astype(int)
     assert 10 < np.abs(plain - packed).mean() < 100
+
+
+def test_jpeg_takes_colours_for_what_they_are():
+    """Red and blue weigh differently in JPEG's luma: the same damage as from Pillow's encoder, which has red first."""
+    red = np.zeros((32, 32, 3), np.float32)
+    red[8:24, 8:24] = (0.8, 0.0, 0.0)
+    expected = seen(red)
+    buffer = io.BytesIO()
+    Image.fromarray(expected).save(buffer, "JPEG", quality=40)
+    np.testing.assert_allclose(seen(red, jpeg=40.0).astype(int), np.asarray(Image.open(buffer), int), atol=6)
 
 
 def test_every_draw_of_the_camera_gives_an_image():

@@ -76,7 +76,7 @@ def test_a_row_says_what_made_its_image(whole):
     painter = Painter(TINY, "realtime")
     for row in rows(whole)[::13]:
         factors = painter.factors(row["label"], int(row["index"]))
-        assert list(row)[5:] == list(factors)
+        assert list(row)[5:] == [*factors, "photo"]
         for name, value in factors.items():
             assert row[name] == value if isinstance(value, str) else float(row[name]) == pytest.approx(value, rel=1e-4)
         picture = painter.paint(row["label"], int(row["index"]))
@@ -115,7 +115,7 @@ def test_a_killed_job_goes_on_and_leaves_nothing_half_written(whole, tmp_path, w
     process.stderr.close()
     wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in children))  # no orphans
     (out / "mug").mkdir(exist_ok=True)
-    (out / "mug" / ".000059.png.77.part").write_bytes(b"half")
+    (out / "mug" / ".000059.png.0123abcd.part").write_bytes(b"half")
     for path in out.glob("*/*.png"):
         opened(path)
     noted = len(list((out / ".shards").glob("*.csv")))
@@ -149,6 +149,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, workers):
     assert "Nothing that is done is lost; go on with: weighbridge render objects --out" in said
     assert "Traceback" not in said
     assert not list(out.glob("*/.*.part"))
+    assert [row["file"] for row in rows(out)] == sorted(str(path.relative_to(out)) for path in out.glob("*/*.png"))
 
 
 def test_another_recipe_is_refused(whole):
@@ -172,7 +173,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"classes": ["mugg"]}, "objects have no class 'mugg'. Did you mean 'mug'?"),
+        ({"classes": ["mugg"]}, "there is no class 'mugg' here. Did you mean 'mug'?"),
         ({"count": 0}, "count must lie in [1, 1000000] and test in [0, 1000000], got 0 and 0"),
         ({"workers": 0}, "workers must be at least 1, got 0"),
     ],
@@ -237,8 +238,22 @@ def test_classes_of_any_name_go_through(tmp_path):
         assert sorted({row["label"] for row in csv.DictReader(file)}) == sorted(names)
 
 
-def test_strength_0_shows_one_scene(tmp_path):
-    painter = Painter(Recipe("objects", size=32, strength=0.0), "realtime")
-    first, second = (painter.scene("mug", index)[0] for index in (0, 1))
-    np.testing.assert_array_equal(first.parts[0].mesh.vertices, second.parts[0].mesh.vertices)
-    assert first.camera == second.camera
+def test_other_assets_are_another_recipe(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / "meshes" / "box").mkdir(parents=True, exist_ok=True)
+        trimesh.creation.box().export(tmp_path / "meshes" / "box" / f"{name}.ply")
+        if name == "one":
+            recipe = Recipe("objects", size=16, assets=tmp_path / "meshes")
+            render(recipe, "realtime", tmp_path / "out", count=1, workers=1)
+            assert rows(tmp_path / "out")[0]["mesh"] == "one.ply"
+    with pytest.raises(RunFolderError, match=r"# assets: [0-9a-f]{12}, backgrounds: none' there"):
+        render(recipe, "realtime", tmp_path / "out", count=2, workers=1)
+
+
+def test_files_of_others_among_the_masks_stay(tmp_path):
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / ".mine.part").write_text("not yours")
+    render(TINY, "realtime", tmp_path / "out", count=1, classes=CLASSES, masks=tmp_path / "masks", workers=1)
+    assert (tmp_path / "masks" / ".mine.part").read_text() == "not yours"
+    with pytest.raises(RunFolderError, match="is not empty; choose another --masks"):
+        render(TINY, "realtime", tmp_path / "other", count=1, classes=CLASSES, masks=tmp_path / "masks", workers=1)

@@ -48,14 +48,16 @@ def test_a_photo_behind_comes_from_the_folder(tmp_path):
     backdrops = Backdrops(tmp_path)
     assert backdrops.options.count("photo") == 2
     for seed in range(8):
-        piece = backdrops.draw("photo", np.random.default_rng(seed), 16)
+        piece, name = backdrops.draw("photo", np.random.default_rng(seed), 16)
+        assert name == "red.png"
         np.testing.assert_allclose(piece, np.broadcast_to(np.float32([1, 0, 0]), (16, 16, 3)), atol=1e-5)
 
 
 def test_without_photos_there_is_no_photo_to_choose():
     assert "photo" not in Backdrops(None).options
     for kind in Backdrops(None).options:
-        made = Backdrops(None).draw(kind, np.random.default_rng(0), 24)
+        made, name = Backdrops(None).draw(kind, np.random.default_rng(0), 24)
+        assert name == ""
         assert made.shape == (24, 24, 3)
         assert 0 <= made.min() <= made.max() <= 1
 

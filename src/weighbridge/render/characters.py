@@ -77,7 +77,7 @@ _CHARACTER: Mapping[str, Knob] = {
     ),
     "wear": Range(0.1, 0.7, 0.0, "share of the letter where the board shows through", chance=0.15),
     "roughness": Range(0.25, 1.0, 0.8, "of letter and board: 0.05 mirrors, 1 is matt"),
-    "metal": Range(1.0, 1.0, 0.0, "1: the letter is of metal", chance=0.05),
+    "metal": Range(1.0, 1.0, 0.0, "1: the letter is of metal", chance=0.05, whole=True),
     "glow": Range(0.3, 2.0, 0.0, "light of the letter's own, as in neon", chance=0.04),
     "outline": Range(0.02, 0.07, 0.0, "width of an outline in another colour", chance=0.15),
     "drop": Range(0.03, 0.1, 0.0, "how far a painted shadow lies from the letter", chance=0.12),
@@ -149,6 +149,11 @@ class Characters:
         return CLASSES
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What is told beside the knobs: the photo behind the letter."""
+        return ("photo",)
+
+    @property
     def knobs(self) -> Mapping[str, Knob]:
         """Everything that varies."""
         names = tuple(sorted(self._fonts))
@@ -167,13 +172,13 @@ class Characters:
         pose, camera = framed(np.concatenate(letter), factors)
 
         board = colour(factors["board_hue"], factors["board_saturation"], factors["board_value"])
-        surroundings = {}
+        backdrop, photo = plain(board), ""
         if factors["board"] != "wall":  # nothing is seen past a wall
-            surroundings["backdrop"] = self._around.backdrop(factors, light, random)
+            backdrop, photo = self._around.backdrop(factors, light, random)
         behind = board
         if factors["board"] == "none":
             around = np.asarray(light.sky, np.float32) + np.asarray(light.sun, np.float32) / 2
-            behind = np.clip(surroundings["backdrop"].mean(axis=(0, 1)) / around, 0, 1)
+            behind = np.clip(backdrop.mean(axis=(0, 1)) / around, 0, 1)
         ink = _ink(factors, behind)
         paint = Material(
             self._paint(ink, board, factors, random), factors["roughness"], factors["metal"], factors["glow"]
@@ -205,7 +210,7 @@ class Characters:
             parts.append(leaves(factors["leaves"], random))
         if factors["shadow"]:
             parts += shadow_caster(factors["shadow"], light, camera, random)
-        return Scene(tuple(parts), camera, light, **surroundings)
+        return Scene(tuple(parts), camera, light, backdrop, {"photo": photo})
 
     def _section(self, factors: Factors, letter: str) -> manifold3d.CrossSection:
         """A letter as it is written here, its baseline at z = 0; capitals are about 1 high."""

@@ -17,7 +17,7 @@ LIGHT: Mapping[str, Knob] = {
     "sun_elevation": Range(15.0, 75.0, 45.0, "degrees above the horizon"),
     "sun": Range(0.0, 1.2, 0.7, "what a white surface that faces the sun reflects of it"),
     "sun_warmth": Range(-0.05, 0.3, 0.08, "how much redder than blue the sun is: log of red over green"),
-    "sun_softness": Range(2.0, 15.0, 6.0, "half the angle of the sun's disc in degrees; pre-rendered quality only"),
+    "sun_softness": Range(3.0, 15.0, 6.0, "half the angle of the sun's disc in degrees; pre-rendered quality only"),
     "sky": Range(0.15, 0.7, 0.4, "what a white surface that faces up reflects of the sky"),
     "sky_warmth": Range(-0.2, 0.1, -0.08, "log of red over green of the sky"),
     "ground": Range(0.05, 0.35, 0.18, "what a white surface that faces down reflects of the surroundings"),
@@ -30,6 +30,7 @@ class Family(Protocol):
     Attributes:
         classes: names, sorted; the folders that images go to.
         knobs: everything that varies, in a fixed order.
+        notes: names of what the scenes' notes tell beside the knobs.
     """
 
     @property
@@ -37,6 +38,9 @@ class Family(Protocol):
 
     @property
     def knobs(self) -> Mapping[str, Knob]: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
 
     def scene(self, label: str, factors: Factors, random: Generator) -> Scene:
         """What the image shows.

@@ -1,7 +1,8 @@
 """One image from a recipe: factors, scene, light, photo."""
 
-__all__ = ["FAMILIES", "Painter", "Picture", "family_of"]
+__all__ = ["FAMILIES", "Painter", "Picture", "chosen_classes", "family_of"]
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -26,12 +27,14 @@ class Picture:
     Attributes:
         pixels: (S, S, 3) uint8, RGB.
         factors: the value of every knob.
+        notes: what was drawn and is no knob, by the family's names; "" where there is none.
         mask: (S, S) uint8, 255 where the subject is, grey where it is in part.
         box: left, top, right, bottom of the subject in pixels, the last two exclusive; all 0 if it cannot be seen.
     """
 
     pixels: NDArray[np.uint8]
     factors: Factors
+    notes: tuple[str, ...]
     mask: NDArray[np.uint8]
     box: tuple[int, int, int, int]
 
@@ -42,7 +45,7 @@ class Painter:
     Args:
         recipe: what to render.
         quality: `realtime`, `prerendered` or, for objects, `camera`.
-        variant: of Mitsuba, one that `probe.variant` has found to work; not used in real-time quality.
+        variant: of Mitsuba, one that `probe.variant_for` has found to work; not used in real-time quality.
 
     Raises:
         ConfigError: if the family does not have this quality, or a knob does not exist.
@@ -64,7 +67,8 @@ class Painter:
     def scene(self, label: str, index: int) -> tuple[Scene, Factors]:
         """The scene of an image, without rendering it, and its factors."""
         factors = self.factors(label, index)
-        return self.family.scene(label, factors, generator(self.recipe, label, index, self.quality, "scene")), factors
+        scene = index if self.recipe.strength else 0  # without variation every image of a class shows one scene
+        return self.family.scene(label, factors, generator(self.recipe, label, scene, self.quality, "scene")), factors
 
     def paint(self, label: str, index: int, *, masks: bool = False) -> Picture:
         """Render an image.
@@ -77,10 +81,11 @@ class Painter:
         scene, factors = self.scene(label, index)
         radiance = self._radiance(scene, label, index)
         pixels = develop(radiance, factors, generator(self.recipe, label, index, self.quality, "sensor"))
+        notes = tuple(scene.notes.get(name, "") for name in self.family.notes)
         if not masks:
-            return Picture(pixels, factors, np.zeros((0, 0), np.uint8), (0, 0, 0, 0))
+            return Picture(pixels, factors, notes, np.zeros((0, 0), np.uint8), (0, 0, 0, 0))
         guides = realtime.guides(scene, self.recipe.size)
-        return Picture(pixels, factors, (guides.mask * 255 + 0.5).astype(np.uint8), guides.box)
+        return Picture(pixels, factors, notes, (guides.mask * 255 + 0.5).astype(np.uint8), guides.box)
 
     def _radiance(self, scene: Scene, label: str, index: int) -> Array:
         if not self._trace:
@@ -89,6 +94,18 @@ class Painter:
             return realtime.render(scene, self.recipe.size, texture_size=texels)
         seed = int(generator(self.recipe, label, index, self.quality, "light").integers(2**31))
         return pathtraced.render(scene, self.recipe.size, samples=self.recipe.samples, seed=seed, variant=self._variant)
+
+
+def chosen_classes(family: Family, wanted: Sequence[str] | None) -> list[str]:
+    """The classes asked for, each once; all of them for None.
+
+    Raises:
+        ConfigError: if one does not exist.
+    """
+    for label in wanted or ():
+        if label not in family.classes:
+            raise ConfigError(f"there is no class '{label}' here. {did_you_mean(label, family.classes)}")
+    return list(family.classes if wanted is None else dict.fromkeys(wanted))
 
 
 def family_of(recipe: Recipe, quality: str) -> Family:
@@ -108,7 +125,7 @@ def family_of(recipe: Recipe, quality: str) -> Family:
     if recipe.family == "objects":  # each family is imported when it is asked for: one needs no fonts, one no meshes
         from weighbridge.render.objects import Objects
 
-        return Objects(recipe.assets, backdrops, size=recipe.size, camera=quality == "camera")
+        return Objects(recipe.assets, backdrops, size=recipe.size, up=recipe.up, camera=quality == "camera")
     if recipe.family == "characters":
         from weighbridge.render.characters import Characters
 

@@ -201,10 +201,11 @@ class Surroundings:
         photos = self._backdrops.options.count("photo") > 0
         return (*own, *(("photo",) * len(own) if photos else ()))
 
-    def backdrop(self, factors: Factors, light: Light, random: Generator) -> Array:
-        """(H, H, 3), what BACKGROUND and `background` say."""
+    def backdrop(self, factors: Factors, light: Light, random: Generator) -> tuple[Array, str]:
+        """(H, H, 3), what BACKGROUND and `background` say, and the name of the photo if it is one."""
         kind, saturation, side = factors["background"], float(factors["background_saturation"]), self._side
         image: NDArray[np.floating[Any]]
+        photo = ""
         if kind == "plain":
             image = np.broadcast_to(colour(factors["background_hue"], saturation, 0.5), (8, 8, 3))
         elif kind == "sky":
@@ -214,7 +215,7 @@ class Surroundings:
         elif kind == "skyline":
             image = self._skyline(saturation, random)
         else:
-            image = self._backdrops.draw(kind, random, side)
+            image, photo = self._backdrops.draw(kind, random, side)
             grey = cv2.transform(image, _LUMINANCE)[..., None]
             image = grey + (image - grey) * np.float32(saturation + (0.6 if kind == "photo" else 0.2))
         around = np.asarray(light.sky, np.float32) + np.float32(0.4) * np.asarray(light.sun, np.float32)
@@ -222,7 +223,7 @@ class Surroundings:
         if factors["background_blur"]:
             deviation = factors["background_blur"] * len(image) / 100
             image = cv2.GaussianBlur(image, (0, 0), deviation, borderType=cv2.BORDER_REPLICATE)
-        return np.asarray(np.maximum(image, 0), np.float32)
+        return np.asarray(np.maximum(image, 0), np.float32), photo
 
     def _foliage(self, saturation: float, random: Generator) -> Array:
         """Leaves, twigs and grass: dark, with spots of light."""

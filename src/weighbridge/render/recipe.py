@@ -17,12 +17,13 @@ __all__ = [
     "with_overrides",
 ]
 
+import math
 import tomllib
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import tomli_w
@@ -42,6 +43,7 @@ class Range:
         about: what it is, with its unit.
         chance: share of images that have the factor at all, in [0, 1].
         whole: whether it is a count.
+        least, most: what a recipe may ask for.
     """
 
     low: float
@@ -50,6 +52,8 @@ class Range:
     about: str
     chance: float = 1.0
     whole: bool = False
+    least: float = -math.inf
+    most: float = math.inf
 
     def draw(self, strength: float, present: float, place: float) -> float:
         """A value for two uniform numbers in [0, 1): whether the factor is there, and where in its range."""
@@ -96,6 +100,7 @@ class Recipe:
         samples: light paths a pixel, in pre-rendered quality.
         assets: icons of `signs`, fonts of `characters`, meshes of `objects`; None where the family needs none.
         backgrounds: a folder of photos to stand behind, or None.
+        up: `y` or `z`, which way is up in the meshes of `objects`; None is what their formats say.
         knobs: what replaces the family's own ranges: a number, [low, high], a word, a list of words, or a table with
             low, high, nominal and chance.
     """
@@ -107,6 +112,7 @@ class Recipe:
     samples: int = 12
     assets: Path | None = None
     backgrounds: Path | None = None
+    up: Literal["y", "z"] | None = None
     knobs: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -114,6 +120,9 @@ class Recipe:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ConfigError(f"{name} must lie in [{low}, {high}], got {value}")
+
+        if self.up not in (None, "y", "z"):
+            raise ConfigError(f"up must be y or z, got {self.up!r}")
 
     def factors(self, knobs: Mapping[str, Knob], label: str, index: int, quality: str) -> Factors:
         """The factors of one image.
@@ -192,7 +201,7 @@ def _as_toml(knob: Knob) -> str:
     entries = {"low": knob.low, "high": knob.high, "nominal": knob.nominal, "chance": knob.chance}
     if knob.chance == 1.0:
         del entries["chance"]
-    return "{ " + ", ".join(f"{key} = {value:g}" for key, value in entries.items()) + " }"
+    return "{ " + ", ".join(f"{key} = {value!r}" for key, value in entries.items()) + " }"
 
 
 def _overridden(name: str, knob: Knob, value: Any) -> Knob:
@@ -202,7 +211,13 @@ def _overridden(name: str, knob: Knob, value: Any) -> Knob:
             raise ConfigError(f"knob '{name}' takes a word or a list of words, got {value!r}")
         unknown = [word for word in words if word not in knob.options]
         if unknown:
-            raise ConfigError(f"knob '{name}' has no option '{unknown[0]}'. {did_you_mean(unknown[0], knob.options)}")
+            asks_for_photos = unknown[0] == "photo"
+            advice = (
+                "Name a folder of them with --backgrounds."
+                if asks_for_photos
+                else did_you_mean(unknown[0], knob.options)
+            )
+            raise ConfigError(f"knob '{name}' has no option '{unknown[0]}'. {advice}")
         return replace(knob, options=tuple(words), nominal=knob.nominal if knob.nominal in words else words[0])
     if isinstance(value, Mapping):
         keys = ("low", "high", "nominal", "chance")
@@ -211,15 +226,17 @@ def _overridden(name: str, knob: Knob, value: Any) -> Knob:
                 raise ConfigError(f"knob '{name}' has no '{key}'. {did_you_mean(key, keys)}")
         changed = replace(knob, **value)
     elif isinstance(value, list) and len(value) == 2:
-        low, high = value
-        changed = replace(knob, low=low, high=high)
+        changed = replace(knob, low=value[0], high=value[1], chance=1.0)
     else:
         changed = replace(knob, low=value, high=value, nominal=value)
     numbers = (changed.low, changed.high, changed.nominal, changed.chance)
-    if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
+    if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
         raise ConfigError(f"knob '{name}' takes a number, [low, high] or a table of numbers, got {value!r}")
     if changed.low > changed.high or not 0 <= changed.chance <= 1:
         raise ConfigError(f"knob '{name}' needs low <= high and a chance in [0, 1], got {value!r}")
+    least = knob.least if min(knob.low, knob.nominal) < 0 else max(knob.least, 0.0)  # what is never negative stays so
+    if min(numbers[:3]) < least or max(numbers[:3]) > knob.most:
+        raise ConfigError(f"knob '{name}' must lie in [{least:g}, {knob.most:g}], got {value!r}")
     if isinstance(value, list):
         changed = replace(changed, nominal=min(max(changed.nominal, changed.low), changed.high))
     return changed

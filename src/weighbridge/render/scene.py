@@ -8,6 +8,7 @@ Legend: V vertices, F triangles, T side of a texture, S side of the image.
 
 __all__ = ["Array", "Camera", "Light", "Material", "Mesh", "Part", "Scene", "linear", "unit"]
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -116,12 +117,14 @@ class Scene:
     Attributes:
         parts: of the subject and around it.
         backdrop: (H, W, 3) float32, linear, seen where no part is; stretched to the image.
+        notes: what was drawn and is no knob, in words: the photo behind, the mesh, the neighbour.
     """
 
     parts: tuple[Part, ...]
     camera: Camera
     light: Light = field(default_factory=Light)
     backdrop: Array = field(default_factory=lambda: np.full((1, 1, 3), 0.2, np.float32))
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def linear(colour: NDArray[Any] | tuple[float, float, float]) -> Array:

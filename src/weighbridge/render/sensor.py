@@ -19,28 +19,30 @@ from weighbridge.render.scene import Array
 # What signs, characters and objects vary; a family narrows or widens it.
 SENSOR: Mapping[str, Knob] = {
     "exposure": Range(-1.0, 0.6, 0.0, "stops brighter than the light would make it"),
-    "contrast": Range(-0.3, 0.5, 0.0, "S-curve around the middle, above 0 harder, -1 grey"),
+    "contrast": Range(-0.3, 0.5, 0.0, "S-curve around the middle, above 0 harder, -1 grey", least=-1.0, most=1.0),
     "warmth": Range(-0.15, 0.15, 0.0, "white balance, above 0 redder: log of red over green"),
     "tint": Range(-0.06, 0.06, 0.0, "white balance, above 0 greener: log of green"),
-    "haze": Range(0.0, 0.25, 0.0, "share of light that was scattered on its way", chance=0.3),
+    "haze": Range(0.0, 0.25, 0.0, "share of light that was scattered on its way", chance=0.3, most=1.0),
     "blur": Range(0.3, 2.5, 0.0, "lens out of focus: deviation in % of the side", chance=0.7),
     "motion": Range(1.0, 8.0, 0.0, "camera moved: length in % of the side", chance=0.25),
     "motion_angle": Range(0.0, 180.0, 0.0, "direction of the motion in degrees"),
-    "resolution": Range(0.35, 1.0, 1.0, "pixels that the sensor had, as a share of the side", chance=0.5),
+    "resolution": Range(
+        0.35, 1.0, 1.0, "pixels that the sensor had, as a share of the side", chance=0.5, least=0.05, most=1.0
+    ),
     "noise": Range(0.0, 0.05, 0.0, "deviation of sensor noise at white, in [0, 1]", chance=0.7),
-    "black": Range(0.0, 0.05, 0.0, "what black is shown as, in [0, 1]", chance=0.5),
-    "jpeg": Range(35.0, 95.0, 100.0, "JPEG quality; 100 is none", chance=0.4, whole=True),
+    "black": Range(0.0, 0.05, 0.0, "what black is shown as, in [0, 1]", chance=0.5, most=0.9),
+    "jpeg": Range(35.0, 95.0, 100.0, "JPEG quality; 100 is none", chance=0.4, whole=True, least=1.0, most=100.0),
 }
 
 # What a simulated camera has on top.
 CAMERA: Mapping[str, Knob] = {
     **SENSOR,
-    "vignette": Range(0.0, 0.5, 0.0, "light lost in the corners"),
-    "mosaic": Range(1.0, 1.0, 0.0, "1: colours are measured through a Bayer mosaic and interpolated"),
+    "vignette": Range(0.0, 0.5, 0.0, "light lost in the corners", most=1.0),
+    "mosaic": Range(1.0, 1.0, 0.0, "1: colours are measured through a Bayer mosaic and interpolated", whole=True),
     "blur": Range(0.4, 1.6, 0.0, "lens out of focus: deviation in % of the side"),
     "exposure": Range(-0.9, 0.9, 0.0, "stops brighter than the light would make it"),
     "noise": Range(0.01, 0.06, 0.0, "deviation of sensor noise at white, in [0, 1]"),
-    "jpeg": Range(35.0, 88.0, 100.0, "JPEG quality; 100 is none", whole=True),
+    "jpeg": Range(35.0, 88.0, 100.0, "JPEG quality; 100 is none", whole=True, least=1.0, most=100.0),
 }
 
 
@@ -68,7 +70,7 @@ def develop(radiance: Array, factors: Factors, random: Generator) -> np.ndarray[
     if seen < size:
         image = cv2.resize(image, (seen, seen), interpolation=cv2.INTER_AREA)
     image = np.clip(image, 0, 1, out=image)
-    if factors["noise"]:
+    if factors["noise"] or factors.get("mosaic"):
         image = _noisy(image, factors["noise"], random, mosaic=bool(factors.get("mosaic")))
     if seen < size:
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
@@ -80,7 +82,8 @@ def develop(radiance: Array, factors: Factors, random: Generator) -> np.ndarray[
     pixels = (shown * 255 + 0.5).astype(np.uint8)
     if factors["jpeg"] < 100:
         options = [cv2.IMWRITE_JPEG_QUALITY, int(factors["jpeg"])]
-        pixels = cv2.imdecode(cv2.imencode(".jpg", pixels, options)[1], cv2.IMREAD_COLOR)
+        packed = cv2.imencode(".jpg", pixels[..., ::-1], options)[1]  # OpenCV has blue first
+        pixels = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))[..., ::-1]
     return np.asarray(pixels)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from weighbridge.errors import ConfigError
-from weighbridge.render.painter import Painter
+from weighbridge.render.painter import Painter, chosen_classes
 from weighbridge.render.probe import variant_for
 from weighbridge.render.recipe import Recipe
 
@@ -41,8 +41,10 @@ def sheet(
     """
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise ConfigError(f"a contact sheet is a .png, .jpg or .webp, got '{path}'")
+    if columns < 1:
+        raise ConfigError(f"a contact sheet needs at least one image of each class, got {columns}")
     painters = [Painter(recipe, quality, variant=variant_for(quality, variant)) for quality in qualities]
-    names = list(classes or painters[0].family.classes)[:rows]
+    names = chosen_classes(painters[0].family, classes)[:rows]
     size, total, done = recipe.size, len(names) * len(painters) * columns, 0
     left = int(max(map(len, names)) * _LETTER) + _GAP
     width = left + len(painters) * (columns * size + _GAP)

@@ -102,6 +102,11 @@ class Signs:
         return tuple(self._signs)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What is told beside the knobs: the photo behind the sign and the sign beside it."""
+        return ("photo", "neighbour_sign")
+
+    @property
     def knobs(self) -> Mapping[str, Knob]:
         """Everything that varies."""
         background = Choice(self._around.kinds, "plain", "what stands behind the sign")
@@ -116,8 +121,10 @@ class Signs:
         metal = Material(plain(_METAL), 0.5, 1.0)
         parts = [Part(pose.of(sign.front), front, True), Part(pose.of(sign.body), metal, True)]
         raised = factors["neighbour"].endswith("above")
+        beside = ""
         if factors["neighbour"] != "none":
-            parts += self._neighbour(sign, factors, random, pose)
+            plates, beside = self._neighbour(sign, factors, random, pose)
+            parts += plates
         if factors["pole"] >= 0.02:
             pole = _pole(factors["pole"], sign.top + 1.2 if raised else sign.top * 0.9)
             parts.append(Part(pose.of(pole), Material(plain(_METAL), 0.6)))
@@ -125,7 +132,8 @@ class Signs:
             parts.append(leaves(factors["leaves"], random))
         if factors["shadow"]:
             parts += shadow_caster(factors["shadow"], light, camera, random)
-        return Scene(tuple(parts), camera, light, self._around.backdrop(factors, light, random))
+        backdrop, photo = self._around.backdrop(factors, light, random)
+        return Scene(tuple(parts), camera, light, backdrop, {"photo": photo, "neighbour_sign": beside})
 
     def _print(self, sign: "_Sign", factors: Factors, random: Generator) -> Array:
         """(T, T, 3), the icon as it came out of the press and as the years left it."""
@@ -149,14 +157,15 @@ class Signs:
             image = image + share * (_BROWN - image)
         return np.asarray(np.clip(image, 0, 1), np.float32)
 
-    def _neighbour(self, sign: "_Sign", factors: Factors, random: Generator, pose: Pose) -> list[Part]:
-        """A plate above or below: a board with scribbles, or any of the signs."""
+    def _neighbour(self, sign: "_Sign", factors: Factors, random: Generator, pose: Pose) -> tuple[list[Part], str]:
+        """A plate above or below: a board with scribbles, or any of the signs, and its name."""
         kind, side = factors["neighbour"].split()
         texture: Array
+        name = ""
         gap = random.uniform(0.02, 0.15)
         if kind == "sign":
-            names = self.classes
-            other = self._signs[names[random.integers(len(names))]]
+            name = self.classes[random.integers(len(self.classes))]
+            other = self._signs[name]
             texture = np.asarray(np.clip(cv2.transform(other.print, _drift(factors)), 0, 1), np.float32)
         else:
             other = _board(random.uniform(0.25, 0.5))
@@ -164,7 +173,7 @@ class Signs:
         height = sign.top + gap - other.bottom if side == "above" else sign.bottom - gap - other.top
         material = Material(texture, factors["roughness"])
         metal = Material(plain(_METAL), 0.5, 1.0)
-        return [Part(pose.of(other.front, height), material), Part(pose.of(other.body, height), metal)]
+        return [Part(pose.of(other.front, height), material), Part(pose.of(other.body, height), metal)], name
 
 
 _LIGHT: Mapping[str, Knob] = {

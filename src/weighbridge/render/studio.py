@@ -11,18 +11,20 @@ without rows is rendered again. The system drops the locks of a process that die
 __all__ = ["Summary", "render", "write_png"]
 
 import csv
+import hashlib
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +35,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from weighbridge import __version__
-from weighbridge.errors import ConfigError, DataError, RunFolderError, did_you_mean
-from weighbridge.render.painter import Painter, family_of
+from weighbridge.errors import ConfigError, DataError, RunFolderError
+from weighbridge.render.painter import Painter, chosen_classes, family_of
 from weighbridge.render.probe import variant_for
 from weighbridge.render.recipe import Recipe, recipe_toml, with_overrides
 from weighbridge.runs import replace_rows, replace_text, write_json
@@ -75,13 +77,24 @@ class _Job:
 
     @property
     def notes(self) -> Path:
+        """Rows of finished shards, and their locks."""
         return self.out / ".shards"
 
     @property
-    def extras(self) -> str:
-        """What the recipe does not say, for its first line."""
+    def jobs(self) -> Path:
+        """A lock for every job that lives."""
+        return self.notes / "jobs"
+
+    @property
+    def header(self) -> str:
+        """What an image depends on and the recipe does not say, for its first lines."""
         boxes, splits = ("yes" if chosen else "no" for chosen in (self.boxes, self.splits))
-        return f"masks: {self.masks or 'no'}, boxes: {boxes}, test images: {splits}"
+        variant = f" by {self.variant}" if self.quality != "realtime" else ""
+        return (
+            f"# weighbridge {__version__}: {self.quality} {self.recipe.family}{variant}\n"
+            f"# masks: {self.masks or 'no'}, boxes: {boxes}, test images: {splits}\n"
+            f"# assets: {_digest(self.recipe.assets)}, backgrounds: {_digest(self.recipe.backgrounds)}\n"
+        )
 
     def name(self, label: str, index: int) -> str:
         """Of an image, below the folder."""
@@ -97,7 +110,9 @@ class _Shard:
 
     @property
     def name(self) -> str:
-        return f"{self.label}-{self.first:06}-{self.end:06}"
+        """Of its files; a class may be called anything, at any length."""
+        label = hashlib.sha256(self.label.encode(errors="surrogateescape")).hexdigest()[:16]
+        return f"{label}-{self.first:06}-{self.end:06}"
 
 
 def render(
@@ -147,23 +162,29 @@ def render(
     if masks is not None and masks.resolve().is_relative_to(out.resolve()):
         raise ConfigError(f"masks need a folder outside '{out}', or they would be taken for images, got '{masks}'")
     family = family_of(recipe, quality)
-    labels = list(family.classes) if classes is None else list(dict.fromkeys(classes))
-    for label in labels:
-        if label not in family.classes:
-            raise ConfigError(f"{recipe.family} have no class '{label}'. {did_you_mean(label, family.classes)}")
+    labels = chosen_classes(family, classes)
     knobs = with_overrides(family.knobs, recipe.knobs)
-    columns = (*_FIXED, *(_BOX if boxes else ()), *knobs)
-    job = _Job(recipe, quality, variant_for(quality, variant), out, masks, boxes, test > 0, columns)
+    columns = (*_FIXED, *(_BOX if boxes else ()), *knobs, *family.notes)
+    variant, masks = variant_for(quality, variant), masks.resolve() if masks is not None else None
+    job = _Job(recipe, quality, variant, out, masks, boxes, test > 0, columns)
     done = 0
     with _claimed(job, recipe_toml(recipe, knobs)):
         shards = _missing(job, labels, count, test)
         to_do = sum(shard.end - shard.first for shard in shards)
-        for images in _work(job, shards, min(workers or os.cpu_count() or 1, len(shards))):
-            done += images
-            if progress is not None:
-                progress(done, to_do)
-    there = sum(1 for _ in _rows(job))
-    return Summary(there, done, time.perf_counter() - started)
+        there = 0
+        with closing(_work(job, shards, min(workers or _cores(variant), len(shards)))) as work:
+            for images, rendered in work:
+                there, done = there + images, done + rendered
+                if progress is not None:
+                    progress(there, to_do)
+    return Summary(sum(1 for _ in _read(out / "metadata.csv")), done, time.perf_counter() - started)
+
+
+def _cores(variant: str) -> int:
+    """Processes that make sense: one for every core we may use, one for a GPU."""
+    if variant.startswith("cuda"):
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
@@ -173,24 +194,25 @@ def _claimed(job: _Job, text: str) -> Iterator[None]:
     Every job holds a lock of its own while it runs. The one that finds nobody else's held takes the notes away, and
     what killed processes left half written.
     """
-    header = f"# weighbridge {__version__}: {job.quality} {job.recipe.family}, {job.extras}\n"
-    path = job.out / "recipe.toml"
+    path, text = job.out / "recipe.toml", job.header + text
     if job.out.exists() and not job.out.is_dir():
         raise RunFolderError(f"'{job.out}' is a file; choose another --out")
-    if job.out.is_dir() and not path.is_file() and any(not entry.name.startswith(".") for entry in job.out.iterdir()):
+    if job.out.is_dir() and not path.is_file() and not _empty(job.out):
         raise RunFolderError(f"'{job.out}' holds something that is no render of weighbridge; choose another --out")
+    if job.masks is not None and not path.is_file() and job.masks.exists() and not _empty(job.masks):
+        raise RunFolderError(f"'{job.masks}' is not empty; choose another --masks")
     job.out.mkdir(parents=True, exist_ok=True)
     door = FileLock(job.out / ".lock")
     with door:
         if path.is_file():
-            _compare(path, header + text)
+            _compare(path, text)
         else:
-            replace_text(path, header + text)
+            replace_text(path, text)
         if _alone(job):
             _gather(job)  # what a killed job has done
             _sweep(job)
-        job.notes.mkdir(exist_ok=True)
-        mine = FileLock(job.notes / f"job-{uuid.uuid4().hex}")
+        job.jobs.mkdir(parents=True, exist_ok=True)
+        mine = FileLock(job.jobs / uuid.uuid4().hex)
         mine.acquire()
     try:
         yield
@@ -200,6 +222,18 @@ def _claimed(job: _Job, text: str) -> Iterator[None]:
             _gather(job)
             if _alone(job):
                 _sweep(job)
+
+
+def _empty(folder: Path) -> bool:
+    return all(entry.name.startswith(".") for entry in folder.iterdir())
+
+
+def _digest(folder: Path | None) -> str:
+    """A word for what lies in a folder: names and sizes of its files."""
+    if folder is None:
+        return "none"
+    files = sorted((str(path.relative_to(folder)), path.stat().st_size) for path in folder.rglob("*") if path.is_file())
+    return hashlib.sha256(repr(files).encode(errors="surrogateescape")).hexdigest()[:12]
 
 
 def _compare(path: Path, text: str) -> None:
@@ -212,7 +246,7 @@ def _compare(path: Path, text: str) -> None:
 
 def _alone(job: _Job) -> bool:
     """Whether no job that lives is at work in the folder."""
-    for path in job.notes.glob("job-*"):
+    for path in job.jobs.glob("*"):
         try:
             with FileLock(path, timeout=0):
                 pass
@@ -224,8 +258,9 @@ def _alone(job: _Job) -> bool:
 def _sweep(job: _Job) -> None:
     shutil.rmtree(job.notes, ignore_errors=True)
     for folder in filter(None, (job.out, job.masks)):
-        for part in folder.glob("**/.*.part"):
-            part.unlink()
+        for part in folder.glob("**/.*.png.*.part"):
+            if re.fullmatch(r"\.\d+\.png\.[0-9a-f]{8}\.part", part.name):
+                part.unlink(missing_ok=True)
 
 
 def _missing(job: _Job, labels: Sequence[str], count: int, test: int) -> list[_Shard]:
@@ -245,8 +280,8 @@ def _missing(job: _Job, labels: Sequence[str], count: int, test: int) -> list[_S
     return shards
 
 
-def _work(job: _Job, shards: list[_Shard], workers: int) -> Iterator[int]:
-    """Render shards until all have their rows; yields how many images each step brought.
+def _work(job: _Job, shards: list[_Shard], workers: int) -> Generator[tuple[int, int], None, None]:
+    """Render shards until all have their rows; yields the images of each, and how many of them are by this job.
 
     A shard that another job is at is asked for again later: it is done then, or its owner has died.
     """
@@ -266,7 +301,7 @@ def _work(job: _Job, shards: list[_Shard], workers: int) -> Iterator[int]:
                     shards.append(shard)
                     time.sleep(0.0 if len(shards) > workers else 0.2)
                 else:
-                    yield images
+                    yield shard.end - shard.first, images
 
 
 @contextmanager
@@ -284,7 +319,7 @@ def _painters(job: _Job, workers: int) -> Iterator[Callable[[_Shard], "Future[in
                 yield lambda shard: pool.submit(_render_shard, shard)
             except BaseException:  # Ctrl-C above all: nobody waits for more than the image that each is at
                 stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.shutdown(cancel_futures=True)
                 raise
     except BrokenProcessPool as error:
         raise DataError(
@@ -330,15 +365,24 @@ def _render_shard(shard: _Shard) -> int:
         with FileLock(_job.notes / f"{shard.name}.lock", timeout=0):
             if notes.is_file():
                 return 0
-            rows = []
-            for index in range(shard.first, shard.end):
-                if _stop is not None and _stop.is_set():
-                    return 0
-                rows.append(_render_one(shard.label, index))
-            replace_rows(notes, _job.columns, rows)
+            return _render_rows(shard)
     except Timeout:
         return _BUSY
-    return shard.end - shard.first
+
+
+def _render_rows(shard: _Shard) -> int:
+    """Render a shard and write its rows; if it is stopped, those that there are."""
+    rows = []
+    try:
+        for index in range(shard.first, shard.end):
+            if _stop is not None and _stop.is_set():
+                break
+            rows.append(_render_one(shard.label, index))
+    finally:
+        if rows:
+            done = replace(shard, end=shard.first + len(rows))
+            replace_rows(_job.notes / f"{done.name}.csv", _job.columns, rows)
+    return len(rows)
 
 
 def _render_one(label: str, index: int) -> list[object]:
@@ -349,26 +393,34 @@ def _render_one(label: str, index: int) -> list[object]:
         write_png(_job.masks / name, picture.mask)
     factors = (f"{value:.5g}" if isinstance(value, float) else value for value in picture.factors.values())
     box = picture.box if _job.boxes else ()
-    return [name, label, index, _job.recipe.seed, _job.quality, *box, *factors]
+    return [name, label, index, _job.recipe.seed, _job.quality, *box, *factors, *picture.notes]
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     """A PNG, whole or not at all. pixels: (S, S, 3) RGB or (S, S)."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     ordered = pixels[..., ::-1] if pixels.ndim == 3 else pixels  # OpenCV has blue first
-    part.write_bytes(cv2.imencode(".png", ordered, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes())
-    os.replace(part, path)
+    try:
+        part.write_bytes(cv2.imencode(".png", ordered, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _rows(job: _Job) -> Iterator[list[str]]:
     """Rows of metadata.csv and of the shards that are not in it yet."""
     for path in [job.out / "metadata.csv", *sorted(job.notes.glob("*.csv"))]:
         if path.is_file():
-            with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-                rows = csv.reader(file)
-                next(rows)  # the columns
-                yield from rows
+            yield from _read(path)
+
+
+def _read(path: Path) -> Iterator[list[str]]:
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        rows = csv.reader(file)
+        next(rows)  # the columns
+        yield from rows
 
 
 def _gather(job: _Job) -> None:

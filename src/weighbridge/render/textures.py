@@ -143,8 +143,8 @@ class Backdrops:
         made = ("procedural", "plain")
         return (*made, "photo", "photo") if self._photos else made
 
-    def draw(self, kind: str, random: Generator, size: int) -> Array:
-        """(size, size, 3) linear.
+    def draw(self, kind: str, random: Generator, size: int) -> tuple[Array, str]:
+        """(size, size, 3) linear, and the photo's name, "" where it is none.
 
         Args:
             kind: one of `options`.
@@ -155,10 +155,10 @@ class Backdrops:
             return self._piece(random, size)
         shades = [colour(random.random(), random.uniform(0, 0.6), random.uniform(0.1, 1)) for _ in range(3)]
         if kind == "plain":
-            return np.broadcast_to(shades[0], (size, size, 3)).astype(np.float32)
-        return _made_up(random, size, shades)
+            return np.broadcast_to(shades[0], (size, size, 3)).astype(np.float32), ""
+        return _made_up(random, size, shades), ""
 
-    def _piece(self, random: Generator, size: int) -> Array:
+    def _piece(self, random: Generator, size: int) -> tuple[Array, str]:
         for _ in range(20):  # a folder of photos may hold a few that cannot be read
             path = self._photos[random.integers(len(self._photos))]
             photo = self._read(path)
@@ -172,7 +172,7 @@ class Backdrops:
         piece = photo[top : top + side, left : left + side]
         if random.random() < 0.5:
             piece = piece[:, ::-1]
-        return linear(cv2.resize(piece, (size, size), interpolation=cv2.INTER_AREA) / np.float32(255))
+        return linear(cv2.resize(piece, (size, size), interpolation=cv2.INTER_AREA) / np.float32(255)), path.name
 
     def _read(self, path: Path) -> np.ndarray | None:
         if path not in self._kept:

@@ -34,16 +34,15 @@ from weighbridge.render.plates import (
     edge,
     face,
     framed,
-    joined,
     leaves,
     mesh,
     rings,
     shadow_caster,
 )
 from weighbridge.render.recipe import Choice, Factors, Knob, Range
-from weighbridge.render.scene import Array, Material, Mesh, Part, Scene, linear
+from weighbridge.render.scene import Array, Material, Mesh, Part, Scene, joined, linear
 from weighbridge.render.sensor import SENSOR
-from weighbridge.render.textures import Backdrops, Grain, colour, pattern, plain
+from weighbridge.render.textures import Backdrops, Grain, colour, pattern, plain, texels
 
 CLASSES = tuple(string.digits + string.ascii_uppercase)
 Outlines: TypeAlias = list[NDArray[np.float64]]  # each (N, 2)
@@ -140,7 +139,7 @@ class Characters:
             place = f"in '{fonts}'" if fonts is not None else "on this machine"
             found = "; ".join(f"'{name}' {reason}" for name, reason in list(self.left_out.items())[:3])
             raise DataError(f"expected a font with 0-9 and A-Z {place}, found {found or 'no font at all'}")
-        self._grain = Grain(64 if size <= 64 else 128 if size <= 128 else 256)
+        self._grain = Grain(texels(size))
         self._around = Surroundings(backdrops, self._grain, size)
 
     @property

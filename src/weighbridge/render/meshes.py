@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from weighbridge.errors import DataError
-from weighbridge.render.scene import Array, Material, Mesh, linear
+from weighbridge.render.scene import Array, Material, Mesh, joined, linear
 from weighbridge.render.solids import box_projected, standing
 
 DEFAULT_UP: dict[str, Literal["y", "z"]] = {".glb": "y", ".gltf": "y", ".obj": "y", ".ply": "z", ".stl": "z"}
@@ -90,7 +90,7 @@ def load_mesh(path: Path, *, up: Literal["y", "z"] | None = None) -> list[tuple[
         material = _material(piece, screen_colours=screen_colours)
         key = (material.texture.tobytes(), material.roughness, material.metallic)
         looks.setdefault(key, (material, []))[1].append(_mesh(piece, uv_scale=1 / diagonal))
-    meshes = standing([_joined(parts) for _, parts in looks.values()])
+    meshes = standing([joined(parts) for _, parts in looks.values()])
     return list(zip(meshes, [material for material, _ in looks.values()], strict=True))
 
 
@@ -125,16 +125,6 @@ def _read(path: Path) -> list[trimesh.Trimesh]:
     if not all(np.isfinite(piece.vertices).all() for piece in pieces):
         raise DataError(f"expected finite coordinates in {path}, but some are not numbers. Export it again.")
     return pieces
-
-
-def _joined(meshes: list[Mesh]) -> Mesh:
-    offsets = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
-    return Mesh(
-        np.concatenate([mesh.vertices for mesh in meshes]),
-        np.concatenate([mesh.normals for mesh in meshes]),
-        np.concatenate([mesh.uv for mesh in meshes]),
-        np.concatenate([mesh.faces + np.int32(offset) for mesh, offset in zip(meshes, offsets, strict=True)]),
-    )
 
 
 # Geometry

@@ -20,7 +20,7 @@ from weighbridge.render.meshes import load_mesh, mesh_classes
 from weighbridge.render.recipe import Choice, Factors, Knob, Range
 from weighbridge.render.scene import Array, Camera, Material, Mesh, Part, Scene
 from weighbridge.render.sensor import CAMERA, SENSOR
-from weighbridge.render.textures import PATTERNS, Backdrops, Grain, colour, pattern, plain
+from weighbridge.render.textures import PATTERNS, Backdrops, Grain, colour, pattern, plain, texels
 
 _OWN_LOOK = {  # what meshes of the user's bring themselves
     *("shape", "hue", "saturation", "value", "pattern", "roughness", "metallic", "wood_value"),
@@ -139,7 +139,7 @@ class Objects:
         self._backdrops = backdrops
         self._size = size
         self._patterns = PATTERNS[camera]
-        self._grain = Grain(min(max(1 << (size - 1).bit_length(), 64), 256))
+        self._grain = Grain(texels(size))
         background = Choice(backdrops.options, "plain", "what stands behind the floor")
         look = _SIMULATED if camera else _STUDIO
         if self._files is not None:

@@ -8,13 +8,13 @@ Legend: N corners of an outline, V vertices, S side of the image.
 __all__ = [
     "BACKGROUND",
     "FACING",
+    "LUMINANCE",
     "POSE",
     "Pose",
     "Surroundings",
     "edge",
     "face",
     "framed",
-    "joined",
     "leaves",
     "mesh",
     "rings",
@@ -36,7 +36,7 @@ from weighbridge.render.scene import Array, Camera, Light, Material, Mesh, Part,
 from weighbridge.render.textures import Backdrops, Grain, colour, plain
 
 FACING = -90.0  # degrees from x towards y: where the camera stands
-_LUMINANCE = np.asarray([[0.2126, 0.7152, 0.0722]], np.float32)
+LUMINANCE = np.asarray([[0.2126, 0.7152, 0.0722]], np.float32)
 
 # How the subject stands and where the frame cuts; a family narrows or widens it.
 POSE: Mapping[str, Knob] = {
@@ -108,17 +108,6 @@ def edge(outlines: Sequence[NDArray[np.float64]], front: float, back: float) -> 
     triangles = (np.arange(len(here))[:, None, None] * 4 + np.asarray([[0, 2, 1], [0, 3, 2]])).reshape(-1, 3)
     uv = vertices[..., ::2] + 0.5
     return mesh(vertices.reshape(-1, 3), np.repeat(outwards, 4, 0), uv.reshape(-1, 2), triangles)
-
-
-def joined(meshes: Sequence[Mesh]) -> Mesh:
-    """Several meshes of one material in one."""
-    starts = np.cumsum([0, *(len(each.vertices) for each in meshes)])
-    return mesh(
-        np.concatenate([each.vertices for each in meshes]),
-        np.concatenate([each.normals for each in meshes]),
-        np.concatenate([each.uv for each in meshes]),
-        np.concatenate([each.faces + start for each, start in zip(meshes, starts, strict=False)]),
-    )
 
 
 # ---- pose and camera -----------------------------------------------------------------------------------------------
@@ -216,7 +205,7 @@ class Surroundings:
             image = self._skyline(saturation, random)
         else:
             image, photo = self._backdrops.draw(kind, random, side)
-            grey = cv2.transform(image, _LUMINANCE)[..., None]
+            grey = cv2.transform(image, LUMINANCE)[..., None]
             image = grey + (image - grey) * np.float32(saturation + (0.6 if kind == "photo" else 0.2))
         around = np.asarray(light.sky, np.float32) + np.float32(0.4) * np.asarray(light.sun, np.float32)
         image = np.asarray(image * around * 2 ** factors["background_light"], np.float32)

@@ -6,9 +6,9 @@ surface reflects under a light of 1, in both renderers.
 Legend: V vertices, F triangles, T side of a texture, S side of the image.
 """
 
-__all__ = ["Array", "Camera", "Light", "Material", "Mesh", "Part", "Scene", "linear", "unit"]
+__all__ = ["Array", "Camera", "Light", "Material", "Mesh", "Part", "Scene", "joined", "linear", "unit"]
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -125,6 +125,17 @@ class Scene:
     light: Light = field(default_factory=Light)
     backdrop: Array = field(default_factory=lambda: np.full((1, 1, 3), 0.2, np.float32))
     notes: Mapping[str, str] = field(default_factory=dict)
+
+
+def joined(meshes: Sequence[Mesh]) -> Mesh:
+    """Several meshes of one material in one."""
+    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
+    return Mesh(
+        np.concatenate([mesh.vertices for mesh in meshes]),
+        np.concatenate([mesh.normals for mesh in meshes]),
+        np.concatenate([mesh.uv for mesh in meshes]),
+        np.concatenate([mesh.faces + np.int32(start) for mesh, start in zip(meshes, starts, strict=True)]),
+    )
 
 
 def linear(colour: NDArray[Any] | tuple[float, float, float]) -> Array:

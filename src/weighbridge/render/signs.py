@@ -26,22 +26,22 @@ from weighbridge.render.family import LIGHT, light_of
 from weighbridge.render.plates import (
     BACKGROUND,
     FACING,
+    LUMINANCE,
     POSE,
     Pose,
     Surroundings,
     edge,
     face,
     framed,
-    joined,
     leaves,
     mesh,
     rings,
     shadow_caster,
 )
 from weighbridge.render.recipe import Choice, Factors, Knob, Range
-from weighbridge.render.scene import Array, Material, Mesh, Part, Scene, linear
+from weighbridge.render.scene import Array, Material, Mesh, Part, Scene, joined, linear
 from weighbridge.render.sensor import SENSOR
-from weighbridge.render.textures import Backdrops, Grain, colour, plain
+from weighbridge.render.textures import Backdrops, Grain, colour, plain, texels
 
 _SUFFIXES = (".svg", ".png")  # of two icons with one name, the first of these counts
 _PIXELS = 256  # side that icons are drawn and their outlines traced at
@@ -49,7 +49,6 @@ _RIM = 1.04  # side of a print over the longer side of its sign
 _THICKNESS = 0.02
 _METAL = linear((0.55, 0.56, 0.57))
 _BROWN = linear((0.35, 0.3, 0.22))
-_LUMINANCE = np.asarray([[0.2126, 0.7152, 0.0722]], np.float32)
 
 # What signs vary on top of light and sensor. GTSRB's photos are crops around the sign, squeezed to squares, from nearly
 # black to blown out; ranges were compared with the pixels of its training photos, without their labels.
@@ -92,8 +91,8 @@ class Signs:
     """
 
     def __init__(self, icons: Path, backdrops: Backdrops, *, size: int = 64) -> None:
-        self._signs = {path.stem: _sign(_read(path), path, _texels(size)) for path in _icons(icons)}
-        self._grain = Grain(_texels(size))
+        self._signs = {path.stem: _sign(_read(path), path, texels(size)) for path in _icons(icons)}
+        self._grain = Grain(texels(size))
         self._around = Surroundings(backdrops, self._grain, size)
 
     @property
@@ -270,7 +269,7 @@ def _read(path: Path) -> NDArray[np.uint8]:
     return np.asarray(image.resize([max(round(side * scale), 1) for side in image.size], Image.Resampling.BICUBIC))
 
 
-def _sign(icon: NDArray[np.uint8], path: Path, texels: int) -> _Sign:
+def _sign(icon: NDArray[np.uint8], path: Path, side_of_print: int) -> _Sign:
     solid = (icon[..., 3] >= 128).astype(np.uint8)
     found = cv2.findContours(np.pad(solid, 1), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
     largest = max((cv2.contourArea(contour) for contour in found), default=0)
@@ -299,7 +298,7 @@ def _sign(icon: NDArray[np.uint8], path: Path, texels: int) -> _Sign:
     depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[::-1] / np.float32(side)
 
     def small(image: Array) -> Array:
-        return np.asarray(cv2.resize(image, (texels, texels), interpolation=cv2.INTER_AREA), np.float32)
+        return np.asarray(cv2.resize(image, (side_of_print, side_of_print), interpolation=cv2.INTER_AREA), np.float32)
 
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
     front, body = _plate(outlines)
@@ -312,11 +311,6 @@ def _sign(icon: NDArray[np.uint8], path: Path, texels: int) -> _Sign:
         small(cv2.dilate(print_, kernel)),
         small(depth),
     )
-
-
-def _texels(size: int) -> int:
-    """T for an image of a side."""
-    return 64 if size <= 64 else 128 if size <= 128 else 256
 
 
 # ---- meshes --------------------------------------------------------------------------------------------------------
@@ -356,7 +350,7 @@ def _drift(factors: Factors) -> NDArray[np.float32]:
     grey = np.full((3, 3), 1 / 3)
     cross = np.asarray([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
     turned = grey + np.cos(angle) * (np.eye(3) - grey) + np.sin(angle) * cross  # about the axis of greys
-    lightness = np.broadcast_to(_LUMINANCE, (3, 3)) @ turned
+    lightness = np.broadcast_to(LUMINANCE, (3, 3)) @ turned
     matrix = factors["ink"] * (1 - factors["fade"]) * (lightness + factors["saturation"] * (turned - lightness))
     offset = np.full((3, 1), factors["ink"] * factors["fade"] * 0.4)
     return np.hstack([matrix, offset]).astype(np.float32)

@@ -1,6 +1,6 @@
 """Procedural textures and backdrops. Everything tiles, is float32 and linear."""
 
-__all__ = ["PATTERNS", "Backdrops", "Grain", "blotches", "colour", "pattern", "plain"]
+__all__ = ["PATTERNS", "Backdrops", "Grain", "blotches", "colour", "pattern", "plain", "texels"]
 
 import colorsys
 from collections import OrderedDict
@@ -30,6 +30,11 @@ def colour(hue: float, saturation: float, value: float) -> Array:
 def plain(shade: Array) -> Array:
     """(1, 1, 3) of one colour."""
     return np.asarray(shade, np.float32).reshape(1, 1, 3)
+
+
+def texels(size: int) -> int:
+    """Side of the textures for images of a side: as fine as these, from 64 to 256."""
+    return 64 if size <= 64 else 128 if size <= 128 else 256
 
 
 def blotches(random: Generator, size: int, *, coarse: int = 4, octaves: int = 4) -> Array:

@@ -236,6 +236,8 @@ def test_with_variation_no_two_images_are_the_same(tmp_path):
         {"hue": 0.05},
         {"saturation": 0.5},
         {"bulge": 0.12},
+        {"symbol": 1.2},
+        {"symbol_aspect": 0.2},
         {"warp": 0.02},
         {"stroke": 1.0},
         {"white_rim": 0.05},

@@ -46,6 +46,7 @@ from weighbridge.render.textures import Backdrops, Grain, colour, plain, texels
 _SUFFIXES = (".svg", ".png")  # of two icons with one name, the first of these counts
 _PIXELS = 256  # side that icons are drawn and their outlines traced at
 _RIM = 1.04  # side of a print over the longer side of its sign
+_RIM_DEPTH = 0.06  # in sizes of the sign: further inside lies what is printed on it
 _THICKNESS = 0.02
 _METAL = linear((0.55, 0.56, 0.57))
 _BROWN = linear((0.35, 0.3, 0.22))
@@ -59,6 +60,8 @@ _SIGN: Mapping[str, Knob] = {
     "hue": Range(-0.04, 0.04, 0.0, "turn of the print's colours, in turns of the colour circle"),
     "saturation": Range(0.7, 1.3, 1.0, "of the print's colours"),
     "stroke": Range(-1.0, 1.0, 0.0, "dark lines thinner (below 0) or thicker, in texels"),
+    "symbol": Range(0.85, 1.4, 1.0, "size of what is printed inside the rim", chance=0.8, least=0.5, most=2.0),
+    "symbol_aspect": Range(-0.2, 0.2, 0.0, "log of how much wider that is made", chance=0.8, least=-0.7, most=0.7),
     "bulge": Range(-0.12, 0.12, 0.0, "how much larger the middle of the print is, the edge staying where it is"),
     "warp": Range(0.0, 0.02, 0.0, "how far parts of the print lie from their place, in sizes of the sign"),
     "white_rim": Range(0.01, 0.05, 0.0, "width of a white edge", chance=0.3),
@@ -83,6 +86,7 @@ class Signs:
 
     Args:
         icons: a folder of SVG or PNG files, or one whose only folders `svg` and `png*` hold the same icons twice.
+            `stop@old.svg` is another drawing of the class of `stop.svg`; all drawings come equally often.
         backdrops: what stands behind.
         size: S, which decides how fine the prints are.
 
@@ -91,19 +95,22 @@ class Signs:
     """
 
     def __init__(self, icons: Path, backdrops: Backdrops, *, size: int = 64) -> None:
-        self._signs = {path.stem: _sign(_read(path), path, texels(size)) for path in _icons(icons)}
+        self._signs: dict[str, list[_Sign]] = {}
+        for path in _icons(icons):
+            drawings = self._signs.setdefault(path.stem.partition("@")[0], [])
+            drawings.append(_sign(_read(path), path, texels(size)))
         self._grain = Grain(texels(size))
         self._around = Surroundings(backdrops, self._grain, size)
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The icons' names without their endings, sorted."""
+        """The icons' names without what follows an @ and their endings, sorted."""
         return tuple(self._signs)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is told beside the knobs: the photo behind the sign and the sign beside it."""
-        return ("photo", "neighbour_sign")
+        """What is told beside the knobs: the drawing, the photo behind the sign and the sign beside it."""
+        return ("icon", "photo", "neighbour_sign")
 
     @property
     def knobs(self) -> Mapping[str, Knob]:
@@ -113,7 +120,7 @@ class Signs:
 
     def scene(self, label: str, factors: Factors, random: Generator) -> Scene:
         """A sign on its pole; see `Family.scene`."""
-        sign = self._signs[label]
+        sign = self._drawing(label, random)
         light = light_of(factors, FACING)
         pose, camera = framed(sign.corners, factors)
         front = Material(self._print(sign, factors, random), factors["roughness"])
@@ -132,7 +139,13 @@ class Signs:
         if factors["shadow"]:
             parts += shadow_caster(factors["shadow"], light, camera, random)
         backdrop, photo = self._around.backdrop(factors, light, random)
-        return Scene(tuple(parts), camera, light, backdrop, {"photo": photo, "neighbour_sign": beside})
+        return Scene(
+            tuple(parts), camera, light, backdrop, {"icon": sign.name, "photo": photo, "neighbour_sign": beside}
+        )
+
+    def _drawing(self, label: str, random: Generator) -> "_Sign":
+        drawings = self._signs[label]
+        return drawings[int(random.integers(len(drawings)))]
 
     def _print(self, sign: "_Sign", factors: Factors, random: Generator) -> Array:
         """(T, T, 3), the icon as it came out of the press and as the years left it."""
@@ -141,8 +154,8 @@ class Signs:
         if stroke:
             other = sign.thick if stroke > 0 else sign.thin
             image = image + np.float32(abs(stroke)) * (other - image)
-        if factors["bulge"] or factors["warp"]:
-            image = _warped(image, factors["bulge"], factors["warp"], random)
+        if factors["symbol"] != 1 or factors["symbol_aspect"] or factors["bulge"] or factors["warp"]:
+            image = _warped(image, sign.depth, factors, random)
         if factors["white_rim"]:
             share = np.clip((factors["white_rim"] - sign.depth) * len(image), 0, 1)[..., None]
             image = image + share * (np.float32(0.8) - image)
@@ -164,7 +177,7 @@ class Signs:
         gap = random.uniform(0.02, 0.15)
         if kind == "sign":
             name = self.classes[random.integers(len(self.classes))]
-            other = self._signs[name]
+            other = self._drawing(name, random)
             texture = np.asarray(np.clip(cv2.transform(other.print, _drift(factors)), 0, 1), np.float32)
         else:
             other = _board(random.uniform(0.25, 0.5))
@@ -198,6 +211,7 @@ class _Sign:
     Attributes:
         corners: (N, 2), x and z; the longer side of the box around them is 1, its middle the origin.
         front, body: the face with the print, and edge and back.
+        name: of its icon's file; "" where there is none.
         print: (T, T, 3) linear, row 0 at the bottom.
         thick, thin: the print with its dark lines a texel thicker and thinner.
         depth: (T, T), how far a texel lies inside the outline, in sizes of the sign.
@@ -206,6 +220,7 @@ class _Sign:
     corners: NDArray[np.float64]
     front: Mesh
     body: Mesh
+    name: str
     print: Array
     thick: Array
     thin: Array
@@ -306,6 +321,7 @@ def _sign(icon: NDArray[np.uint8], path: Path, side_of_print: int) -> _Sign:
         np.concatenate(outlines),
         front,
         body,
+        path.name,
         small(print_),
         small(cv2.erode(print_, kernel)),
         small(cv2.dilate(print_, kernel)),
@@ -338,7 +354,7 @@ def _board(height: float) -> _Sign:
     corners = np.asarray([0.45, height / 2]) * np.asarray([[-1, -1], [1, -1], [1, 1], [-1, 1]])
     front, body = _plate([corners])
     nothing = np.ones((1, 1, 3), np.float32)
-    return _Sign(corners, front, body, nothing, nothing, nothing, nothing[..., 0])
+    return _Sign(corners, front, body, "", nothing, nothing, nothing, nothing[..., 0])
 
 
 # ---- what happens to a sign ----------------------------------------------------------------------------------------
@@ -356,14 +372,19 @@ def _drift(factors: Factors) -> NDArray[np.float32]:
     return np.hstack([matrix, offset]).astype(np.float32)
 
 
-def _warped(image: Array, bulge: float, warp: float, random: Generator) -> Array:
-    """The print with its middle larger, and its parts shifted by a few slow waves."""
-    side = len(image)
+def _warped(image: Array, depth: Array, factors: Factors, random: Generator) -> Array:
+    """The print with what is inside its rim, and its middle, larger or smaller, and parts shifted by a few slow waves.
+
+    Real signs differ from their icons in how large and wide letters and pictures are; nothing of that tells the class.
+    """
+    side, bulge, warp = len(image), factors["bulge"], factors["warp"]
     axis = (np.arange(side, dtype=np.float32) + np.float32(0.5)) / side - np.float32(0.5)
     left, down = axis[None], axis[:, None]
     inner = np.clip(1 - 4 * (left**2 + down**2), 0, 1)
-    scale = 1 - np.float32(bulge) * inner
-    columns, rows = left * scale, down * scale
+    inside = np.clip((depth - np.float32(_RIM_DEPTH)) / np.float32(0.06), 0, 1)
+    wider = np.exp(np.asarray([0.5, -0.5]) * factors["symbol_aspect"]) * factors["symbol"]
+    across, up = (1 + inside * np.float32(1 / size - 1) - np.float32(bulge) * inner for size in wider)
+    columns, rows = left * across, down * up
     if warp:
         phase = random.uniform(0, 2 * np.pi, 4).astype(np.float32)
         speed = random.uniform(4, 12, 2).astype(np.float32)

@@ -59,7 +59,9 @@ _SIGN: Mapping[str, Knob] = {
     "ink": Range(0.6, 1.0, 0.9, "what the print reflects of what it would reflect new"),
     "hue": Range(-0.04, 0.04, 0.0, "turn of the print's colours, in turns of the colour circle"),
     "saturation": Range(0.7, 1.3, 1.0, "of the print's colours"),
-    "stroke": Range(-1.0, 1.0, 0.0, "dark lines thinner (below 0) or thicker, in texels"),
+    "stroke": Range(
+        -1.0, 1.0, 0.0, "dark lines thinner (below 0) or thicker; 1 is 5 % of the sign", least=-1.0, most=1.0
+    ),
     "symbol": Range(0.85, 1.4, 1.0, "size of what is printed inside the rim", chance=0.8, least=0.5, most=2.0),
     "symbol_aspect": Range(-0.2, 0.2, 0.0, "log of how much wider that is made", chance=0.8, least=-0.7, most=0.7),
     "bulge": Range(-0.12, 0.12, 0.0, "how much larger the middle of the print is, the edge staying where it is"),
@@ -213,7 +215,7 @@ class _Sign:
         front, body: the face with the print, and edge and back.
         name: of its icon's file; "" where there is none.
         print: (T, T, 3) linear, row 0 at the bottom.
-        thick, thin: the print with its dark lines a texel thicker and thinner.
+        thick, thin: the print with its dark lines thicker by 5 % of the sign, and thinner by 3 %.
         depth: (T, T), how far a texel lies inside the outline, in sizes of the sign.
     """
 
@@ -315,7 +317,7 @@ def _sign(icon: NDArray[np.uint8], path: Path, side_of_print: int) -> _Sign:
     def small(image: Array) -> Array:
         return np.asarray(cv2.resize(image, (side_of_print, side_of_print), interpolation=cv2.INTER_AREA), np.float32)
 
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+    thicker, thinner = (cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2) for reach in (6, 4))
     front, body = _plate(outlines)
     return _Sign(
         np.concatenate(outlines),
@@ -323,8 +325,8 @@ def _sign(icon: NDArray[np.uint8], path: Path, side_of_print: int) -> _Sign:
         body,
         path.name,
         small(print_),
-        small(cv2.erode(print_, kernel)),
-        small(cv2.dilate(print_, kernel)),
+        small(cv2.erode(print_, thicker)),
+        small(cv2.dilate(print_, thinner)),
         small(depth),
     )
 

@@ -101,7 +101,7 @@ def builder(folder, home):
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom weighbridge.data import cache, images\n"
         "from weighbridge.data.domains import Reading, read_unlabelled\nreal = images.decode_image\n"
-        "def slow(*words, **options):\n    time.sleep(0.01)\n    return real(*words, **options)\n"
+        "def slow(*words, **options):\n    time.sleep(0.05)\n    return real(*words, **options)\n"
         "images.decode_image, cache._AT_ONCE = slow, 4\nprint('started', flush=True)\n"
         "reading = Reading(images.View(16, 1), cache='disk', home=Path(sys.argv[2]))\n"
         "print(len(read_unlabelled(Path(sys.argv[1]), reading)))\n"

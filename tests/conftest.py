@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from weighbridge import cli
 from weighbridge.config import Config
 
 # Indexes and decoded pixels of the tests lie apart from the user's.
@@ -76,3 +78,23 @@ def real_data() -> Path:
     if not place or not Path(place).is_dir():
         pytest.skip("set WEIGHBRIDGE_DATA to the folder with mnist/, usps/ and chars74k/")
     return Path(place)
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    """Run the command line in this process: (exit status, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["weighbridge", *map(str, words)])
+        monkeypatch.setattr(cli.app, "config", ())
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            status = stop.code or 0
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run

@@ -16,7 +16,6 @@ import torch
 from PIL import Image
 
 from conftest import stripes, write_classes
-from weighbridge import cli
 from weighbridge.errors import LeftOutWarning
 from weighbridge.trained import Run
 
@@ -26,26 +25,6 @@ QUICK = [
     *("--backbone", "small", "--image-size", "16", "--channels", "1", "--batch-source", "8", "--batch-target", "6"),
     *("--pre-steps", "6", "--steps", "6", "--device", "cpu", "--precision", "fp32"),
 ]
-
-
-@pytest.fixture
-def call(monkeypatch, capsys, tmp_path):
-    """Run the command line in this process: (exit status, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["weighbridge", *map(str, words)])
-        monkeypatch.setattr(cli.app, "config", ())
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            status = stop.code or 0
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
 
 
 def environment():

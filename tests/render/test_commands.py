@@ -1,41 +1,24 @@
 """weighbridge render, as it is typed."""
 
 import json
-import sys
 
 import pytest
 from PIL import Image
 
-from weighbridge import cli
 from weighbridge.render.recipe import read_recipe
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["weighbridge", *map(str, words)])
-        monkeypatch.setattr(cli.app, "config", ())
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            status = stop.code or 0
-        return status, *capsys.readouterr()
-
-    return call
-
-
-def test_render_says_what_it_did(run, tmp_path):
+def test_render_says_what_it_did(call, tmp_path):
     words = ("render", "objects", "--size", 16, "--count", 2, "--classes", "nut", "key", "--workers", 1)
-    status, said, _ = run(*words, "--out", tmp_path / "out")
+    status, said, _ = call(*words, "--out", tmp_path / "out")
     assert status == 0
     assert "4 images rendered in " in said
     assert f"4 in {tmp_path / 'out'}" in said
-    assert run(*words, "--out", tmp_path / "out")[1].startswith("0 images rendered")
+    assert call(*words, "--out", tmp_path / "out")[1].startswith("0 images rendered")
 
 
-def test_the_printed_recipe_is_a_recipe(run, tmp_path):
-    status, text, _ = run("render", "objects", "--knobs", "--strength", 0.5)
+def test_the_printed_recipe_is_a_recipe(call, tmp_path):
+    status, text, _ = call("render", "objects", "--knobs", "--strength", 0.5)
     assert status == 0
     path = tmp_path / "recipe.toml"
     path.write_text(text)
@@ -44,24 +27,24 @@ def test_the_printed_recipe_is_a_recipe(run, tmp_path):
     assert set(values["knobs"]["elevation"]) == {"low", "high", "nominal"}
     words = ("render", "objects", "--size", 16, "--count", 1, "--classes", "nut", "--workers", 1)
     for name, more in (("first", ("--strength", 0.5)), ("second", ("--recipe", path))):
-        assert run(*words, "--out", tmp_path / name, *more)[0] == 0
+        assert call(*words, "--out", tmp_path / name, *more)[0] == 0
     same = [(tmp_path / name / "nut" / "000000.png").read_bytes() for name in ("first", "second")]
     assert same[0] == same[1]
 
 
-def test_an_option_overrules_the_recipe_file(run, tmp_path):
+def test_an_option_overrules_the_recipe_file(call, tmp_path):
     (tmp_path / "recipe.toml").write_text("size = 48\n[knobs]\nclutter = 0\n")
     words = ("--recipe", tmp_path / "recipe.toml", "--count", 1, "--classes", "nut", "--workers", 1)
-    run("render", "objects", *words, "--size", 16, "--out", tmp_path / "out")
+    call("render", "objects", *words, "--size", 16, "--out", tmp_path / "out")
     with Image.open(tmp_path / "out" / "nut" / "000000.png") as image:
         assert image.size == (16, 16)
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
-def test_a_sheet_has_a_row_per_class_and_a_group_per_quality(run, tmp_path, ending):
+def test_a_sheet_has_a_row_per_class_and_a_group_per_quality(call, tmp_path, ending):
     path = tmp_path / f"sheet.{ending}"
     words = ("--quality", "realtime", "camera", "--samples", 4, "--size", 16, "--count", 2, "--classes", "nut", "key")
-    assert run("render", "objects", "--sheet", path, *words)[0] == 0
+    assert call("render", "objects", "--sheet", path, *words)[0] == 0
     with Image.open(path) as sheet:
         assert sheet.height == 14 + 2 * 16
         assert sheet.width >= 4 * 16 + 2 * 8
@@ -90,23 +73,23 @@ def test_a_sheet_has_a_row_per_class_and_a_group_per_quality(run, tmp_path, endi
         ),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_sentence(run, tmp_path, monkeypatch, words, message):
+def test_what_cannot_be_done_is_said_in_a_sentence(call, tmp_path, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)
-    status, _, said = run("render", *words)
+    status, _, said = call("render", *words)
     assert status == 2
     assert message in said
     assert "Traceback" not in said
     assert not list(tmp_path.iterdir())
 
 
-def test_a_family_that_does_not_exist_is_answered_with_those_that_do(run):
-    status, said, complained = run("render", "sings", "--out", "out")
+def test_a_family_that_does_not_exist_is_answered_with_those_that_do(call):
+    status, said, complained = call("render", "sings", "--out", "out")
     assert status == 2
     assert "signs" in said + complained
 
 
-def test_boxes_are_in_coco_form(run, tmp_path):
+def test_boxes_are_in_coco_form(call, tmp_path):
     words = ("render", "objects", "--size", 24, "--count", 1, "--classes", "nut", "--workers", 1, "--boxes")
-    assert run(*words, "--out", tmp_path / "out", "--masks", tmp_path / "masks")[0] == 0
+    assert call(*words, "--out", tmp_path / "out", "--masks", tmp_path / "masks")[0] == 0
     assert len(json.loads((tmp_path / "out" / "boxes.json").read_text())["annotations"]) == 1
     assert (tmp_path / "masks" / "nut" / "000000.png").is_file()

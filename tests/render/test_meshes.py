@@ -11,6 +11,7 @@ from trimesh.transformations import rotation_matrix, translation_matrix
 from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
+from render.solidity import facing, volume
 from weighbridge.errors import DataError
 from weighbridge.render import meshes
 from weighbridge.render.meshes import load_mesh, mesh_classes
@@ -31,16 +32,6 @@ def write(mesh, path):
     else:
         mesh.export(path)
     return path
-
-
-def facing(mesh):
-    a, b, c = (mesh.vertices[mesh.faces[:, corner]].astype(np.float64) for corner in range(3))
-    return np.cross(b - a, c - a)
-
-
-def volume(mesh):
-    a, b, c = (mesh.vertices[mesh.faces[:, corner]].astype(np.float64) for corner in range(3))
-    return (a * np.cross(b, c)).sum() / 6
 
 
 def size(pairs):

@@ -4,23 +4,12 @@ import manifold3d
 import numpy as np
 import pytest
 
+from render.solidity import facing, volume
 from weighbridge.render import solids
 from weighbridge.render.shapes import SHAPES, SLOTS, build
 from weighbridge.render.shapes.draw import Draw
 
 CLASSES = 25
-
-
-def facing(mesh):
-    """Twice the area of each triangle times its outward direction, (F, 3)."""
-    a, b, c = (mesh.vertices[mesh.faces[:, corner]].astype(np.float64) for corner in range(3))
-    return np.cross(b - a, c - a)
-
-
-def volume(mesh):
-    """Positive when the triangles run counter-clockwise from outside; overlaps count twice."""
-    a, b, c = (mesh.vertices[mesh.faces[:, corner]].astype(np.float64) for corner in range(3))
-    return (a * np.cross(b, c)).sum() / 6
 
 
 def corners(parts):

@@ -25,10 +25,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from weighbridge.errors import DataError
-from weighbridge.render.family import LIGHT, light_of
+from weighbridge.render.family import FACING, LIGHT, light_of
 from weighbridge.render.plates import (
     BACKGROUND,
-    FACING,
     POSE,
     Surroundings,
     edge,

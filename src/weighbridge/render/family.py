@@ -1,6 +1,6 @@
 """What a family of scenes is: its classes, its knobs, and the scene of one image."""
 
-__all__ = ["LIGHT", "Family", "light_of"]
+__all__ = ["FACING", "LIGHT", "Family", "light_of"]
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -10,6 +10,8 @@ from numpy.random import Generator
 
 from weighbridge.render.recipe import Factors, Knob, Range
 from weighbridge.render.scene import Light, Scene
+
+FACING = -90.0  # degrees from the x axis towards y: where the camera stands, in every family
 
 # The light that all families vary. At strength 0: a clear day with the sun behind the left shoulder.
 LIGHT: Mapping[str, Knob] = {

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.random import Generator
 
 from weighbridge.render import shapes, solids
-from weighbridge.render.family import LIGHT, light_of
+from weighbridge.render.family import FACING, LIGHT, light_of
 from weighbridge.render.meshes import load_mesh, mesh_classes
 from weighbridge.render.recipe import Choice, Factors, Knob, Range
 from weighbridge.render.scene import Array, Camera, Material, Mesh, Part, Scene
@@ -26,7 +26,6 @@ _OWN_LOOK = {  # what meshes of the user's bring themselves
     *("shape", "hue", "saturation", "value", "pattern", "roughness", "metallic", "wood_value"),
     *("accent_hue", "accent_saturation", "accent_value", "accent_pattern", "metal_value", "metal_roughness"),
 }
-_SOUTH = -90.0  # where the camera stands, in degrees from the x axis towards y
 
 # Clean renders: what an engine puts out, with hardly any camera in it.
 _STUDIO: Mapping[str, Knob] = {
@@ -162,7 +161,7 @@ class Objects:
         return Scene(
             parts=(*subject, *around, floor),
             camera=_camera(factors, seen),
-            light=light_of(factors, _SOUTH),
+            light=light_of(factors, FACING),
             backdrop=backdrop,
             notes={"photo": photo, "mesh": mesh},
         )

@@ -7,7 +7,6 @@ Legend: N corners of an outline, V vertices, S side of the image.
 
 __all__ = [
     "BACKGROUND",
-    "FACING",
     "LUMINANCE",
     "POSE",
     "Pose",
@@ -35,7 +34,6 @@ from weighbridge.render.recipe import Factors, Knob, Range
 from weighbridge.render.scene import Array, Camera, Light, Material, Mesh, Part, unit
 from weighbridge.render.textures import Backdrops, Grain, colour, plain
 
-FACING = -90.0  # degrees from x towards y: where the camera stands
 LUMINANCE = np.asarray([[0.2126, 0.7152, 0.0722]], np.float32)
 
 # How the subject stands and where the frame cuts; a family narrows or widens it.

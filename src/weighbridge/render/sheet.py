@@ -22,7 +22,6 @@ def sheet(
     path: Path,
     *,
     columns: int = 4,
-    rows: int | None = None,
     classes: Sequence[str] | None = None,
     variant: str = "auto",
     progress: Callable[[int, int], None] | None = None,
@@ -34,7 +33,6 @@ def sheet(
         qualities: one group of columns each.
         path: .png, .jpg or .webp.
         columns: images of a class in each group.
-        rows: classes at most; None is all.
         classes: which ones; None is all of the family's.
         variant: of Mitsuba.
         progress: called with (images done, images to do).
@@ -44,7 +42,7 @@ def sheet(
     if columns < 1:
         raise ConfigError(f"a contact sheet needs at least one image of each class, got {columns}")
     painters = [Painter(recipe, quality, variant=variant_for(quality, variant)) for quality in qualities]
-    names = chosen_classes(painters[0].family, classes)[:rows]
+    names = chosen_classes(painters[0].family, classes)
     size, total, done = recipe.size, len(names) * len(painters) * columns, 0
     left = int(max(map(len, names)) * _LETTER) + _GAP
     width = left + len(painters) * (columns * size + _GAP)

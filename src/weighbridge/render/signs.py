@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from weighbridge.errors import DataError
-from weighbridge.render.family import LIGHT, light_of
+from weighbridge.render.family import FACING, LIGHT, light_of
 from weighbridge.render.plates import (
     BACKGROUND,
-    FACING,
     LUMINANCE,
     POSE,
     Pose,

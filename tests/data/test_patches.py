@@ -365,10 +365,12 @@ def test_a_patch_must_show_half_of_a_box(folder, out, tmp_path, x, label):
     assert summary.dropped == (label is None)
 
 
-def test_of_boxes_shown_well_enough_the_larger_visible_area_wins(folder, out, tmp_path):
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_boxes_shown_well_enough_the_larger_visible_area_wins(folder, out, tmp_path, turned):
     save(folder / "a.png", 4, 4)
     # The bolt shows 2 of 2 pixels, the nut 6 of 12: both pass at a half, the nut is larger. At 0.6 the nut fails.
-    coco = write_coco(tmp_path / "c.json", [(3, [0, 0, 2, 1]), (5, [2, 1, 4, 3])])
+    boxes = [(3, [0, 0, 2, 1]), (5, [2, 1, 4, 3])]
+    coco = write_coco(tmp_path / "c.json", boxes[::-1] if turned else boxes)
     cut(folder, out, size=4, coco=coco)
     assert labels(out) == {("a.png", 0, 0): "nut"}
     cut(folder, out.with_name("strict"), size=4, coco=coco, coverage=0.6)

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from weighbridge.data.decode import IMAGE_SUFFIXES, Unusable, open_full
 from weighbridge.data.layouts import walk
@@ -20,6 +21,8 @@ PATTERNS = (
     ["plain", "noise", "wood", "brushed", "stripes", "checker"],  # what real-time and pre-rendered images wear
     ["marble", "dots", "fabric", "brick", "speckle", "noise", "plain"],  # what camera images wear
 )
+
+_KEPT = 128 * 2**20  # bytes of decoded photos that a process keeps: decoding one takes as long as half a sign
 
 
 def colour(hue: float, saturation: float, value: float) -> Array:
@@ -140,7 +143,8 @@ class Backdrops:
 
     def __init__(self, photos: Path | None) -> None:
         self._photos = _images(photos) if photos is not None else []
-        self._kept: OrderedDict[Path, Array] = OrderedDict()  # decoded, the last 64
+        self._kept: OrderedDict[Path, NDArray[np.uint8]] = OrderedDict()  # decoded, the last used at the end
+        self._bytes = 0
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -179,7 +183,7 @@ class Backdrops:
             piece = piece[:, ::-1]
         return linear(cv2.resize(piece, (size, size), interpolation=cv2.INTER_AREA) / np.float32(255)), path.name
 
-    def _read(self, path: Path) -> np.ndarray | None:
+    def _read(self, path: Path) -> NDArray[np.uint8] | None:
         if path not in self._kept:
             try:
                 image = open_full(path)
@@ -187,8 +191,9 @@ class Backdrops:
                 return None
             image.thumbnail((512, 512))
             self._kept[path] = np.asarray(image.convert("RGB"))
-            if len(self._kept) > 64:
-                self._kept.popitem(last=False)
+            self._bytes += self._kept[path].nbytes
+            while self._bytes > _KEPT:
+                self._bytes -= self._kept.popitem(last=False)[1].nbytes
         self._kept.move_to_end(path)
         return self._kept[path]
 

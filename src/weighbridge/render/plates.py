@@ -20,6 +20,7 @@ __all__ = [
     "shadow_caster",
 ]
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +77,9 @@ def rings(section: manifold3d.CrossSection) -> list[NDArray[np.float64]]:
     return [np.asarray(ring, np.float64) for ring in section.to_polygons()]
 
 
-def face(outlines: Sequence[NDArray[np.float64]], y: float, *, margin: float = 1.0, behind: bool = False) -> Mesh:
+def face(
+    outlines: Sequence[NDArray[np.float64]], y: float, *, margin: float = 1.0, behind: bool = False, kept: bool = False
+) -> Mesh:
     """The inside of outlines in x and z, at a depth.
 
     Args:
@@ -84,12 +87,53 @@ def face(outlines: Sequence[NDArray[np.float64]], y: float, *, margin: float = 1
         y: where it lies.
         margin: side of the texture across it, whose middle is the origin.
         behind: whether it faces away from the camera.
+        kept: whether it is for many images, so that milliseconds for better triangles pay.
     """
     flat = np.concatenate(outlines)
     triangles = np.asarray(manifold3d.triangulate(list(outlines)), np.int32).reshape(-1, 3)
+    if kept:
+        triangles = _less_long(flat, triangles)
     vertices = np.stack([flat[:, 0], np.full(len(flat), y), flat[:, 1]], 1)
     normals = np.broadcast_to((0.0, 1.0 if behind else -1.0, 0.0), vertices.shape)
     return mesh(vertices, normals, flat / margin + 0.5, triangles[:, ::-1] if behind else triangles)
+
+
+def _less_long(points: NDArray[np.float64], triangles: NDArray[np.int32]) -> NDArray[np.int32]:
+    """(F, 3), the same area: a side between two triangles gives way to the other diagonal where that is shorter.
+
+    The rasteriser looks at every pixel of the box around a triangle. Those of the long, thin triangles that a disc is
+    cut into have fifteen times its area together, those of these three times.
+
+    Args:
+        points: (N, 2).
+        triangles: (F, 3), counter-clockwise.
+    """
+    places, corners = points.tolist(), triangles.tolist()
+    owner = {side: number for number, triangle in enumerate(corners) for side in _sides(triangle)}
+    waiting = list(owner)
+    while waiting:
+        a, b = waiting.pop()
+        if (a, b) not in owner or (b, a) not in owner:
+            continue  # at the rim, or gone
+        left, right = owner[a, b], owner[b, a]
+        c, d = (sum(corners[number]) - a - b for number in (left, right))
+        shorter = math.dist(places[c], places[d]) < math.dist(places[a], places[b]) - 1e-9
+        if shorter and _turns_left(places[d], places[b], places[c]) and _turns_left(places[c], places[a], places[d]):
+            del owner[a, b], owner[b, a]
+            for number, triangle in ((left, [d, b, c]), (right, [c, a, d])):
+                corners[number] = triangle
+                owner |= dict.fromkeys(_sides(triangle), number)
+                waiting += _sides(triangle)
+    return np.asarray(corners, np.int32).reshape(-1, 3)
+
+
+def _sides(triangle: Sequence[int]) -> list[tuple[int, int]]:
+    a, b, c = triangle
+    return [(a, b), (b, c), (c, a)]
+
+
+def _turns_left(a: Sequence[float], b: Sequence[float], c: Sequence[float]) -> bool:
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) > 1e-12
 
 
 def edge(outlines: Sequence[NDArray[np.float64]], front: float, back: float) -> Mesh:

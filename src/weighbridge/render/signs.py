@@ -336,8 +336,8 @@ def _sign(icon: NDArray[np.uint8], path: Path, side_of_print: int) -> _Sign:
 def _plate(outlines: list[NDArray[np.float64]]) -> tuple[Mesh, Mesh]:
     """The front at y = 0 with the print across it; edge and back behind it."""
     sides = rings(manifold3d.CrossSection(outlines, manifold3d.FillRule.NonZero))
-    back = face(sides, _THICKNESS, behind=True)
-    return face(sides, 0.0, margin=_RIM), joined([back, edge(sides, 0.0, _THICKNESS)])
+    back = face(sides, _THICKNESS, behind=True, kept=True)
+    return face(sides, 0.0, margin=_RIM, kept=True), joined([back, edge(sides, 0.0, _THICKNESS)])
 
 
 def _pole(width: float, top: float) -> Mesh:

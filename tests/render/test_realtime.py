@@ -168,6 +168,18 @@ def test_no_surface_shades_itself_though_the_sun_grazes_it():
     assert image[inside] == pytest.approx(np.broadcast_to(expected, (inside.sum(), 3)), rel=1e-4)
 
 
+def test_a_closed_body_shows_and_shades_with_its_outsides():
+    up = Part(plate((-0.2, 0.2), (-0.2, 0.2), 0.5), matt(WHITE), closed=True)
+    assert guides(seen(up), 32).coverage.any()
+    assert not guides(seen(up, camera=BELOW), 32).coverage.any()
+    floor = Part(plate(), matt(WHITE))
+    over, under = (Light((-1, 0, z), OVERHEAD.sun, OVERHEAD.sky, OVERHEAD.ground) for z in (1, -1))
+    assert render(seen(floor, up, light=over), 64)[32, 48] == pytest.approx(SKY, rel=1e-5)
+    ceiling = turned(plate((-2, 2), (-2, 2), -1.0), [(1, 0, 0), (0, -1, 0), (0, 0, -1)])  # faces down, at z = 1
+    lit = render(seen(Part(ceiling, matt(WHITE)), up, light=under, camera=BELOW), 64)
+    assert np.ptp(lit, axis=(0, 1)) == pytest.approx(0, abs=1e-5)
+
+
 def test_the_mask_is_the_subject_where_it_is_seen():
     small = subject(plate((-0.5, 0.5), (-0.5, 0.5)), matt(WHITE))
     known = guides(seen(small, Part(plate(z=-1), matt(WHITE))), 64)

@@ -1,12 +1,15 @@
 """Signs from icons that the tests draw, and over many images of the real ones where they are."""
 
 import zipfile
+from dataclasses import replace
+from itertools import product
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from render.solidity import facing
 from weighbridge.errors import DataError
 from weighbridge.render.realtime import guides, render
 from weighbridge.render.recipe import Recipe, generator, with_overrides
@@ -310,6 +313,19 @@ def check(pixels, seen, *, place):
     left, top, right, bottom = seen.box
     assert abs((left + right) / 2 - 16) < 6, place
     assert abs((top + bottom) / 2 - 16) < 6, place
+
+
+def test_plates_are_closed_bodies(tmp_path):
+    family = signs(draw_icons(tmp_path / "icons"))
+    for label, index in product(family.classes, range(5)):
+        seen, _ = scene(family, label, strength=1.0, index=index)
+        plates = [part for part in seen.parts if part.closed]
+        assert len(plates) >= 2
+        for mesh in (part.mesh for part in plates):
+            assert (np.einsum("fi,fi->f", facing(mesh), mesh.normals[mesh.faces[:, 0]]) > -1e-6).all()
+        from_both_sides = replace(seen, parts=[replace(part, closed=False) for part in seen.parts])
+        np.testing.assert_array_equal(guides(seen, 32).mask, guides(from_both_sides, 32).mask)
+        assert np.abs(render(seen, 32) - render(from_both_sides, 32)).mean() < 1e-3
 
 
 def test_each_image_shows_its_sign(tmp_path):

@@ -147,7 +147,7 @@ def edge(outlines: Sequence[NDArray[np.float64]], front: float, back: float) -> 
     vertices[:, 0, ::2] = vertices[:, 1, ::2] = here
     vertices[:, 2, ::2] = vertices[:, 3, ::2] = following
     vertices[..., 1] = (front, back, back, front)
-    triangles = (np.arange(len(here))[:, None, None] * 4 + np.asarray([[0, 2, 1], [0, 3, 2]])).reshape(-1, 3)
+    triangles = (np.arange(len(here))[:, None, None] * 4 + np.asarray([[0, 1, 2], [0, 2, 3]])).reshape(-1, 3)
     uv = vertices[..., ::2] + 0.5
     return mesh(vertices.reshape(-1, 3), np.repeat(outwards, 4, 0), uv.reshape(-1, 2), triangles)
 

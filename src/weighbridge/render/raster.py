@@ -1,6 +1,7 @@
 """Triangles to pixels with OpenCV's rasteriser: what a camera sees, and how far a sun reaches.
 
-A pixel is sampled at its centre; row 0 is the top of the image. Triangles are drawn from both sides.
+A pixel is sampled at its centre; row 0 is the top of the image. Triangles are drawn from both sides, but for those of
+closed bodies, which show their outsides.
 
 Legend: V vertices, F triangles, S' side of the image in samples, N samples that hit something.
 """
@@ -40,6 +41,7 @@ class Geometry:
         faces: (F, 3) int32.
         part: (F,) int32, number of the part.
         subject: (V,) of bool, whether the vertex belongs to the subject.
+        closed: (F,) of bool, whether only the triangle's outside can be seen.
     """
 
     positions: Array
@@ -47,6 +49,7 @@ class Geometry:
     faces: NDArray[np.int32]
     part: NDArray[np.int32]
     subject: NDArray[np.bool_]
+    closed: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +167,7 @@ def geometry(parts: Sequence[Part]) -> Geometry:
         faces,
         part=np.repeat(np.arange(len(parts), dtype=np.int32), triangles),
         subject=np.repeat(np.asarray([part.subject for part in parts], np.bool_), counts),
+        closed=np.repeat(np.asarray([part.closed for part in parts], np.bool_), triangles),
     )
 
 
@@ -184,9 +188,11 @@ def rasterize(solid: Geometry, seen: View, side: int) -> GBuffer:
     far = max(1.0, -float(points[:, 2].min(initial=0.0)) * 1.01)
     # Each triangle has corners of its own, so that one pass tells all: two weights of its corners, and its number.
     corners = np.take(points, solid.faces, axis=0)  # (F, 3, 3)
+    shown = np.flatnonzero(~solid.closed | _faces_origin(corners))
+    corners = np.take(corners, shown, axis=0)
     marks = np.empty_like(corners)
     marks[..., :2] = _WEIGHTS
-    marks[..., 2] = np.arange(len(marks), dtype=np.float32)[:, None]
+    marks[..., 2] = shown.astype(np.float32)[:, None]
     corners, marks = _clipped(corners, marks)
     mark = np.full((side, side, 3), -1, np.float32)
     depth = np.full((side, side), far, np.float32)
@@ -230,7 +236,7 @@ def shadow_map(solid: Geometry, towards_sun: tuple[float, float, float], side: i
     sun = unit(towards_sun)
     right = unit(_cross((0.0, 0.0, 1.0) if abs(sun[2]) < 0.99 else (0.0, 1.0, 0.0), sun))
     axes = np.stack([right, _cross(right, sun), sun]).astype(np.float32)
-    seen = solid.positions @ axes.T  # x, y across the light, z towards the sun
+    seen = solid.positions @ axes.T  # x, y across the light, z towards the sun: axes of a left hand
     fitted = seen[_near_subject(solid)]
     low, high = fitted[:, :2].min(0), fitted[:, :2].max(0)
     centre, half = (low + high) / 2, max(float((high - low).max()) / 2, 1e-3) * 1.02
@@ -244,7 +250,10 @@ def shadow_map(solid: Geometry, towards_sun: tuple[float, float, float], side: i
     points[:, 2] = -1
     points /= nearness[:, None]
     distance = np.full((side, side), 4, np.float32)
-    faces = _without_floor(solid) if sun[2] > 0 else solid.faces
+    shading = ~solid.closed | _clockwise(seen, solid.faces)  # a body's lit half shades as much as all of it
+    if sun[2] > 0:
+        shading &= _above_floor(solid)
+    faces = solid.faces[shading]
     if len(faces):
         cv2.triangleRasterizeDepth(points, faces, distance, _EYE, _RIGHT_ANGLE, 0.25, 4.0, _BOTH_SIDES)
     texels = side / 2 / half
@@ -260,11 +269,26 @@ def shadow_map(solid: Geometry, towards_sun: tuple[float, float, float], side: i
     )
 
 
-def _without_floor(solid: Geometry) -> NDArray[np.int32]:
-    """The triangles but for those that lie as low as anything: they shade nothing, and fill the map."""
+def _faces_origin(corners: Array) -> NDArray[np.bool_]:
+    """(F,) whether the origin lies on the outer side of a triangle. corners: (F, 3, 3)."""
+    a, b, c = np.ascontiguousarray(corners.transpose(1, 2, 0))  # (3, F) each
+    volume = a[0] * (b[1] * c[2] - b[2] * c[1])
+    volume += a[1] * (b[2] * c[0] - b[0] * c[2])
+    volume += a[2] * (b[0] * c[1] - b[1] * c[0])
+    return np.asarray(volume < 0, np.bool_)
+
+
+def _clockwise(points: Array, faces: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """(F,) whether a triangle runs clockwise in x and y. points: (V, 3)."""
+    (ax, bx, cx), (ay, by, cy), _ = np.take(points, faces, axis=0).transpose(2, 1, 0)  # (F,) each
+    return np.asarray((bx - ax) * (cy - ay) < (by - ay) * (cx - ax), np.bool_)
+
+
+def _above_floor(solid: Geometry) -> NDArray[np.bool_]:
+    """(F,) whether a triangle does not lie as low as anything: those that do shade nothing, and fill the map."""
     height = solid.positions[:, 2]
     raised = height > height.min() + np.float32(1e-5)
-    return solid.faces[np.take(raised, solid.faces).any(1)]
+    return np.asarray(np.take(raised, solid.faces).any(1), np.bool_)
 
 
 def _near_subject(solid: Geometry) -> NDArray[np.bool_]:

@@ -70,11 +70,13 @@ class Part:
 
     Attributes:
         subject: whether it belongs to what the image is labelled with, and so to its mask and box.
+        closed: whether it, or it and the parts around it, are a body that only shows the outsides of its triangles.
     """
 
     mesh: Mesh
     material: Material
     subject: bool = False
+    closed: bool = False
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,10 @@ class Signs:
         pose, camera = framed(sign.corners, factors)
         front = Material(self._print(sign, factors, random), factors["roughness"])
         metal = Material(plain(_METAL), 0.5, 1.0)
-        parts = [Part(pose.of(sign.front), front, True), Part(pose.of(sign.body), metal, True)]
+        parts = [
+            Part(pose.of(sign.front), front, subject=True, closed=True),
+            Part(pose.of(sign.body), metal, subject=True, closed=True),
+        ]
         raised = factors["neighbour"].endswith("above")
         beside = ""
         if factors["neighbour"] != "none":
@@ -186,7 +189,11 @@ class Signs:
         height = sign.top + gap - other.bottom if side == "above" else sign.bottom - gap - other.top
         material = Material(texture, factors["roughness"])
         metal = Material(plain(_METAL), 0.5, 1.0)
-        return [Part(pose.of(other.front, height), material), Part(pose.of(other.body, height), metal)], name
+        plate = [
+            Part(pose.of(other.front, height), material, closed=True),
+            Part(pose.of(other.body, height), metal, closed=True),
+        ]
+        return plate, name
 
 
 _LIGHT: Mapping[str, Knob] = {

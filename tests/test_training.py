@@ -71,6 +71,16 @@ def test_the_classes_are_learned(renders, labelled_photos, photos, tmp_path):
     assert [p.label for p in predictions].count("spot") >= 6
 
 
+def test_a_target_with_splits_is_trained_on_in_one_and_evaluated_on_in_another(renders, tmp_path):
+    target = tmp_path / "photos"
+    for seed, (split, count) in enumerate((("train", 6), ("val", 4), ("test", 3))):
+        write_classes(target / split, count=count, shade=120, seed=seed)
+    folder = adapt([renders], target, small_config(method="dann"), tmp_path / "run")
+    assert folder.facts()["data"]["target"]["images"] == 3 * 6  # neither val nor test
+    assert Run(folder.path).evaluate(target).images == 3 * 3  # test alone
+    assert len(Run(folder.path).predict(target)) == 3 * (6 + 4 + 3)  # whoever asks for a folder means all of it
+
+
 @pytest.mark.parametrize("method", ALL)
 def test_permuting_the_labels_of_the_target_changes_no_bit_of_the_model(renders, labelled_photos, tmp_path, method):
     swapped = tmp_path / "swapped"

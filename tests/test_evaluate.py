@@ -35,8 +35,8 @@ def test_predictions_by_hand_whatever_the_batches_are(monkeypatch, at_once):
     found = evaluate.predict(
         network, pixels(1, 0, 1), ("a", "b"), Preparation(), lambda done, total: told.append((done, total))
     )
-    assert found.row.tolist() == [1, 0, 1]
-    assert found.probability.tolist() == pytest.approx([0.9, 0.75, 0.9])
+    assert found.row[:].tolist() == [1, 0, 1]
+    assert found.probability[:].tolist() == pytest.approx([0.9, 0.75, 0.9])
     summary = found.summary
     assert (summary.images, summary.class_shares) == (3, {"a": 1 / 3, "b": 2 / 3})
     assert summary.mean_confidence == pytest.approx(0.85)

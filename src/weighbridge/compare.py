@@ -182,9 +182,9 @@ def _task(
     workplace: Workplace, labelled: LabelledDomain | None, target: Path, evaluation: Path | None, config: Config
 ) -> dict[str, Any]:
     data = workplace.data
-    names = data.source.source_names
+    sizes = zip(data.source.source_names, data.source.images_of_sources(), strict=True)
     return {
-        "source": [{"name": name, "images": int((data.source.source == k).sum())} for k, name in enumerate(names)],
+        "source": [{"name": name, "images": images} for name, images in sizes],
         "target": {"name": target.name, "images": len(data.target)},
         "evaluation": {"name": evaluation.name, "images": len(labelled)} if labelled and evaluation else None,
         "classes": list(data.classes),

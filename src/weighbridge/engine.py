@@ -13,13 +13,17 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Literal, NoReturn, Protocol
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from weighbridge.checkpoint import load_checkpoint, save_checkpoint
+from weighbridge.data.columns import Column
 from weighbridge.data.pairs import PairStream
+from weighbridge.data.walk import walked
 from weighbridge.errors import DivergenceError
+from weighbridge.machine import give_back_memory
 from weighbridge.methods.base import Method, StepLog
 from weighbridge.optim import Updater, set_progress
 from weighbridge.runs import RunFolder
@@ -34,6 +38,7 @@ _CHANCE_STEPS = 50  # in a row; tolerated until the classes were once learned, o
 _SLOW_START = 200  # steps, and half of the run, are over
 
 _SNAPSHOTS = 40  # of the weights, over a run
+_NOTED_AT_ONCE = 10  # steps whose weights are written down together
 
 
 class Interrupted(KeyboardInterrupt):
@@ -94,39 +99,65 @@ class WeightHistory:
         rows: (S,) images that snapshots show, ascending.
     """
 
-    def __init__(self, images: int, device: torch.device, followed: int = 10_000) -> None:
-        sample = torch.randperm(images, generator=torch.Generator().manual_seed(0))[:followed]
-        self.rows = sample.sort().values
-        self.last = torch.full((images,), math.nan, device=device)  # (N,)
-        self.total = torch.zeros(images, dtype=torch.float64, device=device)  # (N,)
-        self.count = torch.zeros(images, dtype=torch.int32, device=device)  # (N,)
+    def __init__(self, images: int, followed: int = 10_000) -> None:
+        sample = walked(np.arange(min(followed, images)), images, key=0)
+        self.rows = torch.from_numpy(np.sort(sample))
+        self._last = Column.filled(images, math.nan, np.float32)
+        self._total = Column.filled(images, 0, np.float64)
+        self._count = Column.filled(images, 0, np.int32)
+        self._waiting: list[tuple[Tensor, Tensor]] = []  # index and weights of steps that are not in the columns yet
         self.steps: list[int] = []
         self.snapshots: list[Tensor] = []  # T of (S,)
 
     def add(self, index: Tensor, weights: Tensor) -> None:
-        """index, weights: (B,)."""
-        self.last[index] = weights
-        self.total.index_add_(0, index, weights.double())
-        self.count.index_add_(0, index, torch.ones_like(index, dtype=torch.int32))
+        """index, weights: (B,); the weights may be on any device, which is waited for now and then."""
+        self._waiting.append((index, weights))
+        if len(self._waiting) == _NOTED_AT_ONCE:
+            self._note()
 
     def snapshot(self, step: int) -> None:
+        self._note()
         self.steps.append(step)
-        self.snapshots.append(self.last[self.rows.to(self.last.device)].cpu())
+        self.snapshots.append(self._last[self.rows])
+
+    def last(self) -> Tensor:
+        """(N,), NaN for images never seen."""
+        self._note()
+        return torch.from_numpy(self._last.whole())
 
     def mean(self) -> Tensor:
         """(N,), NaN for images never seen."""
-        return (self.total / self.count).float().cpu()
+        self._note()
+        return (torch.from_numpy(self._total.whole()) / torch.from_numpy(self._count.whole())).float()
 
     def state(self) -> dict[str, Tensor]:
+        self._note()
+        columns = {"last": self._last, "total": self._total, "count": self._count}
         history = torch.stack(self.snapshots) if self.snapshots else torch.empty(0, len(self.rows))
-        steps = torch.tensor(self.steps, dtype=torch.int64)
-        return {"last": self.last, "total": self.total, "count": self.count, "steps": steps, "snapshots": history}
+        return {
+            **{name: torch.from_numpy(column.whole()) for name, column in columns.items()},
+            "steps": torch.tensor(self.steps, dtype=torch.int64),
+            "snapshots": history,
+        }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        for name in ("last", "total", "count"):
-            getattr(self, name).copy_(state[name])
+        self._last = Column([state["last"].numpy()], np.float32)
+        self._total = Column([state["total"].numpy()], np.float64)
+        self._count = Column([state["count"].numpy()], np.int32)
         self.steps = state["steps"].tolist()
         self.snapshots = list(state["snapshots"].unbind())
+
+    def _note(self) -> None:
+        """Bring the columns up to date."""
+        if not self._waiting:
+            return
+        index = torch.cat([index for index, _ in self._waiting])
+        weights = torch.cat([weights for _, weights in self._waiting]).cpu().float()
+        self._waiting = []
+        rows, place = torch.unique(index, return_inverse=True)
+        self._last[index] = weights
+        self._total[rows] = self._total[rows].index_add_(0, place, weights.double())
+        self._count[rows] = self._count[rows].index_add_(0, place, torch.ones_like(place, dtype=torch.int32))
 
 
 def fit(
@@ -173,6 +204,7 @@ def fit(
             if history is not None:
                 history.restore(extra)
             seconds_before = float(extra["seconds"])
+            del extra  # it has numbers of every image
         folder.trim_log(done)
 
     def checkpoint(step: int) -> None:
@@ -186,6 +218,7 @@ def fit(
     records = _Records(stage, folder, runaway, average)
     checkpoint_every = checkpoint_every or max(1, steps // 10)
     snapshot_every = max(1, steps // _SNAPSHOTS)
+    give_back_memory()  # what reading and splitting the domains took for a moment
     started = time.perf_counter()
     watch.begin(stage, steps, done)
     method.train()

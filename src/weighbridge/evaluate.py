@@ -11,6 +11,7 @@ import torch
 from sklearn.metrics import confusion_matrix
 from torch import Tensor
 
+from weighbridge.data.columns import Column
 from weighbridge.data.domains import LabelledDomain
 from weighbridge.data.images import Images
 from weighbridge.data.index import Progress
@@ -73,15 +74,15 @@ class TargetSummary:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What images are taken for: two numbers of each, since there may be millions, and what can be said about all.
+    """What images are taken for: two numbers of each, on disk since there may be millions, and what is said of all.
 
     Attributes:
         row: (N,) int32, the most probable class.
         probability: (N,) float32, of that class.
     """
 
-    row: Tensor
-    probability: Tensor
+    row: Column
+    probability: Column
     summary: TargetSummary
 
 
@@ -97,41 +98,44 @@ def predict(
     Args:
         progress: called with (images done, images in all).
     """
-    rows, confidence = [], []
-    probability_sum, entropy_sum = torch.zeros(len(classes), dtype=torch.float64), 0.0
-    for _, logits in label_logits(network, images, preparation, progress):
+    count = len(images)
+    predicted, confidence = Column.filled(count, 0, np.int32), Column.filled(count, 0, np.float32)
+    probability_sum, confidence_sum, entropy_sum = torch.zeros(len(classes), dtype=torch.float64), 0.0, 0.0
+    counts = np.zeros(len(classes), dtype=np.int64)
+    for rows, logits in label_logits(network, images, preparation, progress):
         probabilities = logits.softmax(dim=1)  # (batch, K)
         probability, row = probabilities.max(dim=1)
-        rows.append(row.int())
-        confidence.append(probability)
+        predicted[rows], confidence[rows] = row, probability
+        counts += np.bincount(row.numpy(), minlength=len(classes))
+        confidence_sum += float(probability.sum())
         probability_sum += probabilities.sum(dim=0)
         entropy_sum += float(torch.special.entr(probabilities).sum())
-    row, probability = torch.cat(rows), torch.cat(confidence)
-    entropy = entropy_sum / len(row)
-    counts = np.bincount(row.numpy(), minlength=len(classes))
+    entropy = entropy_sum / count
     summary = TargetSummary(
-        images=len(row),
-        mean_confidence=float(probability.mean()),
+        images=count,
+        mean_confidence=confidence_sum / count,
         prediction_entropy=entropy,
-        mutual_information=float(torch.special.entr(probability_sum / len(row)).sum()) - entropy,
-        class_shares={name: float(count) / len(row) for name, count in zip(classes, counts, strict=True)},
+        mutual_information=float(torch.special.entr(probability_sum / count).sum()) - entropy,
+        class_shares={name: float(number) / count for name, number in zip(classes, counts, strict=True)},
     )
-    return Predictions(row, probability, summary)
+    return Predictions(predicted, confidence, summary)
 
 
-def stored_likelihood(network: Network, source: LabelledDomain, preparation: Preparation) -> Tensor:
-    """P_a of every source image, (N,) float32 on the CPU: the pre-classifier's probability of the image's own class."""
+def stored_likelihood(network: Network, source: LabelledDomain, preparation: Preparation) -> Column:
+    """P_a of every source image, (N,) float32: the pre-classifier's probability of the image's own class."""
     batches = label_logits(network, source.images, preparation)
-    return torch.cat([class_likelihood(logits, source.labels[rows].long()) for rows, logits in batches])
+    likelihoods = (class_likelihood(logits, source.labels[rows].long()).numpy() for rows, logits in batches)
+    return Column(likelihoods, np.float32)
 
 
 def evaluate(
     network: Network, labelled: LabelledDomain, preparation: Preparation, progress: Progress | None = None
 ) -> Evaluation:
     """Compare predictions with labels. Nothing is chosen by what comes out."""
-    batches = label_logits(network, labelled.images, preparation, progress)
-    predicted = torch.cat([logits.argmax(dim=1) for _, logits in batches])
-    counts = confusion_matrix(labelled.labels.numpy(), predicted.numpy(), labels=range(len(labelled.classes)))
+    kinds = range(len(labelled.classes))
+    counts = np.zeros((len(kinds), len(kinds)), dtype=np.int64)
+    for rows, logits in label_logits(network, labelled.images, preparation, progress):
+        counts += confusion_matrix(labelled.labels[rows].numpy(), logits.argmax(dim=1).numpy(), labels=kinds)
     return Evaluation(labelled.classes, tuple(tuple(int(cell) for cell in row) for row in counts))
 
 

@@ -1,10 +1,19 @@
 """Where P_a and P_t of eq. 5 come from (Osumi et al. 2019, sec. 3.1), for any method that weights its source images."""
 
-__all__ = ["InstanceWeighting", "PtMode", "SourceLikelihood", "exact_mode", "own_pass", "per_step", "stored"]
+__all__ = [
+    "InstanceWeighting",
+    "PerImage",
+    "PtMode",
+    "SourceLikelihood",
+    "exact_mode",
+    "own_pass",
+    "per_step",
+    "stored",
+]
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +28,15 @@ SourceLikelihood = Callable[[LabelledBatch], Tensor]
 PtMode = Literal["shared-features", "training-pass", "evaluation-pass"]
 
 
-def stored(p_a: Tensor) -> SourceLikelihood:
-    """P_a computed once for every source image, (N,), and looked up by index: costs a gather a step."""
-    return lambda batch: p_a[batch.index]
+class PerImage(Protocol):
+    """A number for every source image, (N,): a tensor, or whatever else gives the numbers of some rows."""
+
+    def __getitem__(self, rows: Tensor, /) -> Tensor: ...
+
+
+def stored(p_a: PerImage) -> SourceLikelihood:
+    """P_a computed once for every source image, and looked up by index: costs a gather a step."""
+    return lambda batch: p_a[batch.index].to(batch.labels.device)
 
 
 def per_step(pre_classifier: Network) -> SourceLikelihood:

@@ -1,6 +1,6 @@
 """Where training runs and how: device, precision, memory layout and allocator, probed once and recorded."""
 
-__all__ = ["Machine", "bf16_gain", "keep_freed_memory", "probe"]
+__all__ = ["Machine", "bf16_gain", "give_back_memory", "keep_freed_memory", "probe"]
 
 import ctypes
 import os
@@ -106,13 +106,26 @@ def bf16_gain(device: str) -> float:
 
 def keep_freed_memory() -> bool:
     """Tell glibc not to return large blocks to the kernel; False where there is no glibc."""
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        libc = ctypes.CDLL("libc.so.6")
-    except OSError:
+    libc = _glibc()
+    if libc is None:
         return False
     return bool(libc.mallopt(_M_MMAP_MAX, 0)) and bool(libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+
+
+def give_back_memory() -> None:
+    """Hand what is freed by now to the kernel after all, whatever `keep_freed_memory` said; only glibc can."""
+    libc = _glibc()
+    if libc is not None:
+        libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        return ctypes.CDLL("libc.so.6")
+    except OSError:
+        return None
 
 
 def _processor_name(device: str) -> str:

@@ -4,9 +4,10 @@ __all__ = ["write_predictions", "write_quarantine", "write_split", "write_weight
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from torch import Tensor
+from numpy.typing import NDArray
 
 from weighbridge.data.domains import LabelledDomain, UnlabelledDomain
 from weighbridge.engine import WeightHistory
@@ -14,13 +15,10 @@ from weighbridge.runs import RunFolder, replace_rows
 
 
 def write_predictions(
-    path: Path, files: Sequence[str], row: Tensor, probability: Tensor, classes: Sequence[str]
+    path: Path, files: Sequence[str], row: NDArray[Any], probability: NDArray[Any], classes: Sequence[str]
 ) -> None:
     """CSV with one row per image: file, label, probability of that label. row, probability: (N,)."""
-    table = (
-        (file, classes[int(k)], f"{float(p):.4f}")
-        for file, k, p in zip(files, row.numpy(), probability.numpy(), strict=True)
-    )
+    table = ((file, classes[int(k)], f"{float(p):.4f}") for file, k, p in zip(files, row, probability, strict=True))
     replace_rows(path, ("file", "label", "probability"), table)
 
 
@@ -46,8 +44,8 @@ def write_weights(folder: RunFolder, history: WeightHistory, source: LabelledDom
     weights = history.state()["snapshots"].numpy()
     steps, followed = np.array(history.steps, dtype=np.int64), history.rows.numpy()
     np.savez_compressed(folder.path / "weights.npz", step=steps, row=followed, weights=weights)
-    mean, last = history.mean().numpy(), history.last.cpu().numpy()  # (N,), NaN where never seen: these come last
-    label, origin = source.labels.numpy(), source.source.numpy()  # (N,)
+    mean, last = history.mean().numpy(), history.last().numpy()  # (N,), NaN where never seen: these come last
+    label, origin = source.labels.whole(), source.source.whole()  # (N,)
     rows = (
         (source.files[i], source.classes[label[i]], source.source_names[origin[i]], f"{mean[i]:.6f}", f"{last[i]:.6f}")
         for i in np.argsort(-mean, kind="stable").tolist()

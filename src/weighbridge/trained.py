@@ -81,7 +81,7 @@ class Run:
         domain, found = self._predictions(Path(images))
         return [
             Prediction(file, self.classes[k], p)
-            for file, k, p in zip(domain.files, found.row.tolist(), found.probability.tolist(), strict=True)
+            for file, k, p in zip(domain.files, found.row[:].tolist(), found.probability[:].tolist(), strict=True)
         ]
 
     def write_predictions(
@@ -104,10 +104,10 @@ class Run:
         if patch_size is None:
             domain, found = self._predictions(Path(images), progress)
             files: Sequence[str] = domain.files
-            row, probability = found.row, found.probability
+            row, probability = found.row.whole(), found.probability.whole()
         else:
             files, votes = self._voted(Path(images), patch_size, stride or patch_size, progress)
-            probability, row = votes.exp().max(dim=1)
+            probability, row = (best.numpy() for best in votes.exp().max(dim=1))
         write_predictions(Path(out), files, row, probability, self.classes)
         return len(files)
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 
@@ -28,6 +29,7 @@ import weighbridge
 from weighbridge import build
 from weighbridge.checkpoint import load_network, save_network
 from weighbridge.config import Config, from_mapping, read_toml, write_toml
+from weighbridge.data.columns import Column
 from weighbridge.data.domains import LabelledDomain, UnlabelledDomain, left_out_sentence
 from weighbridge.data.index import Rejected
 from weighbridge.engine import Quiet, Watch, WeightHistory, fit
@@ -168,7 +170,7 @@ def _train(
         _new_network(workplace, config) if start is None or config.from_scratch else build.start_from(start, config)
     )
     method = build.build_method(config, network, p_a)
-    history = WeightHistory(len(data.source), fabric.device) if build.weighting_name(config) else None
+    history = WeightHistory(len(data.source)) if build.weighting_name(config) else None
     seconds = fit(
         method,
         build.build_pairs(config, data, method, machine, fabric.device, rank=fabric.global_rank),
@@ -196,7 +198,8 @@ def _write_metrics(workplace: Workplace, config: Config, folder: RunFolder, netw
     data, preparation = workplace.data, build.build_preparation(config)
     held_out = evaluate(network, data.held_out, preparation) if len(data.held_out) else None
     target = predict(network, data.target.images, data.classes, preparation)
-    write_predictions(folder.path / "predictions.csv", data.target.files, target.row, target.probability, data.classes)
+    rows, probabilities = target.row.whole(), target.probability.whole()
+    write_predictions(folder.path / "predictions.csv", data.target.files, rows, probabilities, data.classes)
     folder.write_metrics(
         {
             "method": config.method,
@@ -218,24 +221,29 @@ def _p_a(workplace: Workplace, config: Config, network: Network, home: RunFolder
         likelihood = _cross_fitted(workplace, config, home)
     else:
         likelihood = _likelihood(workplace, config, network, workplace.data.source)
-    return stored(likelihood.to(workplace.fabric.device))
+    return stored(likelihood)
 
 
-def _cross_fitted(workplace: Workplace, config: Config, home: RunFolder) -> torch.Tensor:
+def _cross_fitted(workplace: Workplace, config: Config, home: RunFolder) -> Column:
     """P_a of every source image from a pre-classifier that has not seen it, (N,)."""
     source = workplace.data.source
-    fold = torch.randperm(len(source), generator=torch.Generator().manual_seed(config.seed)) % config.folds  # (N,)
-    likelihood = torch.empty(len(source))
+    shuffled = torch.randperm(len(source), generator=torch.Generator().manual_seed(config.seed)).numpy()
+    fold = Column([shuffled % config.folds], np.int16)  # (N,)
+    del shuffled  # nothing of the size of N is held while networks are trained
+    likelihood = Column.filled(len(source), 0, np.float32)
     for k in range(config.folds):
-        seen, unseen = source.subset((fold != k).nonzero().squeeze(1)), source.subset((fold == k).nonzero().squeeze(1))
+        seen, unseen = (
+            source.subset(torch.from_numpy(np.flatnonzero(chosen))) for chosen in (fold.whole() != k, fold.whole() == k)
+        )
         part = dataclasses.replace(workplace, data=dataclasses.replace(workplace.data, source=seen))
         folder = RunFolder(home.path / f"fold-{k}-of-{config.folds}", writes=home.writes)
         network = train_pre_classifier(part, config, folder)
-        likelihood[fold == k] = _likelihood(workplace, config, network, unseen)
+        rows = torch.from_numpy(np.flatnonzero(fold.whole() == k))
+        likelihood[rows] = _likelihood(workplace, config, network, unseen)[:]
     return likelihood
 
 
-def _likelihood(workplace: Workplace, config: Config, network: Network, source: LabelledDomain) -> torch.Tensor:
+def _likelihood(workplace: Workplace, config: Config, network: Network, source: LabelledDomain) -> Column:
     """P_a in the precision in which P_t will be read: bf16 against fp32 would move w from 1."""
     with workplace.fabric.autocast():
         return stored_likelihood(network, source, build.build_preparation(config))
@@ -279,11 +287,9 @@ def begin_run(workplace: Workplace, config: Config, path: Path) -> RunFolder:
 
 def _data_facts(workplace: Workplace) -> dict[str, Any]:
     data = workplace.data
+    sizes = zip(data.source.source_names, data.source.images_of_sources(), strict=True)
     return {
-        "source": [
-            {"name": name, "images": int((data.source.source == k).sum())}
-            for k, name in enumerate(data.source.source_names)
-        ],
+        "source": [{"name": name, "images": images} for name, images in sizes],
         "held_out": len(data.held_out),
         "target": {"images": len(data.target)},
         "rejected": {name: _tally(domain.rejected) for name, domain in _domains(workplace)},
@@ -306,7 +312,7 @@ def _fingerprint(data: build.Data) -> str:
     columns = [data.source.labels, data.source.groups, data.held_out.labels]
     digest = hashlib.sha256(f"{data.source.fingerprint} {data.target.fingerprint} {len(data.target)}".encode())
     for column in columns:
-        digest.update(column.long().numpy().tobytes())
+        digest.update(column.whole().astype(np.int64).tobytes())
     return digest.hexdigest()[:16]
 
 

@@ -23,7 +23,7 @@ class LabelledBatch:
 
     images: Tensor  # (B, C, H, W) float, normalised
     labels: Tensor  # (B,) int64, in [0, K)
-    index: Tensor  # (B,) int64, in [0, N): the row of this image in everything stored per source image
+    index: Tensor  # (B,) int64 on the CPU, in [0, N): the row of this image in everything stored per source image
     source: Tensor  # (B,) int64: which of the --source folders it came from
 
 
@@ -32,7 +32,7 @@ class UnlabelledBatch:
     """Target images. There is no label field, so no method can be taught by a target label."""
 
     images: Tensor  # (B', C, H, W) float, normalised
-    index: Tensor  # (B',) int64
+    index: Tensor  # (B',) int64 on the CPU
 
 
 @dataclass(frozen=True)

@@ -149,9 +149,15 @@ def test_pixels_are_bytes_until_they_are_on_the_device(stream):
     preparation = Seen()
     pair = stream(preparation=preparation, device=torch.device("meta")).at(0)
     assert preparation.__dict__["given"] == [(torch.uint8, "meta"), (torch.uint8, "meta")]
-    tensors = [pair.source.images, pair.source.labels, pair.source.index, pair.source.source, pair.target.images]
+    tensors = [pair.source.images, pair.source.labels, pair.source.source, pair.target.images]
     assert {tensor.device.type for tensor in tensors} == {"meta"}
-    assert {tensor.dtype for tensor in tensors[1:4]} == {torch.int64}  # what losses and gathers want
+    assert {tensor.dtype for tensor in tensors[1:3]} == {torch.int64}  # what losses and gathers want
+
+
+def test_row_numbers_stay_where_what_is_stored_by_row_lies(stream):
+    pair = stream(device=torch.device("meta")).at(0)
+    for index in (pair.source.index, pair.target.index):
+        assert (index.dtype, index.device.type) == (torch.int64, "cpu")
 
 
 # ---- crops ----

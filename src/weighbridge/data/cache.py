@@ -129,7 +129,7 @@ def _key(pictures: Pictures, view: View) -> str:
     digest = hashlib.sha256(f"{_FORMAT} {PIL.__version__} {view}".encode())
     for content, places in zip(pictures.contents, pictures.places, strict=True):
         digest.update(content.digest.encode())
-        digest.update(np.ascontiguousarray(places, dtype=np.int64).tobytes())
+        digest.update(np.ascontiguousarray(places.whole(), dtype=np.int64).tobytes())
     return digest.hexdigest()[:20]
 
 

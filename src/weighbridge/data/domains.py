@@ -27,6 +27,7 @@ from torch import Tensor
 
 from weighbridge.data.arrays import read_labels, read_pixels
 from weighbridge.data.cache import CacheMode, decoded
+from weighbridge.data.columns import Column
 from weighbridge.data.images import Content, Images, IndexedContent, Names, NpzContent, Pictures, View
 from weighbridge.data.index import Index, Progress, Rejected, scan
 from weighbridge.data.layouts import csv_columns, kind_of
@@ -55,7 +56,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class LabelledDomain:
-    """Images with labels, from one source or several. Columns are as narrow as they can be: N may be millions.
+    """Images with labels, from one source or several. What is known of each image lies on disk: N may be millions.
 
     Attributes:
         labels: (N,) int32 in [0, K).
@@ -68,26 +69,31 @@ class LabelledDomain:
     """
 
     images: Images
-    labels: Tensor
+    labels: Column
     classes: tuple[str, ...]
-    source: Tensor
+    source: Column
     source_names: tuple[str, ...]
     files: Sequence[str]
-    groups: Tensor
-    splits: Tensor
+    groups: Column
+    splits: Column
     fingerprint: str
     rejected: tuple[Rejected, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def images_of_sources(self) -> list[int]:
+        """How many images each source has."""
+        counts: list[int] = np.bincount(self.source.whole(), minlength=len(self.source_names)).tolist()
+        return counts
+
     def subset(self, index: Tensor) -> "LabelledDomain":
         """The images at these rows, (n,) integers."""
-        index = index.int()
-        files = self.files.of(index) if isinstance(self.files, Names) else [self.files[k] for k in index.tolist()]
-        images = _Rows(self.images, index)
-        chosen = (column[index] for column in (self.labels, self.source, self.groups, self.splits))
+        rows = Column([index.numpy()], np.int32)
+        files = self.files.of(rows) if isinstance(self.files, Names) else [self.files[k] for k in index.tolist()]
+        chosen = (column.of(rows) for column in (self.labels, self.source, self.groups, self.splits))
         labels, source, groups, splits = chosen
+        images = _Rows(self.images, rows)
         return replace(self, images=images, labels=labels, source=source, files=files, groups=groups, splits=splits)
 
 
@@ -137,13 +143,13 @@ def read_labelled(
     pictures = Pictures([part.content for part in parts], [part.places for part in parts])
     return LabelledDomain(
         images=decoded(pictures, reading.view, reading.cache, home=reading.home, progress=progress),
-        labels=_joined(labels),
+        labels=Column(labels, np.int32),
         classes=tuple(names),
-        source=_joined(source),
+        source=Column(source, np.int16),
         source_names=_distinct_names(parts),
         files=Names(pictures),
-        groups=_joined(_apart([part.groups for part in parts])),
-        splits=_joined([part.splits for part in parts]),
+        groups=Column(_apart([part.groups for part in parts]), np.int32),
+        splits=Column((part.splits for part in parts), np.int8),
         fingerprint=" ".join(part.fingerprint for part in parts),
         rejected=tuple(rejected for part in parts for rejected in part.rejected),
     )
@@ -218,12 +224,12 @@ def split_off(domain: LabelledDomain, share: float, seed: int) -> tuple[Labelled
     Args:
         share: of the images to hold out where no val is given, class by class and in whole groups.
     """
-    given = domain.splits.numpy()
+    given = domain.splits.whole()
     training = (given == 0) | (given == _SPLIT_NUMBERS["train"])
     held = given == _SPLIT_NUMBERS["val"]
     if not held.any():
         rows = np.flatnonzero(training)
-        held[rows] = held_out_rows(domain.labels.numpy()[rows], domain.groups.numpy()[rows], share, seed)
+        held[rows] = held_out_rows(domain.labels.whole()[rows], domain.groups.whole()[rows], share, seed)
     return domain.subset(_numbers(training & ~held)), domain.subset(_numbers(held))
 
 
@@ -360,10 +366,6 @@ def _split_numbers(numbers: NDArray[np.int32], words: Sequence[str]) -> NDArray[
     return np.array([_SPLIT_NUMBERS[word] for word in words], dtype=np.int8)[numbers]
 
 
-def _joined(parts: Sequence[NDArray[np.integer[Any]]]) -> Tensor:
-    return torch.from_numpy(np.concatenate(parts))
-
-
 def _numbers(rows: NDArray[np.bool_]) -> Tensor:
     return torch.from_numpy(np.flatnonzero(rows))
 
@@ -415,7 +417,7 @@ class _Rows:
     """Some rows of other images."""
 
     images: Images
-    rows: Tensor  # (n,) int32
+    rows: Column  # (n,)
 
     @property
     def slack(self) -> int:

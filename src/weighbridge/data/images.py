@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from weighbridge.data.columns import Column
 from weighbridge.data.index import Index
 from weighbridge.data.squares import Fit, decode_image, fit_square
 
@@ -151,7 +152,7 @@ class Pictures:
     """
 
     def __init__(self, contents: Sequence[Content], places: Sequence[NDArray[np.integer[Any]]]) -> None:
-        self.contents, self.places = tuple(contents), tuple(places)
+        self.contents, self.places = tuple(contents), tuple(Column([part], np.int32) for part in places)
         self._starts = np.cumsum([0, *map(len, places)])
 
     def __len__(self) -> int:
@@ -168,7 +169,7 @@ class Pictures:
 
     def _at(self, row: int) -> tuple[Content, int]:
         part = int(np.searchsorted(self._starts, row, side="right")) - 1
-        return self.contents[part], int(self.places[part][row - self._starts[part]])
+        return self.contents[part], int(self.places[part][row - int(self._starts[part])])
 
 
 class Names(Sequence[str]):
@@ -176,10 +177,10 @@ class Names(Sequence[str]):
 
     Args:
         pictures: what is named.
-        rows: which of them, (n,); all if not given.
+        rows: which of them; all if not given.
     """
 
-    def __init__(self, pictures: Pictures, rows: Tensor | None = None) -> None:
+    def __init__(self, pictures: Pictures, rows: Column | None = None) -> None:
         self._pictures, self._rows = pictures, rows
 
     def __len__(self) -> int:
@@ -200,9 +201,9 @@ class Names(Sequence[str]):
     def __iter__(self) -> Iterator[str]:
         return (self[row] for row in range(len(self)))
 
-    def of(self, rows: Tensor) -> "Names":
-        """The names of some of these rows, (n,)."""
-        return Names(self._pictures, rows if self._rows is None else self._rows[rows])
+    def of(self, rows: Column) -> "Names":
+        """The names of some of these rows."""
+        return Names(self._pictures, rows if self._rows is None else self._rows.of(rows))
 
 
 class ArrayImages:

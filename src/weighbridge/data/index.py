@@ -122,6 +122,7 @@ class Index:
         self.path, self.root = path, root
         self._reader = Reader(root)
         self._database = _connect(path, threads=True)
+        self._database.execute("PRAGMA cache_size = -250")  # KiB; the system keeps the file's pages, for all processes
         facts: dict[str, str] = dict(self._database.execute("SELECT key, value FROM fact"))
         self.fingerprint, self.pixels = facts["fingerprint"], facts["pixels"]
         counted = dict(self._database.execute("SELECT status, count(*) FROM image GROUP BY status"))

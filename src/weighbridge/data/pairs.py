@@ -5,7 +5,6 @@ So there is no loader state to save: a resumed run asks for the next step and ge
 
 __all__ = ["PairStream"]
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -13,9 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from weighbridge.data.columns import Column
 from weighbridge.data.domains import LabelledDomain, UnlabelledDomain
 from weighbridge.data.images import Images
 from weighbridge.data.transforms import Preparation
+from weighbridge.data.walk import walked
 from weighbridge.types import SOURCE, TARGET, DomainPair, LabelledBatch, UnlabelledBatch
 
 Balance = Literal["none", "source", "class", "both"]
@@ -71,12 +72,12 @@ class PairStream:
             source=LabelledBatch(
                 images=self._prepare(self._source.images, source_index, generator),
                 labels=self._source.labels[source_index].to(self._device, torch.int64),
-                index=source_index.to(self._device),
+                index=source_index,
                 source=self._source.source[source_index].to(self._device, torch.int64),
             ),
             target=UnlabelledBatch(
                 images=self._prepare(self._target.images, target_index, generator),
-                index=target_index.to(self._device),
+                index=target_index,
             ),
         )
 
@@ -100,56 +101,48 @@ class PairStream:
 def _source_order(source: LabelledDomain, batch: int, balance: Balance, key: tuple[int, ...]) -> "_Order | _Turns":
     if balance == "none":
         return _Order(len(source), batch, key)
-    columns = {"source": source.source, "class": source.labels}
-    both = source.source.int() * len(source.classes) + source.labels
-    kinds = columns.get(balance, both).numpy()  # (N,)
-    members = [np.flatnonzero(kinds == kind).astype(np.int32) for kind in np.unique(kinds)]
-    return _Turns(members, batch, key) if len(members) > 1 else _Order(len(source), batch, key)
+    columns = {"source": source.source.whole(), "class": source.labels.whole()}
+    both = columns["source"].astype(np.int32) * len(source.classes) + columns["class"]
+    kinds = columns.get(balance, both)  # (N,)
+    sizes = np.unique(kinds, return_counts=True)[1]
+    members = Column([np.argsort(kinds, kind="stable")], np.int32)
+    return _Turns(members, sizes, batch, key) if len(sizes) > 1 else _Order(len(source), batch, key)
 
 
 class _Turns:
     """An endless walk on which several groups of images take turns, each walking through its own without repeats.
 
     Args:
-        members: the rows of each group.
+        members: (N,) the rows of one group after the other.
+        sizes: (G,) how many each group has.
     """
 
-    def __init__(self, members: Sequence[NDArray[np.int32]], batch: int, key: tuple[int, ...]) -> None:
-        self._members, self._batch, self._key = members, batch, key
-        self._walks = [_Order(len(rows), 1, (*key, 1 + group)) for group, rows in enumerate(members)]
+    def __init__(self, members: Column, sizes: NDArray[np.int64], batch: int, key: tuple[int, ...]) -> None:
+        self._members, self._sizes, self._batch = members, sizes, batch
+        self._starts = np.cumsum(sizes) - sizes  # (G,)
+        self._keys = _keys(key, 1 + len(sizes))  # of the turns, and of each group
 
     def at(self, step: int) -> Tensor:
         """Rows of batch number `step`, (B,) int64."""
-        count, rows = len(self._members), []
-        first, last = step * self._batch, (step + 1) * self._batch
-        for turn in range(first // count, -(-last // count)):
-            groups = np.random.default_rng((*self._key, 0, turn)).permutation(count)
-            for group in groups[max(first - turn * count, 0) : last - turn * count].tolist():
-                rows.append(self._members[group][int(self._walks[group].at(turn))])
-        return torch.tensor(rows, dtype=torch.int64)
+        position = np.arange(step * self._batch, (step + 1) * self._batch)
+        group = walked(position, len(self._sizes), self._keys[0])  # (B,)
+        turn = position // len(self._sizes)
+        place = self._starts[group] + walked(turn, self._sizes[group], self._keys[1 + group])
+        return self._members[torch.from_numpy(place)].long()
 
 
 class _Order:
     """An endless walk over `count` images in batches, every image once before any comes again."""
 
     def __init__(self, count: int, batch: int, key: tuple[int, ...]) -> None:
-        self._count, self._batch, self._key = count, batch, key
-        self._epoch, self._shuffled = -1, np.empty(0, dtype=np.int32)
+        self._count, self._batch, self._key = count, batch, _keys(key, 1)
 
     def at(self, step: int) -> Tensor:
         """Rows of batch number `step`, (B,) int64; a batch may span the end of one epoch and the start of the next."""
-        first, last = step * self._batch, (step + 1) * self._batch
-        parts = []
-        while first < last:
-            epoch, offset = divmod(first, self._count)
-            taken = min(self._count - offset, last - first)
-            parts.append(self._epoch_order(epoch)[offset : offset + taken])
-            first += taken
-        return torch.from_numpy(np.concatenate(parts)).long() if parts else torch.empty(0, dtype=torch.int64)
+        position = np.arange(step * self._batch, (step + 1) * self._batch)
+        return torch.from_numpy(walked(position, self._count, self._key))
 
-    def _epoch_order(self, epoch: int) -> NDArray[np.int32]:
-        if epoch != self._epoch:
-            self._shuffled = np.arange(self._count, dtype=np.int32)
-            np.random.default_rng((*self._key, epoch)).shuffle(self._shuffled)
-            self._epoch = epoch
-        return self._shuffled
+
+def _keys(key: tuple[int, ...], count: int) -> NDArray[np.uint64]:
+    """Numbers that the seed and the domain choose, (count,)."""
+    return np.random.SeedSequence(key).generate_state(count, np.uint64).astype(np.uint64)

@@ -6,7 +6,18 @@ closed bodies, which show their outsides.
 Legend: V vertices, F triangles, S' side of the image in samples, N samples that hit something.
 """
 
-__all__ = ["GBuffer", "Geometry", "ShadowMap", "View", "geometry", "rasterize", "shadow_map", "view"]
+__all__ = [
+    "GBuffer",
+    "Geometry",
+    "ShadowMap",
+    "View",
+    "geometry",
+    "planes",
+    "rasterize",
+    "remapped",
+    "shadow_map",
+    "view",
+]
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +34,8 @@ cv2.setNumThreads(1)  # one thread a process: the jobs share the cores by proces
 
 NEAR = 0.02  # nearer triangles are cut off
 MOST_TRIANGLES = 1_000_000  # a float32 tells them apart, with the rasteriser's rounding
+_NOTHING = 4.0  # farther from the sun than anything
+_ROW = 256  # samples per row in OpenCV, which takes no more than 32,767
 _WEIGHTS = np.asarray([[1, 0], [0, 1], [0, 0]], np.float32)
 _EYE = np.eye(4, dtype=np.float32)
 _RIGHT_ANGLE = float(np.pi / 2)  # points are brought to a field of view of 90 degrees before they are drawn
@@ -37,7 +50,7 @@ class Geometry:
 
     Attributes:
         positions: (V, 3).
-        looks: (5, V): u, v and the normal.
+        looks: (V, 5): u, v and the normal.
         faces: (F, 3) int32.
         part: (F,) int32, number of the part.
         subject: (V,) of bool, whether the vertex belongs to the subject.
@@ -78,7 +91,7 @@ class GBuffer:
         uv: (2, N).
         normal: (3, N), of length 1, turned to the eye.
         position: (3, N), in the world.
-        towards_eye: (3, N), of length 1.
+        ray: (3, N), from the eye, one unit forward.
     """
 
     side: int
@@ -87,7 +100,12 @@ class GBuffer:
     uv: Array
     normal: Array
     position: Array
-    towards_eye: Array
+    ray: Array
+
+    def towards_eye(self, samples: NDArray[np.intp]) -> Array:
+        """(3, L), of length 1, of some of the samples."""
+        ray = np.take(self.ray, samples, axis=1)
+        return np.asarray(ray / -_length(ray), np.float32)
 
     def image(self, planes: Array) -> Array:
         """(C, N) -> (C, S', S'), 0 where nothing is."""
@@ -104,7 +122,7 @@ class ShadowMap:
     """How far from the sun the first surface lies, seen from the sun without perspective.
 
     Attributes:
-        distance: (M, M), 1 / nearness; nearness grows towards the sun. 4 where nothing is.
+        distance: (M, M), 1 / nearness; nearness grows towards the sun, from 0.5 to 1. _NOTHING where nothing is.
         turn: (3, 3), and
         shift: (3, 1), from a place in the world to the map's column and row, in texels, and nearness.
         texel: side of a texel in the world.
@@ -125,19 +143,15 @@ class ShadowMap:
         Args:
             position, normal: (3, N).
         """
-        side = len(self.distance)
-        lift = np.float32(1.5 * self.texel)  # off its own surface
-        places = self.turn @ position
-        places += (self.turn * lift) @ normal
+        lifted = normal * np.float32(1.5 * self.texel)  # off its own surface
+        lifted += position
+        places = _turned(self.turn, lifted)
         places += self.shift
-        column, row, nearness = places
-        inside = (column >= 0) & (column < side) & (row >= 0) & (row < side)
-        texel = np.clip(row, 0, side - 1).astype(np.int32) * np.int32(side) + np.clip(column, 0, side - 1).astype(
-            np.int32
-        )
-        nearness += np.float32(self.bias)
-        nearness *= np.take(self.distance, texel)
-        return np.asarray(~inside | (nearness >= 1), np.bool_)
+        places[:2] -= np.float32(0.5)  # OpenCV rounds, to the texel that a place lies in
+        distance = remapped(self.distance, places[:2], cv2.INTER_NEAREST, _NOTHING)
+        nearness = places[2] + np.float32(self.bias)
+        nearness *= distance
+        return np.asarray(nearness >= 1, np.bool_)
 
 
 def geometry(parts: Sequence[Part]) -> Geometry:
@@ -153,12 +167,12 @@ def geometry(parts: Sequence[Part]) -> Geometry:
         raise DataError(
             f"a scene may have {MOST_TRIANGLES:,} triangles, this one has {sum(triangles):,}: use simpler meshes"
         )
-    positions, looks = np.empty((sum(counts), 3), np.float32), np.empty((5, sum(counts)), np.float32)
+    positions, looks = np.empty((sum(counts), 3), np.float32), np.empty((sum(counts), 5), np.float32)
     faces = np.empty((sum(triangles), 3), np.int32)
     row = 0
     for mesh, end in zip(meshes, ends, strict=True):
         own = slice(end - len(mesh.vertices), end)
-        positions[own], looks[:2, own], looks[2:, own] = mesh.vertices, mesh.uv.T, mesh.normals.T
+        positions[own], looks[own, :2], looks[own, 2:] = mesh.vertices, mesh.uv, mesh.normals
         np.add(mesh.faces, own.start, out=faces[row : row + len(mesh.faces)], casting="same_kind")
         row += len(mesh.faces)
     return Geometry(
@@ -209,23 +223,25 @@ def rasterize(solid: Geometry, seen: View, side: int) -> GBuffer:
             far,
             _BOTH_SIDES,
         )
-    first, second, number = cv2.split(mark)
-    hit = np.flatnonzero(number > -0.5)  # (N,)
-    triangle = np.rint(np.take(number, hit)).astype(np.int32)
-    looks = _between_corners(solid, triangle, np.take(first, hit), np.take(second, hit))  # (5, N)
-
-    row, column = np.divmod(hit.astype(np.int32), np.int32(side))
-    centre = (np.arange(side, dtype=np.float32) * 2 + 1 - side) * np.float32(seen.tangent / side)
-    ray = np.ones((3, len(hit)), np.float32)  # right, up, forward
-    np.take(centre, column, out=ray[0], mode="clip")
-    np.take(-centre, row, out=ray[1], mode="clip")
-    position = seen.axes.T @ ray
-    towards_eye = position / -_length(position)
-    position *= np.take(depth, hit)
+    hit = np.flatnonzero(cv2.extractChannel(mark, 2) > -0.5)  # (N,)
+    if not len(hit):
+        return GBuffer(side, hit, hit.astype(np.int32), *(np.empty((count, 0), np.float32) for count in (2, 3, 3, 3)))
+    first, second, number = planes(np.take(mark.reshape(-1, 3), hit, axis=0))
+    triangle = np.rint(number).astype(np.intp)
+    looks = _between_corners(solid, triangle, first, second)  # (5, N)
+    ray = np.take(_rays(seen, side), hit, axis=1)
+    position = ray * np.take(depth, hit)
     position += seen.eye[:, None]
     normal = looks[2:]
-    normal /= np.copysign(_length(normal) + np.float32(1e-12), _dot(normal, towards_eye))
-    return GBuffer(side, hit, np.take(solid.part, triangle), looks[:2], normal, position, towards_eye)
+    normal /= np.copysign(_length(normal) + np.float32(1e-12), -_dot(normal, ray))
+    return GBuffer(side, hit, np.take(solid.part, triangle), looks[:2], normal, position, ray)
+
+
+def _rays(seen: View, side: int) -> Array:
+    """(3, S' * S'), from the eye to one unit forward."""
+    centre = (np.arange(side, dtype=np.float32) * 2 + 1 - side) * np.float32(seen.tangent / side)
+    right, up, forward = seen.axes[..., None]  # (3, 1) each
+    return np.asarray(((forward - up * centre)[..., None] + (right * centre)[:, None]).reshape(3, -1), np.float32)
 
 
 def shadow_map(solid: Geometry, towards_sun: tuple[float, float, float], side: int) -> ShadowMap:
@@ -249,7 +265,7 @@ def shadow_map(solid: Geometry, towards_sun: tuple[float, float, float], side: i
     points[:, :2] = (seen[:, :2] - centre) / np.float32(half)
     points[:, 2] = -1
     points /= nearness[:, None]
-    distance = np.full((side, side), 4, np.float32)
+    distance = np.full((side, side), _NOTHING, np.float32)
     shading = ~solid.closed | _clockwise(seen, solid.faces)  # a body's lit half shades as much as all of it
     if sun[2] > 0:
         shading &= _above_floor(solid)
@@ -302,17 +318,31 @@ def _near_subject(solid: Geometry) -> NDArray[np.bool_]:
     return near
 
 
-def _between_corners(solid: Geometry, triangle: NDArray[np.int32], first: Array, second: Array) -> Array:
+def remapped(image: Array, places: Array, method: int, outside: float = 0.0) -> Array:
+    """(N,) or (N, C), an image's values at places (2, N), columns first, that lie inside; `outside` for others."""
+    count = places.shape[1]
+    padded = np.zeros((2, -(-count // _ROW) * _ROW), np.float32)
+    padded[:, :count] = places
+    columns, rows = padded.reshape(2, -1, _ROW)
+    found = cv2.remap(image, columns, rows, method, borderMode=cv2.BORDER_CONSTANT, borderValue=(outside,) * 4)
+    return np.asarray(found.reshape(-1, *image.shape[2:])[:count], np.float32)
+
+
+def _between_corners(solid: Geometry, triangle: NDArray[np.intp], first: Array, second: Array) -> Array:
     """(5, N), the looks at places given by a triangle and the weights of its first two corners."""
-    last = np.take(solid.looks, solid.faces[:, 2], axis=1)  # (5, F)
-    to_first = np.take(solid.looks, solid.faces[:, 0], axis=1) - last
-    to_second = np.take(solid.looks, solid.faces[:, 1], axis=1) - last
-    looks = np.empty((5, len(triangle)), np.float32)
-    for row, look in enumerate(looks):
-        np.multiply(np.take(to_first[row], triangle), first, out=look)
-        look += np.take(to_second[row], triangle) * second
-        look += np.take(last[row], triangle)
+    corners = np.take(solid.looks, solid.faces, axis=0)  # (F, 3, 5)
+    corners[:, :2] -= corners[:, 2:]
+    looks, to_second, last = planes(np.take(corners.reshape(-1, 15), triangle, axis=0)).reshape(3, 5, -1)
+    looks *= first
+    to_second *= second
+    looks += to_second
+    looks += last
     return looks
+
+
+def planes(rows: Array) -> Array:
+    """(N, C) -> (C, N). NumPy would take ten times as long."""
+    return np.asarray(cv2.transpose(rows), np.float32)
 
 
 def _clipped(corners: Array, marks: Array) -> tuple[Array, Array]:
@@ -347,6 +377,11 @@ def _cross(left: Sequence[float] | NDArray[Any], right: Sequence[float] | NDArra
     """(3,) without NumPy's preparations for arrays of vectors, which take longer than a pass over the image."""
     (a, b, c), (x, y, z) = left, right
     return np.asarray((b * z - c * y, c * x - a * z, a * y - b * x), np.float64)
+
+
+def _turned(matrix: Array, vectors: Array) -> Array:
+    """(3, N). A matrix product would call up the threads of a BLAS, which take longer than one alone."""
+    return np.asarray(np.einsum("ij,jn->in", matrix, vectors), np.float32)
 
 
 def _dot(left: Array, right: Array) -> Array:

@@ -15,13 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from weighbridge.render.raster import GBuffer, ShadowMap, geometry, rasterize, shadow_map, view
+from weighbridge.render.raster import GBuffer, ShadowMap, geometry, planes, rasterize, remapped, shadow_map, view
 from weighbridge.render.scene import Array, Light, Material, Scene
 
 MATT = 0.9  # from this roughness on a surface that is not of metal has no highlight, in both renderers
 _HORIZON = 0.2  # the sky passes into the ground within this sine of the angle above and below the horizon
 ROUGHNESS_FLOOR = 0.12  # smoother metal would sparkle with the path tracer's few samples
-_ROW = 256  # samples per row in OpenCV, which takes no more than 32,767
 _DIELECTRIC = 0.04  # share of light that plastic, paint or glass mirrors
 
 
@@ -136,7 +135,7 @@ def _shade(buffer: GBuffer, materials: Sequence[Material], light: Light, shadow:
 
     received = half_difference * normal[2]  # hemisphere
     received += ground + half_difference
-    sun = shadow.towards_sun @ normal  # (N,)
+    sun = np.einsum("i,in->n", shadow.towards_sun, normal)
     np.maximum(sun, 0, out=sun)
     sun *= shadow.in_sun(buffer.position, normal)
     received += sun_colour * sun
@@ -146,7 +145,7 @@ def _shade(buffer: GBuffer, materials: Sequence[Material], light: Light, shadow:
     metallic = np.asarray([material.metallic for material in materials], np.float32)
     if metallic.any():
         mirrors = np.flatnonzero(np.take(metallic > 0, buffer.part))
-        towards_eye, straight = np.take(buffer.towards_eye, mirrors, axis=1), np.take(normal, mirrors, axis=1)
+        towards_eye, straight = buffer.towards_eye(mirrors), np.take(normal, mirrors, axis=1)
         height = 2 * np.einsum("in,in->n", towards_eye, straight) * straight[2] - towards_eye[2]
         mirrored = np.take(albedo, mirrors, axis=1) * sky_radiance(light, height)
         matt = np.take(radiance, mirrors, axis=1)
@@ -174,7 +173,7 @@ def _highlight(
         lit: (L,), which samples.
         albedo: (3, L).
     """
-    halfway = np.take(buffer.towards_eye, lit, axis=1)
+    halfway = buffer.towards_eye(lit)
     halfway += towards_sun[:, None]
     cosine = np.einsum("in,in->n", halfway, np.take(buffer.normal, lit, axis=1))
     cosine /= np.sqrt(np.einsum("in,in->n", halfway, halfway)) + np.float32(1e-6)
@@ -202,18 +201,11 @@ def _albedo(buffer: GBuffer, materials: Sequence[Material], texture_size: int) -
     for texture, top in zip(small, tops, strict=True):
         side = len(texture)
         sheet[top : top + side + 2, : side + 2] = cv2.copyMakeBorder(texture, 1, 1, 1, 1, cv2.BORDER_WRAP)
-    count = len(buffer.hit)
-    padded = np.zeros((2, -(-count // _ROW) * _ROW), np.float32)
-    column, row = padded[:, :count]
-    column[:], row[:] = buffer.uv
-    for place in (column, row):
-        place -= np.floor(place)
-        place *= np.take(sides.astype(np.float32), buffer.part)
-        place += np.float32(0.5)
-    row += np.take(tops.astype(np.float32), buffer.part)
-    columns, rows = padded.reshape(2, -1, _ROW)
-    planes = cv2.split(cv2.remap(sheet, columns, rows, cv2.INTER_LINEAR))
-    return np.stack([plane.reshape(-1)[:count] for plane in planes])
+    places = buffer.uv - np.floor(buffer.uv)
+    places *= np.take(sides.astype(np.float32), buffer.part)
+    places += np.float32(0.5)
+    places[1] += np.take(tops.astype(np.float32), buffer.part)
+    return planes(remapped(sheet, places, cv2.INTER_LINEAR))
 
 
 def _halved(texture: Array, side: int) -> Array:

@@ -102,9 +102,9 @@ class GBuffer:
     position: Array
     ray: Array
 
-    def towards_eye(self, samples: NDArray[np.intp]) -> Array:
-        """(3, L), of length 1, of some of the samples."""
-        ray = np.take(self.ray, samples, axis=1)
+    def towards_eye(self, samples: NDArray[np.intp] | None = None) -> Array:
+        """(3, N), of length 1, of some samples or all."""
+        ray = self.ray if samples is None else np.take(self.ray, samples, axis=1)
         return np.asarray(ray / -_length(ray), np.float32)
 
     def image(self, planes: Array) -> Array:

@@ -3,7 +3,7 @@
 Textures of few texels, a hemisphere of ambient light, one sun with a hard shadow from a depth map, a Blinn-Phong
 highlight. No light that has met a surface lights another.
 
-Legend: S side of the image, S' = S * supersample, N samples that hit something, L lit ones, M side of the shadow map.
+Legend: S side of the image, S' = S * supersample, N samples that hit something, M side of the shadow map.
 """
 
 __all__ = ["MATT", "ROUGHNESS_FLOOR", "Guides", "backdrop", "guides", "render", "sky_radiance"]
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from weighbridge.render.raster import GBuffer, ShadowMap, geometry, planes, rasterize, remapped, shadow_map, view
 from weighbridge.render.scene import Array, Light, Material, Scene
@@ -143,52 +142,41 @@ def _shade(buffer: GBuffer, materials: Sequence[Material], light: Light, shadow:
     radiance = np.multiply(albedo, received, out=received)
 
     metallic = np.asarray([material.metallic for material in materials], np.float32)
-    if metallic.any():
-        mirrors = np.flatnonzero(np.take(metallic > 0, buffer.part))
+    mirrors = np.flatnonzero(np.take(metallic > 0, buffer.part)) if metallic.any() else np.zeros(0, np.intp)
+    metal, own = np.take(metallic, np.take(buffer.part, mirrors)), np.take(albedo, mirrors, axis=1)
+    if len(mirrors):
         towards_eye, straight = buffer.towards_eye(mirrors), np.take(normal, mirrors, axis=1)
         height = 2 * np.einsum("in,in->n", towards_eye, straight) * straight[2] - towards_eye[2]
-        mirrored = np.take(albedo, mirrors, axis=1) * sky_radiance(light, height)
         matt = np.take(radiance, mirrors, axis=1)
-        radiance[:, mirrors] = matt + np.take(metallic, buffer.part[mirrors]) * (mirrored - matt)
-    shiny = np.asarray([material.metallic > 0 or material.roughness < MATT for material in materials])
-    if shiny.any():
-        lit = np.flatnonzero((sun > 0) & np.take(shiny, buffer.part))
-        highlight = _highlight(buffer, lit, np.take(albedo, lit, axis=1), materials, shadow.towards_sun)
-        highlight *= np.take(sun, lit)
-        highlight *= sun_colour
-        for plane, addition in zip(radiance, highlight, strict=True):
-            plane[lit] += addition
+        radiance[:, mirrors] = matt + metal * (own * sky_radiance(light, height) - matt)
+    if any(material.metallic > 0 or material.roughness < MATT for material in materials) and sun.any():
+        highlight = _highlight(buffer, materials, shadow.towards_sun)
+        highlight *= sun
+        radiance += sun_colour * np.float32(_DIELECTRIC) * highlight
+        radiance[:, mirrors] += sun_colour * (own - np.float32(_DIELECTRIC)) * (metal * np.take(highlight, mirrors))
     emission = np.asarray([material.emission for material in materials], np.float32)
     if emission.any():
         radiance += albedo * np.take(emission, buffer.part)
     return np.asarray(radiance, np.float32)
 
 
-def _highlight(
-    buffer: GBuffer, lit: NDArray[np.intp], albedo: Array, materials: Sequence[Material], towards_sun: Array
-) -> Array:
-    """(3, L), what the lit samples mirror of a sun that reflects 1 from a white surface: Blinn-Phong, its power kept.
+def _highlight(buffer: GBuffer, materials: Sequence[Material], towards_sun: Array) -> Array:
+    """(N,), what the samples would mirror, if they mirrored all light, of a sun that reflects 1 from a white surface.
 
-    Args:
-        lit: (L,), which samples.
-        albedo: (3, L).
+    Blinn-Phong, its power kept; 0 for what has no highlight.
     """
-    halfway = buffer.towards_eye(lit)
+    halfway = buffer.towards_eye()
     halfway += towards_sun[:, None]
-    cosine = np.einsum("in,in->n", halfway, np.take(buffer.normal, lit, axis=1))
+    cosine = np.einsum("in,in->n", halfway, buffer.normal)
     cosine /= np.sqrt(np.einsum("in,in->n", halfway, halfway)) + np.float32(1e-6)
-    part = np.take(buffer.part, lit)
     roughness = np.asarray([max(material.roughness, ROUGHNESS_FLOOR) for material in materials], np.float32)
+    shiny = np.asarray([material.metallic > 0 or material.roughness < MATT for material in materials], np.float32)
     exponent = 2 / roughness**4 - 2
     lobe = np.log(np.maximum(cosine, np.float32(1e-4)))
-    lobe *= np.take(exponent, part)
+    lobe *= np.take(exponent, buffer.part)
     np.exp(lobe, out=lobe)
-    lobe *= np.take((exponent + 2) / 8, part)
-    metal = np.take(np.asarray([material.metallic for material in materials], np.float32), part)
-    mirrored = (albedo - np.float32(_DIELECTRIC)) * metal
-    mirrored += np.float32(_DIELECTRIC)
-    mirrored *= lobe
-    return np.asarray(mirrored, np.float32)
+    lobe *= np.take(shiny * (exponent + 2) / 8, buffer.part)
+    return np.asarray(lobe, np.float32)
 
 
 def _albedo(buffer: GBuffer, materials: Sequence[Material], texture_size: int) -> Array:

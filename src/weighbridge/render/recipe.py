@@ -59,9 +59,10 @@ class Range:
         """A value for two uniform numbers in [0, 1): whether the factor is there, and where in its range."""
         if present >= self.chance:
             return self.nominal
-        low, high = (self.nominal + strength * (edge - self.nominal) for edge in (self.low, self.high))
+        low = self.nominal + strength * (self.low - self.nominal)
+        high = self.nominal + strength * (self.high - self.nominal)
         if self.whole:
-            return float(np.floor(low + place * (high - low + 1 - 1e-9)))
+            return float(math.floor(low + place * (high - low + 1 - 1e-9)))
         return low + place * (high - low)
 
 

@@ -38,7 +38,8 @@ _CHANCE_STEPS = 50  # in a row; tolerated until the classes were once learned, o
 _SLOW_START = 200  # steps, and half of the run, are over
 
 _SNAPSHOTS = 40  # of the weights, over a run
-_NOTED_AT_ONCE = 10  # steps whose weights are written down together
+_NOTED_AT_ONCE = 200  # steps whose weights are written down together,
+_BLOCK = 2**16  # images at a time
 
 
 class Interrupted(KeyboardInterrupt):
@@ -154,10 +155,15 @@ class WeightHistory:
         index = torch.cat([index for index, _ in self._waiting])
         weights = torch.cat([weights for _, weights in self._waiting]).cpu().float()
         self._waiting = []
-        rows, place = torch.unique(index, return_inverse=True)
-        self._last[index] = weights
-        self._total[rows] = self._total[rows].index_add_(0, place, weights.double())
-        self._count[rows] = self._count[rows].index_add_(0, place, torch.ones_like(place, dtype=torch.int32))
+        block = index // _BLOCK
+        for number in block.unique().tolist():  # type: ignore[no-untyped-call]
+            rows = slice(number * _BLOCK, (number + 1) * _BLOCK)
+            place, new = index[block == number] - rows.start, weights[block == number]
+            last = self._last[rows]
+            last.numpy()[place.numpy()] = new.numpy()  # of an image that came twice the last one, which numpy promises
+            self._last[rows] = last
+            self._total[rows] = self._total[rows].index_add_(0, place, new.double())
+            self._count[rows] = self._count[rows].index_add_(0, place, torch.ones_like(place, dtype=torch.int32))
 
 
 def fit(

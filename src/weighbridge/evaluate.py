@@ -105,7 +105,8 @@ def predict(
     for rows, logits in label_logits(network, images, preparation, progress):
         probabilities = logits.softmax(dim=1)  # (batch, K)
         probability, row = probabilities.max(dim=1)
-        predicted[rows], confidence[rows] = row, probability
+        span = slice(int(rows[0]), int(rows[-1]) + 1)
+        predicted[span], confidence[span] = row, probability
         counts += np.bincount(row.numpy(), minlength=len(classes))
         confidence_sum += float(probability.sum())
         probability_sum += probabilities.sum(dim=0)

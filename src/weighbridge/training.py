@@ -230,7 +230,7 @@ def _cross_fitted(workplace: Workplace, config: Config, home: RunFolder) -> Colu
     shuffled = torch.randperm(len(source), generator=torch.Generator().manual_seed(config.seed)).numpy()
     fold = Column([shuffled % config.folds], np.int16)  # (N,)
     del shuffled  # nothing of the size of N is held while networks are trained
-    likelihood = Column.filled(len(source), 0, np.float32)
+    unseen_likelihoods = []
     for k in range(config.folds):
         seen, unseen = (
             source.subset(torch.from_numpy(np.flatnonzero(chosen))) for chosen in (fold.whole() != k, fold.whole() == k)
@@ -238,9 +238,11 @@ def _cross_fitted(workplace: Workplace, config: Config, home: RunFolder) -> Colu
         part = dataclasses.replace(workplace, data=dataclasses.replace(workplace.data, source=seen))
         folder = RunFolder(home.path / f"fold-{k}-of-{config.folds}", writes=home.writes)
         network = train_pre_classifier(part, config, folder)
-        rows = torch.from_numpy(np.flatnonzero(fold.whole() == k))
-        likelihood[rows] = _likelihood(workplace, config, network, unseen)[:]
-    return likelihood
+        unseen_likelihoods.append(_likelihood(workplace, config, network, unseen))
+    likelihood = np.empty(len(source), dtype=np.float32)
+    for k, column in enumerate(unseen_likelihoods):
+        likelihood[fold.whole() == k] = column.whole()
+    return Column([likelihood], np.float32)
 
 
 def _likelihood(workplace: Workplace, config: Config, network: Network, source: LabelledDomain) -> Column:

@@ -127,9 +127,9 @@ def _decode(
 def _key(pictures: Pictures, view: View) -> str:
     """Another index, another view, another decoder: another file."""
     digest = hashlib.sha256(f"{_FORMAT} {PIL.__version__} {view}".encode())
-    for content, places in zip(pictures.contents, pictures.places, strict=True):
+    for content, places in pictures.parts():
         digest.update(content.digest.encode())
-        digest.update(np.ascontiguousarray(places.whole(), dtype=np.int64).tobytes())
+        digest.update(places.astype(np.int64).tobytes())
     return digest.hexdigest()[:20]
 
 

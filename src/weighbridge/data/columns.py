@@ -61,13 +61,14 @@ class Column:
         numbers = torch.from_numpy(self._read([rows] if isinstance(rows, int) else rows.tolist()))
         return numbers[0] if isinstance(rows, int) else numbers
 
-    def __setitem__(self, rows: Tensor, values: Tensor) -> None:
-        """Of a row that is given twice the last number stays. values: (n,)."""
-        size, content = self._kind.itemsize, values.numpy().astype(self._kind).tobytes()
+    def __setitem__(self, rows: slice, values: Tensor) -> None:
+        """Rows that follow each other are written. values: (n,)."""
+        start, stop, _ = rows.indices(self._count)
+        if len(values) != stop - start:
+            raise ValueError(f"expected {stop - start} numbers for rows {start} to {stop - 1}, got {len(values)}")
         with self._lock:
-            for k, row in enumerate(self._inside(rows.tolist())):
-                self._file.seek(row * size)
-                self._file.write(content[k * size : (k + 1) * size])
+            self._file.seek(start * self._kind.itemsize)
+            values.numpy().astype(self._kind, copy=False).tofile(self._file)
 
     def of(self, rows: "Column") -> "Column":
         """The numbers of these rows."""

@@ -152,24 +152,32 @@ class Pictures:
     """
 
     def __init__(self, contents: Sequence[Content], places: Sequence[NDArray[np.integer[Any]]]) -> None:
-        self.contents, self.places = tuple(contents), tuple(Column([part], np.int32) for part in places)
+        self._contents, self._places = tuple(contents), Column(places, np.int32)
         self._starts = np.cumsum([0, *map(len, places)])
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return len(self._places)
+
+    def parts(self) -> Iterator[tuple[Content, NDArray[np.int32]]]:
+        """Each content with its places, (n,)."""
+        starts = self._starts.tolist()
+        for content, start, end in zip(self._contents, starts, starts[1:], strict=False):
+            yield content, self._places.whole()[start:end]
+
+    def at(self, rows: Tensor) -> list[tuple[Content, int]]:
+        """Where these rows, (n,), are found: a content and a place in it."""
+        part = np.searchsorted(self._starts, rows.numpy(), side="right") - 1
+        found = zip(part.tolist(), self._places[rows].tolist(), strict=True)
+        return [(self._contents[k], place) for k, place in found]
 
     def name(self, row: int) -> str:
-        content, place = self._at(row)
+        ((content, place),) = self.at(torch.tensor([row]))
         return content.name(place)
 
     def decode(self, row: int, view: View) -> Pixels:
         """(side, side, C) uint8."""
-        content, place = self._at(row)
+        ((content, place),) = self.at(torch.tensor([row]))
         return content.decode(place, view)
-
-    def _at(self, row: int) -> tuple[Content, int]:
-        part = int(np.searchsorted(self._starts, row, side="right")) - 1
-        return self.contents[part], int(self.places[part][row - int(self._starts[part])])
 
 
 class Names(Sequence[str]):
@@ -257,11 +265,11 @@ class OnDemand:
         out = np.empty((len(index), size, size, self._view.channels), dtype=np.uint8)
         places = corners.tolist() if corners is not None else [(slack // 2, slack // 2)] * len(index)
 
-        def decode(to: Pixels, row: int, top: int, left: int) -> None:
-            to[:] = self._pictures.decode(row, self._view)[top : top + size, left : left + size]
+        def decode(to: Pixels, found: tuple[Content, int], corner: Sequence[int]) -> None:
+            (content, place), (top, left) = found, corner
+            to[:] = content.decode(place, self._view)[top : top + size, left : left + size]
 
-        work = zip(out, index.tolist(), *zip(*places, strict=True), strict=True) if len(index) else ()
-        list(self._pool.map(lambda job: decode(*job), work))
+        list(self._pool.map(decode, out, self._pictures.at(index), places))
         return torch.from_numpy(out).permute(0, 3, 1, 2)
 
 

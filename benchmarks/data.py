@@ -269,26 +269,48 @@ def measure_index(folder: str, place: str) -> str:
 
 
 def measure_training(folder: str, place: str) -> str:
-    """Resident memory of a process that takes batches from both domains, decoding on demand."""
-    from weighbridge.data.domains import Reading, read_labelled, read_unlabelled, split_off
-    from weighbridge.data.images import View
-    from weighbridge.data.pairs import PairStream
-    from weighbridge.data.transforms import Preparation
+    """Memory of a process that trains a small network with instance weights, decoding on demand."""
+    from weighbridge import build, engine
+    from weighbridge.config import Config
+    from weighbridge.data.columns import Column
+    from weighbridge.likelihoods import stored
+    from weighbridge.runs import RunFolder
 
-    before = resident()
-    reading = Reading(View(32, 3), cache="off", home=Path(place) / "cache")
-    source, _ = split_off(read_labelled([Path(folder)], reading), 0.1, seed=0)  # as in every run
-    target = read_unlabelled(Path(folder), reading)
-    settings = {"batch_source": 64, "batch_target": 64, "seed": 0, "device": torch.device("cpu")}
-    stream = PairStream(source, target, preparation=Preparation(), **settings)
-    for step in range(50):
-        stream.at(step)
-    return json.dumps({"imports_mib": before, "training_mib": resident()})
+    before = held("VmRSS")
+    os.environ["WEIGHBRIDGE_CACHE"] = str(Path(place) / "cache")
+    config = Config(method="weighted-dann", backbone="small", image_size=32, cache="off", steps=50, held_out=0.1)
+    machine = build.build_machine(config.replace(device="cpu", precision="fp32"))
+    fabric = build.build_fabric(machine)
+    data = build.Data(*build.open_source([Path(folder)], config), build.open_target(Path(folder), config))
+    network = build.new_network(config, len(data.classes), fabric.device, machine.memory_format)
+    p_a = Column.filled(len(data.source), 0.5, np.float32)
+    method = build.build_method(config, network, stored(p_a))
+    facts = {"imports_mib": before}
+
+    class Weigh(engine.Quiet):
+        def advance(self, step, record):
+            if step == config.steps:
+                facts.update(training_mib=held("VmRSS"), of_it_no_file_mib=held("RssAnon"), peak_mib=held("VmHWM"))
+
+    with tempfile.TemporaryDirectory() as run:
+        (Path(run) / "checkpoints").mkdir()
+        engine.fit(
+            method,
+            build.build_pairs(config, data, method, machine, fabric.device),
+            fabric=fabric,
+            stage="adapt",
+            steps=config.steps,
+            classes=len(data.classes),
+            folder=RunFolder(Path(run)),
+            history=engine.WeightHistory(len(data.source)),
+            watch=Weigh(),
+        )
+    return json.dumps(facts)
 
 
-def resident() -> int:
+def held(kind: str) -> int:
     """MiB."""
-    return int(re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+    return int(re.search(rf"{kind}:\s+(\d+)", Path("/proc/self/status").read_text())[1]) // 1024
 
 
 # ---- hostile -------------------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ _AT_ONCE = 512  # files examined between two commits
 _TOLD_EVERY = 20_000  # files found, about a fifth of a second
 _A_TASK = 16  # files a thread takes at a time: handing over costs as much as a small image
 _SMALL_FILE = 8_000  # bytes: below, Python's own work outweighs decoding, and threads would only wait for each other
+_MANY_PAGES, _FEW_PAGES = (f"PRAGMA cache_size = -{kib}" for kib in (2000, 250))  # the system keeps pages anyway
 _TABLES = """
 CREATE TABLE IF NOT EXISTS kept.image (
     id INTEGER PRIMARY KEY, name BLOB UNIQUE NOT NULL, file BLOB, size INTEGER, mtime_ns INTEGER, at INTEGER,
@@ -122,7 +123,7 @@ class Index:
         self.path, self.root = path, root
         self._reader = Reader(root)
         self._database = _connect(path, threads=True)
-        self._database.execute("PRAGMA cache_size = -250")  # KiB; the system keeps the file's pages, for all processes
+        self._database.execute(_FEW_PAGES)
         facts: dict[str, str] = dict(self._database.execute("SELECT key, value FROM fact"))
         self.fingerprint, self.pixels = facts["fingerprint"], facts["pixels"]
         counted = dict(self._database.execute("SELECT status, count(*) FROM image GROUP BY status"))
@@ -144,9 +145,9 @@ class Index:
 
     def column(self, name: Literal["label", "source", "split", "part_of"]) -> tuple[NDArray[np.int32], list[str]]:
         """A column of words in place order, as numbers (N,) into the list of the words that occur, sorted."""
-        rows = self._database.execute(f"SELECT {name} FROM place JOIN image USING (id) ORDER BY place")
         met: dict[Any, int] = {}  # words in the order in which they occur
-        numbers = np.fromiter((met.setdefault(row[0], len(met)) for row in rows), dtype=np.int32, count=len(self))
+        with self._passing(f"SELECT {name} FROM place JOIN image USING (id) ORDER BY place") as rows:
+            numbers = np.fromiter((met.setdefault(row[0], len(met)) for row in rows), dtype=np.int32, count=len(self))
         words = sorted(met, key=_natural if name == "label" else None)
         sorted_at = np.empty(len(words), dtype=np.int32)
         sorted_at[[met[word] for word in words]] = np.arange(len(words), dtype=np.int32)
@@ -154,8 +155,8 @@ class Index:
 
     def label_free_order(self) -> NDArray[np.int32]:
         """Places (N,) by file name, then content: an order that class folders and manifests have no part in."""
-        rows = self._database.execute("SELECT place FROM place ORDER BY rank")
-        return np.fromiter((row[0] for row in rows), dtype=np.int32, count=len(self))
+        with self._passing("SELECT place FROM place ORDER BY rank") as rows:
+            return np.fromiter((row[0] for row in rows), dtype=np.int32, count=len(self))
 
     def rejected(self, *statuses: str) -> Iterator[Rejected]:
         """Files that are not used, by name."""
@@ -172,6 +173,15 @@ class Index:
     def __del__(self) -> None:
         if hasattr(self, "_database"):
             self._database.close()
+
+    @contextlib.contextmanager
+    def _passing(self, query: str) -> Iterator[sqlite3.Cursor]:
+        """The answer to a query that passes through all images, with more pages for the time."""
+        self._database.execute(_MANY_PAGES)
+        try:
+            yield self._database.execute(query)
+        finally:
+            self._database.execute(_FEW_PAGES)
 
     def _one(self, query: str, place: int) -> tuple[Any, ...]:
         row: tuple[Any, ...] | None = self._database.execute(query, (place,)).fetchone()

@@ -15,7 +15,7 @@ from PIL import Image
 
 from conftest import write_classes
 from data.hostile import encoded, picture, write_files
-from weighbridge.data import images
+from weighbridge.data import cache, images
 from weighbridge.data.domains import Reading, read_labelled, read_unlabelled
 from weighbridge.data.images import View
 from weighbridge.errors import DataError
@@ -178,3 +178,18 @@ def test_colour_pixels_lie_channels_last(renders, tmp_path):
     view = View(16, 3)
     batch = read_unlabelled(renders, Reading(view, cache="memory", home=tmp_path)).images.fetch(torch.arange(4))
     assert batch.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks the kernel what a process holds")
+def test_pages_of_a_cache_do_not_stay_with_the_process(renders, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "_TOUCHED", 2**20)
+    domain = read(renders, tmp_path, size=512)  # 9 MiB of pixels
+    before = _mapped_kib()
+    for row in range(len(domain)):
+        domain.images.fetch(torch.tensor([row]))
+    assert _mapped_kib() - before < 3_000
+
+
+def _mapped_kib():
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssFile"))
+    return int(line.split()[1])

@@ -7,8 +7,10 @@ where it stopped. Every image carries a checksum, compared when it is first read
 __all__ = ["CacheMode", "decoded"]
 
 import hashlib
+import mmap
 import os
 import shutil
+import tempfile
 import threading
 import zlib
 from collections.abc import Iterator
@@ -30,6 +32,7 @@ CacheMode = Literal["auto", "memory", "disk", "off"]
 MEMORY_BUDGET = 2**30  # bytes of decoded pixels that `auto` keeps in memory
 _FORMAT = 2  # of the cache and of what decoding means; another number is another key
 _AT_ONCE = 64  # images decoded between two notes of how far a build has come
+_TOUCHED = 2**27  # bytes of a cache that are read before the process lets go of its pages
 
 
 def decoded(
@@ -64,7 +67,7 @@ def _mapped(pictures: Pictures, view: View, home: Path, progress: Progress | Non
         if not folder.is_dir():
             _build(pictures, view, folder, progress)
     shape = (len(pictures), view.side, view.side, view.channels)
-    pixels: Pixels = np.memmap(folder / "pixels", dtype=np.uint8, mode="r+", shape=shape)
+    pixels = np.memmap(folder / "pixels", dtype=np.uint8, mode="r+", shape=shape)
     checksums = np.memmap(folder / "checksums", dtype=np.uint32, mode="r+", shape=shape[:1])
     return ArrayImages(pixels, view, _Check(pictures, view, pixels, checksums))
 
@@ -134,12 +137,20 @@ def _key(pictures: Pictures, view: View) -> str:
 
 
 class _Check:
-    """Compares each image with its checksum when it is first read, and repairs it from its file."""
+    """Compares each image with its checksum when it is first read, and repairs it from its file.
 
-    def __init__(self, pictures: Pictures, view: View, pixels: Pixels, checksums: NDArray[np.uint32]) -> None:
+    Pages of mapped files count as memory of the process from when they are touched, and an epoch touches all of them.
+    They are let go of now and then; what the system keeps of the files in its own memory stays there.
+    """
+
+    def __init__(
+        self, pictures: Pictures, view: View, pixels: "np.memmap[Any, Any]", checksums: "np.memmap[Any, Any]"
+    ) -> None:
         self._pictures, self._view, self._pixels, self._checksums = pictures, view, pixels, checksums
-        self._known = np.zeros(len(checksums), dtype=np.bool_)
-        self._lock = threading.Lock()
+        with tempfile.TemporaryFile(dir=cache_home()) as file:  # the mapping keeps it
+            file.truncate(len(checksums))
+            self._known = np.memmap(file, dtype=np.bool_, mode="r+", shape=checksums.shape)
+        self._lock, self._touched = threading.Lock(), 0
 
     def __call__(self, rows: NDArray[np.int64]) -> None:
         for row in rows[~self._known[rows]].tolist():
@@ -148,3 +159,14 @@ class _Check:
                     self._pixels[row] = self._pictures.decode(row, self._view)
                     self._checksums[row] = zlib.crc32(self._pixels[row])
             self._known[row] = True
+        self._touched += len(rows) * self._pixels[0].nbytes
+        if self._touched > _TOUCHED:
+            self._touched = 0
+            for mapped in (self._pixels, self._checksums, self._known):
+                _let_go(mapped)
+
+
+def _let_go(mapped: "np.memmap[Any, Any]") -> None:
+    """The pages of a mapped file stop counting as memory of the process; the next look maps them again."""
+    if hasattr(mmap, "MADV_DONTNEED"):
+        mapped._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]

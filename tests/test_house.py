@@ -41,7 +41,7 @@ FLOORS = [
     {"tables", "progress", "comparison", "figures"},
     {"report"},
     {"config"},
-    {"build"},
+    {"build", "spread"},
     {"trained", "training"},
     {"compare"},
     {"demo"},

@@ -406,7 +406,8 @@ def test_a_grid_and_its_figures_by_command(call, renders, photos, labelled_photo
     for kind in ("methods", "weights", "sources"):
         status, out, _ = call("figure", kind, "g", "--out", f"{kind}.png")
         assert (status, out.splitlines()[0]) == (0, f"{kind}.png")
-        assert Image.open(tmp_path / f"{kind}.png").width > 500
+        with Image.open(tmp_path / f"{kind}.png") as picture:
+            assert picture.width > 500
     assert "| a |" in (tmp_path / "sources.md").read_text()
     status, _, err = call("figure", "methods", "g", "g", "--out", "x.png")
     assert (status, err) == (2, "weighbridge: figure methods is drawn from one folder, got 2\n")

@@ -350,6 +350,7 @@ def uninterrupted(tmp_path_factory):
     return place
 
 
+@pytest.mark.timeout(900)  # three trainings of a grid, on machines that may be busy
 def test_a_killed_grid_goes_on_and_comes_out_the_same(uninterrupted):
     out = uninterrupted / "killed"
     process = start(uninterrupted, "killed", "--jobs", "2")

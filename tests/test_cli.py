@@ -20,7 +20,7 @@ from weighbridge.errors import LeftOutWarning
 from weighbridge.trained import Run
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ["demo", "adapt", "compare", "evaluate", "predict", "patches", "inspect", "report"]
+COMMANDS = ["demo", "adapt", "compare", "figure", "evaluate", "predict", "patches", "inspect", "report"]
 QUICK = [
     *("--backbone", "small", "--image-size", "16", "--channels", "1", "--batch-source", "8", "--batch-target", "6"),
     *("--pre-steps", "6", "--steps", "6", "--device", "cpu", "--precision", "fp32"),
@@ -371,3 +371,43 @@ def test_inspect_tells_and_writes(call, renders, photos, tmp_path):
         assert min(sheet.size) > 60
     status, _, err = call("inspect")
     assert (status, "inspect needs at least one folder" in err) == (2, True)
+
+
+# ---- grids ----
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--source", "renders"], "a grid says everything itself: put --source into 'grid.toml'"),
+        (["--seeds", "2", "--steps", "3"], "put --seeds and the settings into 'grid.toml'"),
+        (["--jobs", "0"], "--jobs is the number of runs trained at once, at least 1, got 0"),
+        ([], "there is nothing at 'photo'"),
+    ],
+)
+def test_what_a_grid_is_refused_for(call, renders, photos, tmp_path, words, sentence):
+    (tmp_path / "grid.toml").write_text('[sources]\na = "renders"\n[targets]\nb = "photo"\n')
+    status, _, err = call("compare", "--grid", "grid.toml", "--out", "run", *words)
+    assert status == 2
+    assert sentence in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_grid_and_its_figures_by_command(call, renders, photos, labelled_photos, tmp_path):
+    settings = "".join(f"{key} = {value}\n" for key, value in (("image_size", 16), ("pre_steps", 4), ("steps", 8)))
+    (tmp_path / "grid.toml").write_text(
+        'seeds = 1\nmethods = ["source-only", "weighted-dann"]\n[sources]\na = "renders"\n[targets]\nb = "photos"\n'
+        f'[evaluations]\nb = "labelled-photos"\n[settings]\nbackbone = "small"\n{settings}'
+    )
+    status, out, _ = call("compare", "--grid", "grid.toml", "--out", "g")
+    assert status == 0
+    assert "tested on b: target domain, 24 images" in out
+    assert "tables g/table.md" in out
+    for kind in ("methods", "weights", "sources"):
+        status, out, _ = call("figure", kind, "g", "--out", f"{kind}.png")
+        assert (status, out.splitlines()[0]) == (0, f"{kind}.png")
+        with Image.open(tmp_path / f"{kind}.png") as picture:
+            assert picture.width > 500
+    assert "| a |" in (tmp_path / "sources.md").read_text()
+    status, _, err = call("figure", "methods", "g", "g", "--out", "x.png")
+    assert (status, err) == (2, "weighbridge: figure methods is drawn from one folder, got 2\n")

@@ -159,3 +159,14 @@ def test_the_tables_carry_seeds_intervals_and_sizes():
     lines = csv_table(summary).splitlines()
     assert lines[0].split(",")[:4] == ["name", "method", "weighting", "seeds"]
     assert len({len(line.split(",")) for line in lines}) == 1
+
+
+def test_a_variant_is_nobody_s_baseline():
+    data = results(dann=[0.5, 0.5], weighted=[0.7, 0.7])
+    variant = {**data["rows"][0], "name": "gentle", "variant": True}
+    variant["runs"] = [{**run, "accuracy": 0.6} for run in variant["runs"]]
+    data["rows"].append(variant)
+    summary = summarise(data)
+    means = [{d.to: d.interval.mean for d in row.differences} for row in summary.rows]
+    assert means[1]["dann"] == pytest.approx(20.0)
+    assert means[2]["dann"] == pytest.approx(10.0)

@@ -39,10 +39,13 @@ FLOORS = [
     {"checkpoint", "evaluate"},
     {"engine"},
     {"tables", "progress", "comparison", "figures"},
+    {"grid_tables"},
+    {"grid_figures"},
     {"report"},
     {"config"},
-    {"build"},
+    {"build", "grid", "spread"},
     {"trained", "training"},
+    {"harness"},
     {"compare"},
     {"demo"},
     {"cli"},
@@ -89,7 +92,7 @@ def test_a_file_imports_only_from_floors_below(name):
 
 def test_settings_are_known_only_at_the_top():
     knowing = {name for name, path in modules().items() if "config" in imports(path)}
-    assert knowing == {"", "build", "trained", "training", "compare", "demo", "cli"}
+    assert knowing == {"", "build", "grid", "trained", "training", "harness", "compare", "demo", "cli"}
 
 
 def test_mathematics_needs_torch_and_nothing_else():
@@ -127,7 +130,7 @@ def test_what_a_file_exports_exists_is_sorted_and_is_explained(name):
         for node in ast.parse(modules()[name].read_text()).body
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
     }
-    commands = {"adapt", "compare", "demo", "evaluate", "inspect", "patches", "predict", "render", "report"}
+    commands = {"adapt", "compare", "demo", "evaluate", "figure", "inspect", "patches", "predict", "render", "report"}
     assert public - (commands if name == "cli" else set()) <= set(exported)
 
 

@@ -23,10 +23,14 @@ from weighbridge.errors import ConfigError, LeftOutWarning, WeighbridgeError
 from weighbridge.runs import RunFolder
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from weighbridge.comparison import Summary
     from weighbridge.engine import Watch
 
 _DATA = Group("Data", sort_key=0)
-_SETTINGS = Group("Settings", help="Every one is also a key of the TOML file given with --config.", sort_key=1)
+_GRID = Group("Grid", sort_key=1)
+_SETTINGS = Group("Settings", help="Every one is also a key of the TOML file given with --config.", sort_key=2)
 
 Source = Annotated[
     list[Path] | None,
@@ -119,12 +123,34 @@ def compare(
             help="METHOD or METHOD:WEIGHTING, such as weighted-dann:permuted.",
         ),
     ] = None,
-    seeds: Annotated[int, Parameter(group=_DATA, help="How many paired seeds: 0, 1, 2, ...")] = 5,
-    title: Annotated[str, Parameter(group=_DATA, help="Heading of the report.")] = "Comparison",
+    seeds: Annotated[int | None, Parameter(group=_DATA, help="How many paired seeds: 0, 1, 2, ...; 5.")] = None,
+    title: Annotated[str | None, Parameter(group=_DATA, help="Heading of the report.")] = None,
+    grid: Annotated[
+        Path | None,
+        Parameter(group=_GRID, help="TOML file with sources, targets, methods, seeds and settings: docs/compare.md."),
+    ] = None,
+    jobs: Annotated[int, Parameter(group=_GRID, help="Runs that are trained at once, each in its own process.")] = 1,
+    backend: Annotated[
+        Literal["loky", "ray"], Parameter(group=_GRID, help="loky: on this machine; ray: on a cluster, extra 'ray'.")
+    ] = "loky",
     settings: Settings = Config(),  # noqa: B008 (frozen)
 ) -> None:
     """Train several methods on the same seeds and say which helped, by how much, and how sure we are."""
-    path, renders, photos = _required(out, "--out"), _required(source, "--source"), _required(target, "--target")
+    path = _required(out, "--out")
+    if jobs < 1:
+        raise ConfigError(f"--jobs is the number of runs trained at once, at least 1, got {jobs}")
+    if grid is not None:
+        given: dict[str, Any] = {
+            "source": source,
+            "target": target,
+            "evaluation": evaluation,
+            "config": config,
+            "methods": methods,
+        }
+        given |= {"seeds": seeds, "title": title, "settings": None if settings == Config() else settings}
+        _compare_grid(grid, path, jobs, backend, [name for name, value in given.items() if value is not None])
+        return
+    renders, photos = _required(source, "--source"), _required(target, "--target")
     with _bars(lambda: _same_command(path)) as bars:
         _scan_first(bars, {"source": renders, "target": [photos], "evaluation": [evaluation] if evaluation else []})
         from weighbridge.compare import compare as run_compare
@@ -135,12 +161,63 @@ def compare(
             settings,
             path,
             methods=methods or ["source-only", "dann", "adda", "weighted-dann"],
-            seeds=range(seeds),
+            seeds=range(5 if seeds is None else seeds),
             evaluation=evaluation,
-            title=title,
+            title=title or "Comparison",
             watch=bars,
+            at_once=jobs,
+            backend=backend,
         )
     _show_comparison(folder)
+
+
+def _compare_grid(file: Path, out: Path, jobs: int, backend: str, beside: list[str]) -> None:
+    from weighbridge.grid import read_grid
+
+    if beside:
+        listed = " and ".join("the settings" if name == "settings" else f"--{name}" for name in beside)
+        raise ConfigError(f"a grid says everything itself: put {listed} into '{file}', beside --grid is only --out")
+    plan = read_grid(file)
+    with _bars(lambda: _same_command(out)) as bars:
+        targets = {task.target_name: [task.target] for task in plan.tasks}
+        evaluations = {name: [path] for name, path in plan.evaluations.items()}
+        for domains in ({task.source_name: list(task.source) for task in plan.tasks}, targets, evaluations):
+            _scan_first(bars, domains)
+        from weighbridge.compare import compare_grid as run_grid
+
+        run_grid(file, out, at_once=jobs, backend=backend, watch=bars)
+    _show_grid(out)
+
+
+@app.command
+def figure(
+    kind: Annotated[
+        Literal["methods", "weights", "sources"],
+        Parameter(help="Accuracies of all methods, the weights over training, or one source against another."),
+    ],
+    *folders: Annotated[Path, Parameter(help="A comparison or a grid; for weights also runs, and several.")],
+    out: Annotated[Path | None, Parameter(help="The PNG to write; sources leaves a Markdown table beside it.")] = None,
+    target: Annotated[str | None, Parameter(help="For sources: which target, where the grid has several.")] = None,
+    evaluation: Annotated[str | None, Parameter(help="For sources: which evaluation; that of the target.")] = None,
+) -> None:
+    """Draw one figure from finished folders; nothing is trained."""
+    path = _required(out, "--out")
+    if not folders or (len(folders) > 1 and kind != "weights"):
+        raise ConfigError(f"figure {kind} is drawn from one folder, got {len(folders)}")
+    from weighbridge import grid_figures
+    from weighbridge.figures import save
+
+    if kind == "weights":
+        print(save(grid_figures.transition_figure(folders), path))
+    elif kind == "methods":
+        print(save(grid_figures.methods_figure(folders[0]), path))
+    else:
+        from weighbridge.grid_tables import read_results, sources_markdown, sources_table
+        from weighbridge.runs import replace_text
+
+        table = sources_table(read_results(folders[0]), target, evaluation)
+        replace_text(path.with_suffix(".md"), sources_markdown(table))
+        print(save(grid_figures.sources_figure(table), path), path.with_suffix(".md"), sep="\n")
 
 
 @app.command
@@ -468,12 +545,21 @@ def _show_comparison(folder: Path | None) -> None:
     import json
 
     from rich.console import Console
-    from rich.table import Table
 
-    from weighbridge.comparison import findings, summarise, table_cells, table_note
+    from weighbridge.comparison import findings, summarise, table_note
 
     summary = summarise(json.loads((folder / "results.json").read_text(encoding="utf-8")))
     console = Console(highlight=False)
+    _print_table(console, summary)
+    console.print(f"\n{table_note(summary)}\n", *(f"• {sentence}" for sentence in findings(summary)), sep="\n")
+    print(f"\nreport {folder / 'report.html'}")
+
+
+def _print_table(console: "Console", summary: "Summary") -> None:
+    from rich.table import Table
+
+    from weighbridge.comparison import table_cells
+
     header, *rows = table_cells(summary)
     shown = [place for place, name in enumerate(header) if console.width >= 100 or name != "source %"]
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -481,8 +567,24 @@ def _show_comparison(folder: Path | None) -> None:
         table.add_column(header[place], justify="right" if place else "left", no_wrap=place > 0)
     for row in rows:
         table.add_row(*(row[place] for place in shown))
-    console.print(table, f"\n{table_note(summary)}\n", *(f"• {sentence}" for sentence in findings(summary)), sep="\n")
-    print(f"\nreport {folder / 'report.html'}")
+    console.print(table)
+
+
+def _show_grid(folder: Path) -> None:
+    from rich.console import Console
+
+    from weighbridge.grid_tables import read_results, views
+
+    console, before = Console(highlight=False), None
+    for view in views(read_results(folder)):
+        if view.task is not before:
+            console.print(f"\n[bold]{view.task['name']}[/bold]")
+            before = view.task
+        console.print(f"\n{view.heading}")
+        _print_table(console, view.summary)
+        if view.evaluation is None or view.evaluation["seen"] == "target":  # the others are in table.md and the report
+            console.print(*(f"• {sentence}" for sentence in view.findings), sep="\n")
+    print(f"\ntables {folder / 'table.md'}\nreport {folder / 'report.html'}")
 
 
 def _fail(sentence: str) -> None:

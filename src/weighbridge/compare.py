@@ -1,38 +1,31 @@
-"""Several methods over several seeds on the same data, and an honest table. Behind `weighbridge compare` and `demo`."""
+"""Methods, sources, targets and seeds on the same terms, and honest tables. Behind `weighbridge compare` and `demo`."""
 
-__all__ = ["compare", "method_config"]
+__all__ = ["compare", "compare_grid"]
 
 import dataclasses
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from weighbridge import build
-from weighbridge.comparison import csv_table, markdown_table, summarise
-from weighbridge.config import METHODS, Config, from_mapping, read_toml, write_toml
+from weighbridge.comparison import csv_table, markdown_table, one_task, summarise
+from weighbridge.config import Config, from_mapping, read_toml, write_toml
 from weighbridge.data.domains import LabelledDomain
 from weighbridge.engine import Quiet, Watch
-from weighbridge.errors import ConfigError, DivergenceError, RunFolderError, did_you_mean
+from weighbridge.errors import ConfigError, RunFolderError
+from weighbridge.grid import Grid, Row, Task, grid_of, read_grid
+from weighbridge.grid_tables import write_grid_tables
+from weighbridge.harness import Workplaces, check_started, precision_of, run_folder, train_all
 from weighbridge.report import write_report
-from weighbridge.runs import RunFolder, command_line, replace_text, write_json
+from weighbridge.runs import command_line, replace_text, write_json
 from weighbridge.trained import Run
-from weighbridge.training import Workplace, begin_run, open_workplace, refuse_other_images, train_run
+from weighbridge.training import Workplace
 
-_NAMES = {"source-only": "source only", "dann": "DANN", "adda": "ADDA", "weighted-dann": "weighted DANN"}
-
-
-def method_config(name: str, config: Config) -> Config:
-    """Settings for `METHOD` or `METHOD:WEIGHTING`, such as `weighted-dann:permuted` or `adda:paper`.
-
-    Raises:
-        ConfigError: if there is no such method or weighting.
-    """
-    method, _, weighting = name.partition(":")
-    if method not in METHODS:
-        raise ConfigError(f"there is no method '{method}'. {did_you_mean(method, METHODS)}")
-    return config.replace(method=method, weighting=weighting or "default")
+_NOTHING = ("source_accuracy", "prediction_entropy", "domain_accuracy", "seconds")  # of a run that diverged
 
 
 def compare(
@@ -46,6 +39,8 @@ def compare(
     evaluation: Path | None = None,
     title: str = "Comparison",
     watch: Watch | None = None,
+    at_once: int = 1,
+    backend: str = "loky",
 ) -> Path | None:
     """Train every method on every seed and write tables and a report; finished runs in the folder are kept.
 
@@ -55,110 +50,190 @@ def compare(
     Args:
         methods: `METHOD` or `METHOD:WEIGHTING`, each once.
         evaluation: labelled images of the target domain. They are read after all training, for the table alone.
+        at_once: runs that are trained at the same time, each in a process of its own.
+        backend: see `spread`.
 
     Returns:
         The folder; None in all training processes but the first.
     """
     watch = watch or Quiet()
-    configs = {name: method_config(name, config) for name in methods}
-    _refuse_single_run_settings(config)
-    if not seeds:
-        raise ConfigError("a comparison needs at least one seed, got none; three are few, five are better")
+    grid = grid_of(source, target, config, methods=methods, seeds=seeds, evaluation=evaluation, title=title)
+    (task,) = grid.tasks
+    apart = at_once > 1 or backend != "loky"
+    if apart and config.processes > 1:
+        raise ConfigError(f"--jobs trains whole runs at once, each in one process; got processes = {config.processes}")
     if (out / "config.toml").is_file():
         _refuse_other_settings(out, config)
     elif out.exists() and any(out.iterdir()):
         raise RunFolderError(f"'{out}' exists already and is not a comparison. Choose another --out.")
     started = time.perf_counter()
-    workplace = open_workplace(source, target, config, watch, precision=_precision_of(out))
+    places = Workplaces(precision_of(out, grid), watch)
+    workplace = places.of(task, _undecoded(config) if apart else config)
     fabric = workplace.fabric
     if evaluation:
         build.check_labels(evaluation, config, workplace.data.classes)
+    check_started(workplace, grid, out, task)
     fabric.barrier()  # all have looked before one of them writes
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
         write_toml(out / "config.toml", dataclasses.asdict(config))
 
-    diverged: dict[Path, int] = {}
-    for number, seed in enumerate(seeds):
-        shared = RunFolder(out / f"seed-{seed}" / "pre-classifier", writes=fabric.is_global_zero)
-        for place, (name, settings) in enumerate(configs.items()):
-            path = shared.path.with_name(_folder_name(name))
-            watch.about(f"seed {seed} · {name}", number * len(configs) + place, len(seeds) * len(configs))
-            try:
-                _train_one(workplace, settings.replace(seed=seed), path, shared)
-            except DivergenceError as error:
-                diverged[path] = error.step + 1
-
+    diverged = train_all(grid, out, places, at_once=at_once, backend=backend)
     if fabric.is_global_zero:
-        # Only now are the labels of the target looked at.
-        labelled = build.open_labelled(evaluation, config, workplace.data.classes) if evaluation else None
-        rows = []
-        for name, settings in configs.items():
-            paths = [(seed, out / f"seed-{seed}" / _folder_name(name)) for seed in seeds]
-            runs = [_result(path, out, seed, labelled, str(evaluation), diverged.get(path)) for seed, path in paths]
-            row = {"method": settings.method, "weighting": build.weighting_name(settings), "name": _display_name(name)}
-            rows.append({**row, "runs": runs})
-        _write_tables(
-            out,
-            {
-                "title": title,
-                "command": command_line(),
-                "task": _task(workplace, labelled, target, evaluation, config),
-                "seeds": list(seeds),
-                "machine": workplace.machine.facts(),
-                "labels": _labels_used(evaluation),
-                "rows": rows,
-                "seconds": round(time.perf_counter() - started, 1),
-            },
-        )
+        whole = _results(grid, out, {task: workplace}, diverged, watch, started)
+        results = one_task(whole, whole["tasks"][0], evaluation.name if evaluation else None)
+        write_json(out / "results.json", results)
+        summary = summarise(results)
+        write_json(out / "summary.json", dataclasses.asdict(summary))
+        replace_text(out / "table.md", markdown_table(summary))
+        replace_text(out / "table.csv", csv_table(summary))
+        write_report(out)
     fabric.barrier()
     return out if fabric.is_global_zero else None
 
 
-def _write_tables(out: Path, results: dict[str, Any]) -> None:
-    write_json(out / "results.json", results)
-    summary = summarise(results)
-    write_json(out / "summary.json", dataclasses.asdict(summary))
-    replace_text(out / "table.md", markdown_table(summary))
-    replace_text(out / "table.csv", csv_table(summary))
-    write_report(out)
+def compare_grid(file: Path, out: Path, *, at_once: int = 1, backend: str = "loky", watch: Watch | None = None) -> Path:
+    """Train every row of every task of a grid on every seed, test every model on every evaluation, and write tables.
+
+    What is finished in the folder is kept: seeds, rows, tasks and evaluations may be added to the file later.
+
+    Args:
+        file: the TOML file; see `grid.read_grid`.
+        at_once, backend: as in `compare`.
+    """
+    watch = watch or Quiet()
+    grid = read_grid(file)
+    if not (out / "grid.toml").is_file() and out.exists() and any(out.iterdir()):
+        raise RunFolderError(f"'{out}' exists already and is not a grid. Choose another --out.")
+    started = time.perf_counter()
+    places = Workplaces(precision_of(out, grid), watch)
+    workplaces = {task: _checked(task, grid, out, places) for task in grid.tasks}
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(out / ".lock", timeout=0):  # the system lets go of it when its owner dies
+            replace_text(out / "grid.toml", file.read_text(encoding="utf-8"))
+            diverged = train_all(grid, out, places, at_once=at_once, backend=backend)
+            write_json(out / "results.json", _results(grid, out, workplaces, diverged, watch, started))
+            write_grid_tables(out)
+            write_report(out)
+    except Timeout as error:
+        raise RunFolderError(f"another weighbridge compare is at work in '{out}'; wait for it or stop it") from error
+    return out
 
 
-def _precision_of(out: Path) -> str | None:
-    """The precision of the runs that are there already: one comparison has one, however often it is measured."""
-    facts = next(iter(sorted(out.glob("seed-*/*/run.json"))), None)
-    return str(RunFolder(facts.parent).facts()["machine"]["precision"]) if facts else None
+def _checked(task: Task, grid: Grid, out: Path, places: Workplaces) -> Workplace:
+    """The workplace of a task, images undecoded, once all that could stop its runs after hours was looked at."""
+    for row in reversed(grid.rows):  # the first row comes last, and stays
+        workplace = places.of(task, _undecoded(row.config))
+        for path in grid.evaluations.values():
+            build.check_labels(path, row.config, workplace.data.classes)
+    check_started(workplace, grid, out, task)
+    return workplace
 
 
-def _folder_name(name: str) -> str:
-    return name.replace(":", "-")
+def _undecoded(config: Config) -> Config:
+    return config.replace(cache="off")
 
 
-def _train_one(workplace: Workplace, config: Config, path: Path, shared: RunFolder) -> None:
-    folder = RunFolder(path, writes=workplace.fabric.is_global_zero)
-    if folder.started:
-        refuse_other_images(workplace, folder)
-    if folder.complete:
-        return
-    if not folder.started:
-        folder = begin_run(workplace, config, path)
-    train_run(workplace, config, folder, pre_classifier=shared)
-
-
-def _result(
-    path: Path, out: Path, seed: int, labelled: LabelledDomain | None, evaluation: str, diverged_at: int | None
+def _results(
+    grid: Grid,
+    out: Path,
+    workplaces: Mapping[Task, Workplace],
+    diverged: Mapping[Path, int],
+    watch: Watch,
+    started: float,
 ) -> dict[str, Any]:
-    folder = str(path.relative_to(out))
-    if diverged_at is not None:
-        empty = dict.fromkeys(("accuracy", "source_accuracy", "prediction_entropy", "domain_accuracy", "seconds"))
-        return {"seed": seed, "folder": folder, **empty, "diverged_at": diverged_at}
+    """All numbers. Only now are labels of evaluations looked at."""
+    tasks = [_task_results(grid, out, task, workplace, diverged, watch) for task, workplace in workplaces.items()]
+    return {
+        "title": grid.title,
+        "command": command_line(),
+        "settings": grid.fingerprint(),
+        "seeds": list(grid.seeds),
+        "machine": next(iter(workplaces.values())).machine.facts(),
+        "labels": _labels_used(grid),
+        "tasks": tasks,
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+
+
+def _task_results(
+    grid: Grid, out: Path, task: Task, workplace: Workplace, diverged: Mapping[Path, int], watch: Watch
+) -> dict[str, Any]:
+    tests = _Tests(grid, workplace.data.classes)
+    noted = min(grid.evaluations.items(), key=lambda entry: grid.seen(task, entry[0]) != "target", default=None)
+    rows = []
+    for place, row in enumerate(grid.rows):
+        watch.about(
+            f"testing {task.name} · {row.name}" if task.folder else f"testing {row.name}", place, len(grid.rows)
+        )
+        paths = [(seed, run_folder(out, task, seed, row)) for seed in grid.seeds]
+        runs = [_run_results(path, out, seed, tests.of(row), noted, diverged.get(path)) for seed, path in paths]
+        kind = {"method": row.config.method, "weighting": build.weighting_name(row.config), "name": row.shown}
+        rows.append({**kind, **({"variant": True} if row.variant else {}), "runs": runs})
+    data = workplace.data
+    sizes = zip(data.source.source_names, data.source.images_of_sources(), strict=True)
+    domains = tests.of(grid.rows[0])
+    return {
+        "name": task.name,
+        "source_name": task.source_name,
+        "source": [{"name": name, "images": images} for name, images in sizes],
+        "held_out": len(data.held_out),
+        "target": {"name": task.target.name, "images": len(data.target)},
+        "target_name": task.target_name,
+        "classes": list(data.classes),
+        "image_size": grid.rows[0].config.image_size,
+        "evaluations": [
+            {
+                "name": name,
+                "images": len(domains[name]),
+                "seen": grid.seen(task, name),
+                "trained_on": _trained_on(task, path, domains[name]),
+            }
+            for name, path in grid.evaluations.items()
+        ],
+        "rows": rows,
+    }
+
+
+class _Tests:
+    """The evaluations of a task, read once for all rows that read images alike."""
+
+    def __init__(self, grid: Grid, classes: Sequence[str]) -> None:
+        self._grid, self._classes = grid, classes
+        self._read: dict[object, dict[str, LabelledDomain]] = {}
+
+    def of(self, row: Row) -> dict[str, LabelledDomain]:
+        key = build.build_reading(row.config)
+        if key not in self._read:
+            self._read[key] = {
+                name: build.open_labelled(path, row.config, self._classes)
+                for name, path in self._grid.evaluations.items()
+            }
+        return self._read[key]
+
+
+def _run_results(
+    path: Path,
+    out: Path,
+    seed: int,
+    domains: Mapping[str, LabelledDomain],
+    noted: tuple[str, Path] | None,
+    step: int | None,
+) -> dict[str, Any]:
+    """One run; `noted` is the evaluation that the run's own report shows, `step` where it diverged."""
+    about = {"seed": seed, "folder": str(path.relative_to(out))}
+    if step is not None:
+        return {**about, "accuracies": {}, **dict.fromkeys(_NOTHING), "diverged_at": step}
     run = Run(path)
-    accuracy = run.evaluate_on(labelled, evaluation).accuracy if labelled else None
+    found = run.test(domains) if domains else {}
+    if noted is not None:
+        run.note(found[noted[0]], str(noted[1]))
+        write_json(path / "evaluations.json", {name: evaluation.facts() for name, evaluation in found.items()})
     held_out = run.metrics["source_held_out"]
     return {
-        "seed": seed,
-        "folder": folder,
-        "accuracy": accuracy,
+        **about,
+        "accuracies": {name: evaluation.accuracy for name, evaluation in found.items()},
         "source_accuracy": held_out and held_out["accuracy"],
         "prediction_entropy": run.metrics["target"]["prediction_entropy"],
         "domain_accuracy": _last_domain_accuracy(run),
@@ -173,40 +248,21 @@ def _last_domain_accuracy(run: Run) -> float | None:
     return statistics.fmean(values[-max(1, len(values) // 10) :]) if values else None
 
 
-def _display_name(name: str) -> str:
-    method, _, weighting = name.partition(":")
-    return f"{_NAMES[method]}, {weighting}" if weighting else _NAMES[method]
+def _trained_on(task: Task, evaluation: Path, labelled: LabelledDomain) -> bool:
+    """Whether these very images, with their labels, were trained on: the same place, and no split kept them out."""
+    same = evaluation.resolve() in {path.resolve() for path in task.source}
+    return same and bool((labelled.splits.whole() <= 1).any())  # 0: no split is named, 1: train
 
 
-def _task(
-    workplace: Workplace, labelled: LabelledDomain | None, target: Path, evaluation: Path | None, config: Config
-) -> dict[str, Any]:
-    data = workplace.data
-    sizes = zip(data.source.source_names, data.source.images_of_sources(), strict=True)
-    return {
-        "source": [{"name": name, "images": images} for name, images in sizes],
-        "target": {"name": target.name, "images": len(data.target)},
-        "evaluation": {"name": evaluation.name, "images": len(labelled)} if labelled and evaluation else None,
-        "classes": list(data.classes),
-        "image_size": config.image_size,
-    }
-
-
-def _labels_used(evaluation: Path | None) -> str:
-    if evaluation is None:
+def _labels_used(grid: Grid) -> str:
+    if not grid.evaluations:
         return "No target labels were given and none were used."
+    table = "this table" if len(grid.tasks) == len(grid.evaluations) == 1 else "these tables"
     return (
         "No target label was used for training, for stopping or for any choice of settings in this command: every "
-        "run is taken at its last step. The labels of the evaluation images were read after all training, for this "
-        "table alone."
+        f"run is taken at its last step. The labels of the evaluation images were read after all training, for {table} "
+        "alone."
     )
-
-
-def _refuse_single_run_settings(config: Config) -> None:
-    for key, instead in (("method", "--methods"), ("weighting", "--methods METHOD:WEIGHTING"), ("seed", "--seeds")):
-        value = getattr(config, key)
-        if value != getattr(Config(), key):
-            raise ConfigError(f"a comparison takes {instead}; the setting {key} = {value!r} belongs to a single run")
 
 
 def _refuse_other_settings(out: Path, config: Config) -> None:

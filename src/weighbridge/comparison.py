@@ -5,10 +5,15 @@ __all__ = [
     "Interval",
     "Row",
     "Summary",
+    "csv_rows",
     "csv_table",
     "findings",
     "markdown_table",
+    "mean_and_deviation",
+    "mean_interval",
+    "one_task",
     "paired_difference",
+    "signed",
     "summarise",
     "table_cells",
     "table_note",
@@ -105,11 +110,35 @@ def paired_difference(a: Sequence[float], b: Sequence[float], confidence: float 
     return Interval(mean, mean - margin, mean + margin, n)
 
 
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Mean of values, at least one, with Student's t interval."""
+    return paired_difference(values, [0.0] * len(values), confidence)
+
+
+def one_task(results: Mapping[str, Any], task: Mapping[str, Any], evaluation: str | None) -> dict[str, Any]:
+    """From results.json of a grid: one of its tasks, as tested on one evaluation, as results of a comparison."""
+    tested = next((entry for entry in task["evaluations"] if entry["name"] == evaluation), None)
+    rows = []
+    for row in task["rows"]:
+        runs = []
+        for run in row["runs"]:
+            place = {"seed": run["seed"], "folder": run["folder"]}
+            rest = {key: value for key, value in run.items() if key not in (*place, "accuracies")}
+            runs.append({**place, "accuracy": run["accuracies"].get(evaluation), **rest})
+        rows.append({**row, "runs": runs})
+    facts = {key: task[key] for key in ("source", "target", "classes", "image_size")}
+    facts["evaluation"] = tested and {"name": tested["name"], "images": tested["images"]}
+    kept = ("title", "command", "seeds", "machine", "labels", "seconds")
+    return {**{key: results[key] for key in kept}, "task": facts, "rows": rows}
+
+
 def summarise(results: Mapping[str, Any]) -> Summary:
     """From results.json of a comparison folder."""
     task = results["task"]
     accuracies = [_percent(row) for row in results["rows"]]  # per row: seed -> accuracy in percent
-    place = {(row["method"], row["weighting"]): k for k, row in enumerate(results["rows"])}
+    # A variant has settings of its own: it is compared with the plain methods, and none with it.
+    plain = [(k, row) for k, row in enumerate(results["rows"]) if not row.get("variant")]
+    place = {(row["method"], row["weighting"]): k for k, row in plain}
     rows = []
     for k, row in enumerate(results["rows"]):
         finished = [run for run in row["runs"] if run["diverged_at"] is None]
@@ -212,7 +241,12 @@ def table_note(summary: Summary) -> str:
 def csv_table(summary: Summary) -> str:
     """The table in CSV, a number per cell, empty where there is none."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    csv.writer(text, lineterminator="\n").writerows(csv_rows(summary))
+    return text.getvalue()
+
+
+def csv_rows(summary: Summary) -> list[list[object]]:
+    """The cells of the table in CSV, header first."""
     head = [
         "name",
         "method",
@@ -226,15 +260,15 @@ def csv_table(summary: Summary) -> str:
         "domain_accuracy",
     ]
     parts = [f"{part}_to_{to}" for to in ("dann", "source-only") for part in ("difference", "low", "high")]
-    writer.writerow([*head, *parts, "seconds"])
+    rows: list[list[object]] = [[*head, *parts, "seconds"]]
     for row in summary.rows:
         cells: list[object] = [row.name, row.method, row.weighting or "", row.n, row.diverged]
         cells += [_number(v) for v in _scores(row)]
         for to in ("dann", "source-only"):
             interval = _difference(row, to)
             cells += [_number(v) for v in ((interval.mean, interval.low, interval.high) if interval else (None,) * 3)]
-        writer.writerow([*cells, _number(row.seconds)])
-    return text.getvalue()
+        rows.append([*cells, _number(row.seconds)])
+    return rows
 
 
 def _scores(row: Row) -> tuple[float | None, ...]:
@@ -245,7 +279,7 @@ def _verdict(row: Row, to: str, other: str) -> list[str]:
     interval = _difference(row, to)
     if interval is None:
         return []
-    size = f"{_signed(interval)} points over {_seeds(interval.n)}"
+    size = f"{signed(interval)} points over {_seeds(interval.n)}"
     if interval.low is None or interval.high is None:
         return [f"{row.name} against {other}: {size}; one seed shows no spread, so this proves nothing."]
     if interval.low > 0:
@@ -262,7 +296,7 @@ def _share_of_weights(row: Row) -> list[str]:
     unsure = interval.low is None or interval.high is None or interval.low <= 0 <= interval.high
     verdict = ", which may be luck" if unsure else ""
     return [
-        f"The weights themselves: {_signed(interval)} points over {_seeds(interval.n)} against the same training with "
+        f"The weights themselves: {signed(interval)} points over {_seeds(interval.n)} against the same training with "
         f"all weights at 1{verdict}."
     ]
 
@@ -282,10 +316,10 @@ def _against_source(row: Row) -> list[str]:
     if interval is None or interval.low is None or interval.high is None:
         return []
     if interval.high < 0:
-        return [f"Negative transfer: {row.name} is worse than not adapting at all, {_signed(interval)} points."]
+        return [f"Negative transfer: {row.name} is worse than not adapting at all, {signed(interval)} points."]
     if interval.low > 0:
-        return [f"{row.name} helped: {_signed(interval)} points over training on the source alone."]
-    return [f"{row.name} against the source alone: {_signed(interval)} points, which may be luck."]
+        return [f"{row.name} helped: {signed(interval)} points over training on the source alone."]
+    return [f"{row.name} against the source alone: {signed(interval)} points, which may be luck."]
 
 
 def table_cells(summary: Summary) -> list[list[str]]:
@@ -296,12 +330,8 @@ def table_cells(summary: Summary) -> list[list[str]]:
     for row in summary.rows:
         cells = [row.name + (f" ({row.diverged} diverged)" if row.diverged else "")]
         if labelled:
-            cells.append(
-                "-"
-                if row.accuracy is None
-                else f"{row.accuracy:.1f}" + (f" ± {row.sd:.1f}" if row.sd is not None else "")
-            )
-            cells += [_signed(interval) if (interval := _difference(row, to)) else "" for to in ("dann", "source-only")]
+            cells.append(mean_and_deviation(row.accuracy, row.sd))
+            cells += [signed(interval) if (interval := _difference(row, to)) else "" for to in ("dann", "source-only")]
         cells.append("-" if row.source_accuracy is None else f"{row.source_accuracy:.1f}")
         table.append([*cells, "-" if row.seconds is None else f"{row.seconds:.1f}"])
     return table
@@ -311,7 +341,13 @@ def _difference(row: Row, to: str) -> Interval | None:
     return next((difference.interval for difference in row.differences if difference.to == to), None)
 
 
-def _signed(interval: Interval) -> str:
+def mean_and_deviation(mean: float | None, sd: float | None) -> str:
+    """Such as "71.2 ± 0.8"; "-" where there is no mean."""
+    return "-" if mean is None else f"{mean:.1f}" + (f" ± {sd:.1f}" if sd is not None else "")
+
+
+def signed(interval: Interval) -> str:
+    """A difference as tables write it, with its interval where there is one."""
     if interval.low is None or interval.high is None:
         return f"{interval.mean:+.1f}"
     return f"{interval.mean:+.1f} [{interval.low:+.1f}, {interval.high:+.1f}]"

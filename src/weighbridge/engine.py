@@ -250,7 +250,7 @@ def fit(
                 if done % checkpoint_every == 0 or done == steps or stopping:
                     records.check()
                     checkpoint(done)
-                if stopping and done < steps:
+                if stopping:  # at the last step too, or what comes after this stage would never hear of it
                     raise Interrupted(done, steps)
     finally:
         watch.end()
@@ -435,12 +435,12 @@ def stop_on_signals() -> Iterator["_Flag"]:
 
 class _Flag:
     def __init__(self) -> None:
-        self._asked = False
+        self._asked, self._interrupted = False, False
 
     def raise_it(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
+        if self._interrupted and number == signal.SIGINT:  # a worker gets SIGTERM on top of the terminal's Ctrl-C
             raise KeyboardInterrupt
-        self._asked = True
+        self._asked, self._interrupted = True, self._interrupted or number == signal.SIGINT
 
     def __call__(self) -> bool:
         return self._asked

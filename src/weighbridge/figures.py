@@ -1,26 +1,34 @@
 """Figures of a run or a comparison: each function reads a folder and returns a figure, or None without data."""
 
 __all__ = [
+    "INK",
+    "WIDTH",
     "accuracy_figure",
     "confusion_figure",
     "curves_figure",
+    "draw_weights",
     "extremes_figure",
+    "read_weights",
+    "row_colours",
     "save",
     "shares_figure",
+    "shown",
+    "tidy",
     "weights_figure",
 ]
 
 import contextlib
 import csv
+import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from weighbridge.data.decode import Unusable, open_full
 from weighbridge.inspection.wording import printable
@@ -33,8 +41,8 @@ _COLOURS = {  # Okabe and Ito: told apart by colour-blind readers too
     "weighted-dann": "#009E73",
 }
 _VARIANTS = ("#CC79A7", "#56B4E9", "#D55E00", "#B8A900")  # the same method with other weights
-_INK = "#222222"
-_WIDTH = 7.2  # inches
+INK = "#222222"
+WIDTH = 7.2  # inches
 
 
 def accuracy_figure(folder: Path) -> Figure | None:
@@ -44,10 +52,11 @@ def accuracy_figure(folder: Path) -> Figure | None:
     if not rows:
         return None
     figure, axes = _figure(0.55 * len(rows) + 1.1)
+    colours = row_colours([row["method"] for row in rows])
     by_seed: dict[int, list[tuple[float, int]]] = {}
     for place, row in enumerate(rows):
         values = [(run["seed"], 100 * run["accuracy"]) for run in row["runs"] if run["accuracy"] is not None]
-        colour = _row_colour(rows, place)
+        colour = colours[place]
         mean = float(np.mean([value for _, value in values]))
         axes.plot([mean, mean], [place - 0.28, place + 0.28], color=colour, linewidth=3, solid_capstyle="butt")
         axes.scatter([value for _, value in values], [place] * len(values), s=36, color=colour, zorder=3)
@@ -56,7 +65,7 @@ def accuracy_figure(folder: Path) -> Figure | None:
             by_seed.setdefault(seed, []).append((value, place))
     for points in by_seed.values():
         axes.plot(*zip(*points, strict=True), color="#bbbbbb", linewidth=0.8, zorder=1)
-    axes.set_yticks(range(len(rows)), [_shown(row["name"]) for row in rows])
+    axes.set_yticks(range(len(rows)), [shown(row["name"]) for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.7)
     axes.set_xlabel("accuracy on the evaluation images, %")
     return figure
@@ -72,7 +81,7 @@ def curves_figure(folder: Path) -> Figure | None:
     shown = [(keys, label) for keys, label in panels if any(key in record for record in records for key in keys)]
     if not shown:
         return None
-    figure = Figure(figsize=(_WIDTH, 2.6), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
     names = {
         "label_loss": "label loss",
         "domain_loss": "domain loss",
@@ -82,7 +91,7 @@ def curves_figure(folder: Path) -> Figure | None:
     }
     colours = dict(zip(names, ("#0072B2", "#D55E00", "#CC79A7", "#D55E00", "#009E73"), strict=True))
     for axes, (keys, label) in zip(np.atleast_1d(figure.subplots(1, len(shown))), shown, strict=True):
-        _tidy(axes)
+        tidy(axes)
         for key in keys:
             points = [(record["step"], record[key]) for record in records if key in record]
             if points:
@@ -98,26 +107,40 @@ def curves_figure(folder: Path) -> Figure | None:
 
 def weights_figure(folder: Path, samples: int = 12) -> Figure | None:
     """Transition of the instance weights (Osumi et al. 2019, fig. 5): quantile bands, and some images one by one."""
+    history = read_weights(folder)
+    if history is None:
+        return None
+    figure, axes = _figure(2.8)
+    draw_weights(axes, *history[:2], samples)
+    axes.set_xlabel("step")
+    axes.set_ylabel("instance weight w")
+    return figure
+
+
+def read_weights(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int32] | None] | None:
+    """Steps (T,), weights (T, S) and classes (S,) of the images that a run followed; None if it had no weights.
+
+    Snapshots come in once half of the images have been seen; NaN for those that were not.
+    """
     path = folder / "weights.npz"
     if not path.is_file():
         return None
     with np.load(path, allow_pickle=False) as archive:
-        steps, weights = archive["step"], archive["weights"]  # (T,), (T, S)
-    seen = np.isfinite(weights).all(axis=1)
-    if seen.sum() < 2:
-        return None
-    steps, weights = steps[seen], weights[seen]
-    figure, axes = _figure(2.8)
+        steps, weights = archive["step"], archive["weights"]
+        label = archive.get("label")
+    enough = np.isfinite(weights).mean(axis=1) >= 0.5
+    return (steps[enough], weights[enough], label) if enough.sum() > 1 else None
+
+
+def draw_weights(axes: Axes, steps: NDArray[np.int64], weights: NDArray[np.float32], samples: int = 12) -> None:
+    """The middle 50, 80 and 98 % of the images, their median, and some of them one by one."""
     for low, high, alpha in ((1, 99, 0.15), (10, 90, 0.2), (25, 75, 0.35)):
-        edges = np.percentile(weights, [low, high], axis=1)
+        edges = np.nanpercentile(weights, [low, high], axis=1)
         axes.fill_between(steps, edges[0], edges[1], color="#009E73", alpha=alpha, linewidth=0)
     for column in np.random.default_rng(0).permutation(weights.shape[1])[:samples]:
-        axes.plot(steps, weights[:, column], color=_INK, linewidth=0.5, alpha=0.5)
-    axes.plot(steps, np.median(weights, axis=1), color="#00664b", linewidth=1.8)
+        axes.plot(steps, weights[:, column], color=INK, linewidth=0.5, alpha=0.5)
+    axes.plot(steps, np.nanmedian(weights, axis=1), color="#00664b", linewidth=1.8)
     axes.axhline(1.0, color="#999999", linewidth=0.8, linestyle=":")
-    axes.set_xlabel("step")
-    axes.set_ylabel("instance weight w")
-    return figure
 
 
 def shares_figure(folder: Path) -> Figure | None:
@@ -128,7 +151,7 @@ def shares_figure(folder: Path) -> Figure | None:
     axes.bar(range(len(shares)), [100 * share for share in shares.values()], color="#0072B2")
     axes.axhline(100 / len(shares), color="#999999", linewidth=0.8, linestyle=":")
     crowded = len(shares) > 14
-    names = [_shown(name, 12) for name in shares]
+    names = [shown(name, 12) for name in shares]
     axes.set_xticks(range(len(shares)), names, rotation=90 if crowded else 0, fontsize=7 if crowded else 9)
     axes.set_ylabel("% of target images")
     return figure
@@ -141,7 +164,7 @@ def confusion_figure(folder: Path) -> Figure | None:
         return None
     counts = np.array(evaluation["confusion"], dtype=float)
     shares = 100 * counts / counts.sum(axis=1, keepdims=True).clip(min=1)
-    names, few = [_shown(name) for name in evaluation["per_class"]], len(counts) <= 16
+    names, few = [shown(name) for name in evaluation["per_class"]], len(counts) <= 16
     figure = Figure(figsize=(5.0, 4.6), layout="constrained")
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
@@ -151,7 +174,7 @@ def confusion_figure(folder: Path) -> Figure | None:
         for row, column in np.argwhere(shares >= 0.5):
             dark = shares[row, column] > 55
             text = f"{shares[row, column]:.0f}"
-            axes.text(column, row, text, ha="center", va="center", fontsize=7, color="white" if dark else _INK)
+            axes.text(column, row, text, ha="center", va="center", fontsize=7, color="white" if dark else INK)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true, % of the class")
     return figure
@@ -166,14 +189,14 @@ def extremes_figure(folder: Path, count: int = 12) -> Figure | None:
         rows = [row for row in csv.DictReader(lines) if row["mean_weight"] != "nan"]
     if len(rows) < 2 * count or not Path(rows[0]["file"]).is_file():
         return None
-    figure = Figure(figsize=(_WIDTH, 2.1), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.1), layout="constrained")
     grid = figure.subplots(2, count)
     for line, (title, chosen) in enumerate((("highest", rows[:count]), ("lowest", rows[::-1][:count]))):
         for axes, row in zip(grid[line], chosen, strict=True):
             axes.axis("off")
             with contextlib.suppress(Unusable, OSError):  # gone or changed since the run, or in an archive
                 axes.imshow(np.asarray(open_full(Path(row["file"])).resize((48, 48))))
-            axes.set_title(f"{_shown(row['label'], 8)}  {float(row['mean_weight']):.2f}", fontsize=7)
+            axes.set_title(f"{shown(row['label'], 8)}  {float(row['mean_weight']):.2f}", fontsize=7)
         grid[line][0].text(-0.15, 0.5, title, transform=grid[line][0].transAxes, rotation=90, ha="right", va="center")
     return figure
 
@@ -186,25 +209,29 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def _shown(name: str, longest: int = 1000) -> str:
+def shown(name: str, longest: int = 1000) -> str:
     """A name as a figure can write it: folders may be called by any bytes, and a dollar would start a formula."""
     name = printable(name)
     return (name if len(name) <= longest else name[: longest - 1] + "…").replace("$", r"\$")
 
 
 def _figure(height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots()
-    _tidy(axes)
+    tidy(axes)
     return figure, axes
 
 
-def _tidy(axes: Axes) -> None:
+def tidy(axes: Axes) -> None:
+    """No frame but the two axes."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9)
 
 
-def _row_colour(rows: Sequence[Mapping[str, Any]], place: int) -> str:
-    method = rows[place]["method"]
-    earlier = sum(row["method"] == method for row in rows[:place])
-    return _VARIANTS[(earlier - 1) % len(_VARIANTS)] if earlier else _COLOURS.get(method, _INK)
+def row_colours(methods: Sequence[str]) -> list[str]:
+    """A colour for every row of a table: that of its method, and another for each further row of a method."""
+    colours, spare = list[str](), itertools.cycle(_VARIANTS)
+    for method in methods:
+        own = _COLOURS.get(method, INK)
+        colours.append(next(spare) if own in colours else own)
+    return colours

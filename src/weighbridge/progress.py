@@ -56,7 +56,7 @@ class ProgressBars:
         self._run = run
         if self._runs is None:
             self._runs = self._bars.add_task(run, total=total, note="runs")
-        self._bars.update(self._runs, description=run, completed=done)
+        self._bars.update(self._runs, description=run, completed=done, total=total)
 
     def reading(self, what: str) -> Callable[[int, int], None]:
         """A callback (done, total) for finding, examining or decoding images; total is 0 while it is not known."""

@@ -37,15 +37,16 @@ def write_split(folder: Path, training: LabelledDomain, held_out: LabelledDomain
 def write_weights(folder: RunFolder, history: WeightHistory, source: LabelledDomain) -> None:
     """weights.npz: the weights of some source images over time. weights.csv: a row per source image, best mean first.
 
-    The arrays of weights.npz: `step` (T,), `row` (S,), which images, and `weights` (T, S), NaN before the first visit.
+    The arrays of weights.npz: `step` (T,), `row` (S,), which images, `label` (S,), their classes in the order of
+    run.json, and `weights` (T, S), NaN before the first visit.
     """
     if not folder.writes:
         return
     weights = history.state()["snapshots"].numpy()
     steps, followed = np.array(history.steps, dtype=np.int64), history.rows.numpy()
-    np.savez_compressed(folder.path / "weights.npz", step=steps, row=followed, weights=weights)
-    mean, last = history.mean().numpy(), history.last().numpy()  # (N,), NaN where never seen: these come last
     label, origin = source.labels.whole(), source.source.whole()  # (N,)
+    np.savez_compressed(folder.path / "weights.npz", step=steps, row=followed, label=label[followed], weights=weights)
+    mean, last = history.mean().numpy(), history.last().numpy()  # (N,), NaN where never seen: these come last
     rows = (
         (source.files[i], source.classes[label[i]], source.source_names[origin[i]], f"{mean[i]:.6f}", f"{last[i]:.6f}")
         for i in np.argsort(-mean, kind="stable").tolist()

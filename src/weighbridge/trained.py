@@ -3,7 +3,7 @@
 __all__ = ["Prediction", "Run"]
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,10 +119,19 @@ class Run:
 
     def evaluate_on(self, labelled: LabelledDomain, name: str, progress: Progress | None = None) -> Evaluation:
         """`evaluate` on images that are read already."""
-        evaluation = evaluate(self.network(), labelled, build.build_preparation(self.config), progress)
+        evaluation = self.test({name: labelled}, progress)[name]
+        self.note(evaluation, name)
+        return evaluation
+
+    def test(self, domains: Mapping[str, LabelledDomain], progress: Progress | None = None) -> dict[str, Evaluation]:
+        """What the network says about several domains; nothing is noted."""
+        network, preparation = self.network(), build.build_preparation(self.config)
+        return {name: evaluate(network, labelled, preparation, progress) for name, labelled in domains.items()}
+
+    def note(self, evaluation: Evaluation, name: str) -> None:
+        """Make this evaluation the one that the run's metrics and its report tell of."""
         self.metrics = {**self.metrics, "evaluation": {"data": name, **evaluation.facts()}}
         self.folder.write_metrics(self.metrics)
-        return evaluation
 
     def _voted(
         self, images: Path, patch_size: int, stride: int, progress: Progress | None = None

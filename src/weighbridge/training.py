@@ -10,6 +10,7 @@ __all__ = [
     "resume",
     "train_pre_classifier",
     "train_run",
+    "train_shared",
 ]
 
 import copy
@@ -137,6 +138,13 @@ def train_pre_classifier(workplace: Workplace, config: Config, folder: RunFolder
     workplace.fabric.barrier()
     load_network(folder.model, network)
     return network
+
+
+def train_shared(workplace: Workplace, config: Config, home: RunFolder) -> None:
+    """What several runs of a seed start from, ahead of them: the pre-classifier, and its folds if P_a needs them."""
+    network = train_pre_classifier(workplace, config, home)
+    if build.weighting_name(config) is not None and config.p_a == "cross-fitted":
+        _p_a(workplace, config, network, home)
 
 
 def train_run(workplace: Workplace, config: Config, folder: RunFolder, pre_classifier: RunFolder | None = None) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from weighbridge import figures
+from weighbridge import figures, grid_figures
 from weighbridge.comparison import Summary, findings, summarise, table_cells, table_note
 from weighbridge.errors import RunFolderError
+from weighbridge.grid_tables import read_results, views
 from weighbridge.runs import RunFolder, replace_text
 
 Drawing = Callable[[Path], Figure | None]
@@ -25,7 +26,9 @@ def write_report(folder: Path) -> Path:
     Raises:
         RunFolderError: if the folder is neither a finished run nor a comparison.
     """
-    if (folder / "results.json").is_file():
+    if (folder / "grid.toml").is_file() and (folder / "results.json").is_file():
+        page = _grid_page(folder)
+    elif (folder / "results.json").is_file():
         page = _comparison_page(folder)
     elif (folder / "metrics.json").is_file():
         page = _run_page(folder)
@@ -70,6 +73,49 @@ def _comparison_page(folder: Path) -> str:
         config=(folder / "config.toml").read_text(encoding="utf-8"),
         pictures=[picture for picture in pictures if picture],
     )
+
+
+def _grid_page(folder: Path) -> str:
+    results = read_results(folder)
+    pictures = []
+    if any(task["evaluations"] for task in results["tasks"]):
+        caption = "Every method on every domain: mean over seeds with 95 % intervals"
+        pictures.append(_picture(folder, folder, "methods", grid_figures.methods_figure, caption))
+    if any(row["weighting"] for task in results["tasks"] for row in task["rows"]):
+        caption = "Transition of the instance weights, first seed of every task"
+        pictures.append(_picture(folder, folder, "weights", _transition_figure, caption))
+    sections = [
+        {
+            "task": view.task["name"],
+            "heading": view.heading,
+            "findings": view.findings,
+            "table": table_cells(view.summary),
+            "note": table_note(view.summary),
+        }
+        for view in views(results)
+    ]
+    return _render(
+        "grid.html.j2",
+        title=results["title"],
+        tasks=results["tasks"],
+        sections=sections,
+        labels=results["labels"],
+        command=results["command"],
+        facts={
+            "seeds": ", ".join(map(str, results["seeds"])),
+            "minutes": f"{results['seconds'] / 60:.1f}",
+            **results["machine"],
+        },
+        config=(folder / "grid.toml").read_text(encoding="utf-8"),
+        pictures=[picture for picture in pictures if picture],
+    )
+
+
+def _transition_figure(folder: Path) -> Figure | None:
+    try:
+        return grid_figures.transition_figure([folder])
+    except RunFolderError:  # every run with weights diverged, or none was long enough
+        return None
 
 
 def _run_page(folder: Path) -> str:

@@ -1,0 +1,221 @@
+"""Figures over several runs: methods on every domain, the weights over training, one source against another."""
+
+__all__ = ["methods_figure", "sources_figure", "transition_figure"]
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from weighbridge.comparison import mean_interval
+from weighbridge.errors import RunFolderError
+from weighbridge.figures import INK, WIDTH, draw_weights, read_weights, row_colours, shown, tidy
+from weighbridge.grid_tables import Sources, read_results
+from weighbridge.runs import RunFolder
+
+_CLASS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
+_HATCHES = ("", "//", "..", "xx")  # where colours come round again
+_UNDER = {"source": "source domain", "target": "target domain", "unseen": "never seen in training"}
+_BARS = 0.84  # share of a group's width that bars fill
+
+
+def methods_figure(folder: Path) -> Figure:
+    """Every method on every domain (Osumi et al. 2019, fig. 4): mean over seeds with 95 % t interval, a panel per task.
+
+    Raises:
+        RunFolderError: without results, or where no model was tested.
+    """
+    results = read_results(folder)
+    tasks = [task for task in results["tasks"] if task["evaluations"]]
+    if not tasks:
+        raise RunFolderError(f"no model in '{folder}' was tested: name labelled images under [evaluations] and go on")
+    rows = tasks[0]["rows"]
+    figure, panels = _panels(len(tasks))
+    for axes, task in zip(panels, tasks, strict=True):
+        groups = []
+        for place, entry in enumerate(task["evaluations"]):
+            under = "trained on" if entry["trained_on"] else _UNDER[entry["seen"]]
+            groups.append(f"{shown(entry['name'], 24)}\n{under}")
+            if entry["seen"] == "unseen":
+                axes.axvspan(place - 0.5, place + 0.5, color="#f0f0f0", zorder=0, linewidth=0)
+        values = [[_accuracies(row, entry["name"]) for entry in task["evaluations"]] for row in task["rows"]]
+        _grouped_bars(axes, groups, values, [row["method"] for row in rows])
+        axes.set_title(f"{shown(task['source_name'])} → {shown(task['target_name'])}", fontsize=10, loc="left")
+    _legend(figure, [row["name"] for row in rows], [row["method"] for row in rows], len(results["seeds"]))
+    return figure
+
+
+def sources_figure(table: Sources) -> Figure:
+    """What each source is worth on one target (Osumi et al. 2019, table 1): mean over seeds with 95 % t interval."""
+    figure, (axes,) = _panels(1)
+    values = [
+        [list(table.accuracies[source][column].values()) for source in table.accuracies] for column in table.columns
+    ]
+    _grouped_bars(axes, [shown(source, 24) for source in table.accuracies], values, table.methods)
+    axes.set_title(f"target {shown(table.target)}, tested on {shown(table.evaluation)}", fontsize=10, loc="left")
+    axes.set_xlabel("source")
+    seeds = max((len(group) for row in values for group in row), default=0)
+    _legend(figure, table.columns, table.methods, seeds)
+    return figure
+
+
+def transition_figure(folders: Sequence[Path], samples: int = 12) -> Figure:
+    """Instance weights over training (Osumi et al. 2019, fig. 5), a line of panels per run.
+
+    On the left all source images: quantile bands, the median, and some images one by one. On the right the classes:
+    median and middle half of each; of many classes those whose weights ended highest and lowest stand out.
+
+    Args:
+        folders: runs with weights, comparisons or grids; of these the first seed of every task.
+
+    Raises:
+        RunFolderError: where there are no weights to draw.
+    """
+    runs = [run for folder in folders for run in _weighted_runs(folder)]
+    figure = Figure(figsize=(WIDTH, 2.35 * len(runs) + 0.35), layout="constrained")
+    grid = figure.subplots(len(runs), 2, sharey=True, squeeze=False, width_ratios=(1, 1.15))
+    for number, (line, (title, run)) in enumerate(zip(grid, runs, strict=True)):
+        history = read_weights(run)
+        if history is None:
+            raise RunFolderError(f"the run in '{run}' kept too few snapshots of its weights; train for more steps")
+        steps, weights, label = history
+        draw_weights(line[0], steps, weights, samples)
+        letter = f"({chr(ord('a') + number)}) " if len(runs) > 1 else ""
+        line[0].set_title(f"{letter}{title}", fontsize=9, loc="left")
+        line[0].set_ylabel("instance weight w")
+        if label is not None:
+            _draw_classes(line[1], steps, weights, label, RunFolder(run).facts()["classes"])
+        for axes in line:
+            tidy(axes)
+            axes.set_xlim(steps[0], steps[-1])
+            axes.set_xlabel("step" if number == len(runs) - 1 else "")
+    handles: list[Artist] = [Line2D([], [], color="#00664b", linewidth=1.8)]
+    handles += [Patch(color="#009E73", alpha=alpha) for alpha in (0.55, 0.32, 0.15)]
+    handles.append(Line2D([], [], color=INK, linewidth=0.5, alpha=0.7))
+    labels = ["median", *(f"middle {share} %" for share in (50, 80, 98)), "single images"]
+    figure.legend(handles, labels, loc="outside upper left", ncols=5, frameon=False, fontsize=8)
+    return figure
+
+
+def _weighted_runs(folder: Path) -> list[tuple[str, Path]]:
+    """Title and folder of the runs with weights: of a grid the first of every task, eq. 5 before other weightings."""
+    if (folder / "run.json").is_file():
+        facts = RunFolder(folder).facts()
+        if not (folder / "weights.npz").is_file():
+            raise RunFolderError(
+                f"the run in '{folder}' has no instance weights: {facts['method']} was trained without"
+            )
+        source = " + ".join(part["name"] for part in facts["data"]["source"])
+        target = Path(facts["paths"]["target"]["given"]).name
+        return [(_title(source, target, facts["seed"]), folder)]
+    found = []
+    for task in read_results(folder)["tasks"]:
+        weighted = [row for row in task["rows"] if row["weighting"] is not None]
+        weighted.sort(key=lambda row: (row["weighting"] != "paper", bool(row.get("variant"))))
+        runs = [run for row in weighted for run in row["runs"] if run["diverged_at"] is None]
+        if runs:
+            title = _title(task["source_name"], task["target_name"], runs[0]["seed"])
+            found.append((title, folder / runs[0]["folder"]))
+    if not found:
+        raise RunFolderError(f"no run in '{folder}' has instance weights; add the method weighted-dann")
+    return found
+
+
+def _title(source: str, target: str, seed: int) -> str:
+    return f"{shown(source, 24)} → {shown(target, 16)}, seed {seed}"
+
+
+def _draw_classes(axes: Axes, steps: Any, weights: Any, label: Any, names: Sequence[str]) -> None:
+    """Median and middle half of every class; at most six in colour, the highest three and the lowest three."""
+    present = [k for k in range(len(names)) if (label == k).any()]
+    quartiles = {k: np.nanpercentile(weights[:, label == k], [25, 50, 75], axis=1) for k in present}  # each (3, T)
+    order = sorted(present, key=lambda k: quartiles[k][1][-1])
+    told = order if len(order) <= len(_CLASS_COLOURS) else [*order[:3], *order[-3:]]
+    for k in present:
+        if k not in told:
+            axes.plot(steps, quartiles[k][1], color="#bbbbbb", linewidth=0.8, zorder=1)
+    places = _apart([float(quartiles[k][1][-1]) for k in told], gap=0.07 * float(np.ptp(axes.get_ylim())))
+    for k, colour, place in zip(told, _CLASS_COLOURS, places, strict=False):
+        low, middle, high = quartiles[k]
+        axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(steps, middle, color=colour, linewidth=1.5)
+        at: dict[str, Any] = {"xytext": (1.05, place), "textcoords": ("axes fraction", "data"), "va": "center"}
+        at |= {"arrowprops": {"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 0}}
+        axes.annotate(shown(names[k], 14), (steps[-1], middle[-1]), color=colour, fontsize=8, **at)
+    axes.axhline(1.0, color="#999999", linewidth=0.8, linestyle=":")
+    axes.set_title("by class" + ("" if told == order else ", three highest and lowest"), fontsize=9, loc="left")
+
+
+def _apart(values: Sequence[float], gap: float) -> list[float]:
+    """Ascending values moved as little upwards as keeps a gap between neighbours, and back down by half of it all."""
+    moved = list[float]()
+    for value in values:
+        moved.append(max(value, moved[-1] + gap) if moved else value)
+    shift = sum(after - before for after, before in zip(moved, values, strict=True)) / max(len(moved), 1)
+    return [value - shift for value in moved]
+
+
+def _accuracies(row: dict[str, Any], evaluation: str) -> list[float]:
+    return [100 * run["accuracies"][evaluation] for run in row["runs"] if run["diverged_at"] is None]
+
+
+def _panels(count: int) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(WIDTH, 2.5 * count + 0.4), layout="constrained")
+    panels = list(figure.subplots(count, 1, squeeze=False)[:, 0])
+    for axes in panels:
+        tidy(axes)
+    return figure, panels
+
+
+def _grouped_bars(
+    axes: Axes, groups: Sequence[str], values: Sequence[Sequence[Collection[float]]], methods: Sequence[str]
+) -> None:
+    """values: rows x groups x seeds, in percent; a bar per row in every group."""
+    width = _BARS / len(values)
+    for place, (row, (colour, hatch)) in enumerate(zip(values, _looks(methods), strict=True)):
+        for group, seeds in enumerate(row):
+            x = group + (place - (len(values) - 1) / 2) * width
+            if not seeds:
+                axes.text(x, 1, "diverged", rotation=90, ha="center", va="bottom", fontsize=7, color="#777777")
+                continue
+            interval = mean_interval(list(seeds))
+            axes.bar(x, interval.mean, 0.94 * width, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
+            if interval.low is not None and interval.high is not None:
+                ends = max(interval.low, 0.0), min(interval.high, 100.0)
+                axes.plot([x, x], ends, color=INK, linewidth=1.1, solid_capstyle="butt")
+            label: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "bottom", "fontsize": 7.5}
+            label["bbox"] = {"facecolor": colour, "linewidth": 0, "pad": 0.6}  # an interval may reach down here
+            axes.text(x, 1.8, f"{interval.mean:.1f}", color=_readable(colour), **label)
+    axes.set_xticks(range(len(groups)), groups)
+    axes.set_xlim(-0.5, len(groups) - 0.5)
+    axes.set_ylim(0, 100)
+    axes.set_ylabel("accuracy, %")
+    axes.tick_params(axis="x", length=0)
+
+
+def _looks(methods: Sequence[str]) -> list[tuple[str, str]]:
+    """Colour and hatch of every row."""
+    colours = row_colours(methods)
+    return [(colour, _HATCHES[colours[:place].count(colour) % len(_HATCHES)]) for place, colour in enumerate(colours)]
+
+
+def _readable(colour: str) -> str:
+    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 130 else INK
+
+
+def _legend(figure: Figure, names: Sequence[str], methods: Sequence[str], seeds: int) -> None:
+    handles = [
+        Patch(facecolor=colour, hatch=hatch, edgecolor="white", linewidth=0) for colour, hatch in _looks(methods)
+    ]
+    figure.legend(
+        handles, [shown(name, 28) for name in names], loc="outside upper left", ncols=3, frameon=False, fontsize=8.5
+    )
+    if seeds > 1:
+        figure.supxlabel(f"lines: 95 % intervals over {seeds} seeds", fontsize=8, x=0.99, ha="right")

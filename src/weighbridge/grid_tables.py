@@ -1,0 +1,249 @@
+"""Tables over a grid: every task and evaluation in Markdown, CSV and JSON, and one source against another."""
+
+__all__ = [
+    "SEEN",
+    "Sources",
+    "View",
+    "as_grid",
+    "read_results",
+    "sources_markdown",
+    "sources_table",
+    "views",
+    "write_grid_tables",
+]
+
+import csv
+import dataclasses
+import io
+import json
+import statistics
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from weighbridge.comparison import (
+    Summary,
+    csv_rows,
+    findings,
+    markdown_table,
+    mean_and_deviation,
+    one_task,
+    paired_difference,
+    signed,
+    summarise,
+)
+from weighbridge.errors import RunFolderError, did_you_mean
+from weighbridge.runs import replace_text, write_json
+
+SEEN = {"source": "source domain", "target": "target domain", "unseen": "a domain never seen in training"}
+
+
+@dataclass(frozen=True)
+class View:
+    """One task, tested on one evaluation.
+
+    Attributes:
+        evaluation: as in results.json: name, images, seen, trained_on; None where there is none.
+    """
+
+    task: Mapping[str, Any]
+    evaluation: Mapping[str, Any] | None
+    summary: Summary
+
+    @property
+    def findings(self) -> list[str]:
+        """The table in words; on the source domain there is nothing to adapt to, and nothing is said."""
+        if self.evaluation is not None and self.evaluation["seen"] == "source":
+            return []
+        return findings(self.summary)
+
+    @property
+    def heading(self) -> str:
+        """Such as "tested on photos: target domain, 240 images"."""
+        if self.evaluation is None:
+            return "not tested: there are no labelled images"
+        same = ", the very images that were trained on" if self.evaluation["trained_on"] else ""
+        entry = self.evaluation
+        return f"tested on {entry['name']}: {SEEN[entry['seen']]}, {entry['images']:,} images{same}"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Which source does best on one target.
+
+    Attributes:
+        columns: what the rows are called.
+        methods: of each of them.
+        accuracies: source -> method -> seed -> accuracy in percent.
+    """
+
+    target: str
+    evaluation: str
+    images: int
+    columns: tuple[str, ...]
+    methods: tuple[str, ...]
+    accuracies: dict[str, dict[str, dict[int, float]]]
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """results.json of a grid, or that of a comparison as a grid of one task.
+
+    Raises:
+        RunFolderError: if there is none.
+    """
+    try:
+        return as_grid(json.loads((folder / "results.json").read_text(encoding="utf-8")))
+    except OSError as error:
+        raise RunFolderError(f"expected a finished comparison or grid (results.json) in '{folder}'") from error
+
+
+def as_grid(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Results of a comparison as those of a grid with one task and at most one evaluation."""
+    if "tasks" in results:
+        return dict(results)
+    task, tested = results["task"], results["task"]["evaluation"]
+    evaluations = [{**tested, "seen": "target", "trained_on": False}] if tested else []
+    rows = []
+    for row in results["rows"]:
+        runs = [
+            {**run, "accuracies": {tested["name"]: run["accuracy"]} if tested and run["accuracy"] is not None else {}}
+            for run in row["runs"]
+        ]
+        rows.append({**row, "runs": runs})
+    source = " + ".join(entry["name"] for entry in task["source"])
+    names = {
+        "source_name": source,
+        "target_name": task["target"]["name"],
+        "name": f"{source} to {task['target']['name']}",
+    }
+    return {**results, "tasks": [{**task, **names, "evaluations": evaluations, "rows": rows}]}
+
+
+def views(results: Mapping[str, Any]) -> Iterator[View]:
+    """Every task with every evaluation, in the order of the file."""
+    for task in results["tasks"]:
+        for evaluation in task["evaluations"] or [None]:
+            name = evaluation and evaluation["name"]
+            yield View(task, evaluation, summarise(one_task(results, task, name)))
+
+
+def write_grid_tables(folder: Path) -> None:
+    """table.md, table.csv and summary.json from results.json."""
+    results = read_results(folder)
+    seen = list(views(results))
+    replace_text(folder / "table.md", _markdown(results, seen))
+    replace_text(folder / "table.csv", _csv(seen))
+    entries = [
+        {
+            "task": view.task["name"],
+            "evaluation": view.evaluation,
+            "findings": view.findings,
+            **dataclasses.asdict(view.summary),
+        }
+        for view in seen
+    ]
+    write_json(folder / "summary.json", {"title": results["title"], "tables": entries})
+
+
+def _markdown(results: Mapping[str, Any], seen: list[View]) -> str:
+    lines, before = [f"# {results['title']}\n"], None
+    for view in seen:
+        if view.task is not before:
+            before, task = view.task, view.task
+            images = " + ".join(f"{entry['images']:,} {entry['name']}" for entry in task["source"])
+            lines.append(f"## {task['name']}\n\n{images} labelled, {task['target']['images']:,} unlabelled.\n")
+        lines.append(f"### {view.heading[0].upper()}{view.heading[1:]}\n\n{markdown_table(view.summary)}")
+    return "\n".join([*lines, results["labels"], ""])
+
+
+def _csv(seen: list[View]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for number, view in enumerate(seen):
+        header, *rows = csv_rows(view.summary)
+        entry = view.evaluation or {"name": "", "seen": "", "images": "", "trained_on": ""}
+        error = view.summary.sampling_error
+        about = [view.task["source_name"], view.task["target_name"]]
+        about += [entry["name"], entry["seen"], entry["images"], "" if error is None else f"{error:.4f}"]
+        if number == 0:
+            writer.writerow(["source", "target", "evaluation", "seen", "images", "sampling_error", *header])
+        writer.writerows([*about, *row] for row in rows)
+    return text.getvalue()
+
+
+def sources_table(results: Mapping[str, Any], target: str | None = None, evaluation: str | None = None) -> Sources:
+    """Sources against each other on one target (Osumi et al. 2019, table 1).
+
+    Args:
+        target: name of a target; may be left out where there is one.
+        evaluation: name of an evaluation; that of the target's name, or the only one, if not given.
+
+    Raises:
+        RunFolderError: if there are no such tasks or evaluations.
+    """
+    targets = list(dict.fromkeys(task["target_name"] for task in results["tasks"]))
+    target = _chosen(target, targets, "target")
+    tasks = [task for task in results["tasks"] if task["target_name"] == target]
+    tested = {entry["name"]: entry for entry in tasks[0]["evaluations"]}
+    seen = [name for name, entry in tested.items() if entry["seen"] == "target"]
+    evaluation = _chosen(evaluation or (seen[0] if seen else None), list(tested), "evaluation")
+    accuracies = {
+        task["source_name"]: {
+            row["name"]: {
+                run["seed"]: 100 * run["accuracies"][evaluation] for run in row["runs"] if run["diverged_at"] is None
+            }
+            for row in task["rows"]
+        }
+        for task in tasks
+    }
+    columns, methods = (tuple(row[key] for row in tasks[0]["rows"]) for key in ("name", "method"))
+    return Sources(target, evaluation, tested[evaluation]["images"], columns, methods, accuracies)
+
+
+def sources_markdown(table: Sources) -> str:
+    """Accuracies, a row per source, and what each source is worth against the first, seed by seed."""
+    first, *others = table.accuracies
+    lines = [["source", *table.columns], ["---", *["---:"] * len(table.columns)]]
+    for source, methods in table.accuracies.items():
+        lines.append([source, *(_cell(methods[name].values()) for name in table.columns)])
+    text = _lines(lines)
+    seeds = max((len(values) for methods in table.accuracies.values() for values in methods.values()), default=0)
+    note = (
+        f"Accuracy in percent on {table.evaluation} ({table.images:,} images), target {table.target}: mean ± standard "
+        f"deviation over {seeds} seeds."
+    )
+    if not others:
+        return f"{text}\n{note}\n"
+    differences = [[f"against {first}", *table.columns], ["---", *["---:"] * len(table.columns)]]
+    for source in others:
+        differences.append([source, *(_against(table, source, first, name) for name in table.columns)])
+    return f"{text}\n{note}\n\n{_lines(differences)}\nPaired differences in points, 95 % t intervals.\n"
+
+
+def _against(table: Sources, source: str, first: str, method: str) -> str:
+    ours, theirs = table.accuracies[source][method], table.accuracies[first][method]
+    shared = [seed for seed in ours if seed in theirs]
+    return signed(paired_difference([ours[s] for s in shared], [theirs[s] for s in shared])) if shared else "-"
+
+
+def _cell(values: Collection[float]) -> str:
+    if not values:
+        return "-"
+    return mean_and_deviation(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
+
+
+def _lines(rows: Sequence[Sequence[str]]) -> str:
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in rows)
+
+
+def _chosen(name: str | None, known: Sequence[str], what: str) -> str:
+    if name is None and len(known) == 1:
+        return known[0]
+    if name is None:
+        raise RunFolderError(
+            f"there are {len(known)} {what}s; name one with --{what}: {', '.join(known) or 'none is there'}"
+        )
+    if name not in known:
+        raise RunFolderError(f"there is no {what} '{name}'. {did_you_mean(name, known)}")
+    return name

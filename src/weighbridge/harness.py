@@ -1,0 +1,225 @@
+"""Every run of a grid that is not finished yet, here or in other processes. Behind `weighbridge compare`."""
+
+__all__ = ["Workplaces", "check_started", "precision_of", "run_folder", "train_all"]
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from weighbridge import build
+from weighbridge.config import Config, from_mapping, read_toml
+from weighbridge.engine import Quiet, Watch
+from weighbridge.errors import DivergenceError, RunFolderError
+from weighbridge.grid import Grid, Row, Task
+from weighbridge.runs import RunFolder
+from weighbridge.spread import STOPPED, spread
+from weighbridge.training import Workplace, begin_run, open_workplace, refuse_other_images, train_run, train_shared
+
+# What a workplace is opened with; runs that differ in nothing of it share one.
+_OF_A_WORKPLACE = (
+    *("image_size", "channels", "fit", "crop", "cache", "strict", "held_out"),
+    *("device", "processes", "precision", "channels_last", "keep_memory", "backbone"),
+)
+
+
+class Workplaces:
+    """The data and the machine of one task at a time: the last one stays open, as images may fill the memory.
+
+    Args:
+        precision: that of the runs that are there already; one comparison has one, however often it is measured.
+    """
+
+    def __init__(self, precision: str | None, watch: Watch) -> None:
+        self.precision, self.watch = precision, watch
+        self._open: tuple[object, Workplace] | None = None
+
+    def of(self, task: Task, config: Config) -> Workplace:
+        """Where the runs of this task and these settings happen."""
+        key = (task, *(getattr(config, name) for name in _OF_A_WORKPLACE))
+        if self._open is None or self._open[0] != key:
+            self._open = None  # before another one is filled
+            opened = open_workplace(task.source, task.target, config, self.watch, precision=self.precision)
+            self.precision = opened.machine.precision
+            self._open = key, opened
+        return self._open[1]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One run or, with `shared`, the pre-classifier of the runs of one seed."""
+
+    task: Task
+    row: Row
+    seed: int
+    folder: Path
+    home: Path  # of the pre-classifier
+    shared: bool = False
+
+    @property
+    def config(self) -> Config:
+        return self.row.config.replace(seed=self.seed)
+
+    @property
+    def path(self) -> Path:
+        return self.home if self.shared else self.folder
+
+    @property
+    def label(self) -> str:
+        what = self.row.home if self.shared else self.row.name
+        return " · ".join([*([self.task.name] if self.task.folder else []), f"seed {self.seed}", what])
+
+    @property
+    def needs_home(self) -> bool:
+        config = self.row.config
+        return not config.from_scratch or build.weighting_name(config) is not None
+
+    @property
+    def needs_folds(self) -> bool:
+        return self.needs_home and self.row.config.p_a == "cross-fitted"
+
+
+def run_folder(out: Path, task: Task, seed: int, row: Row) -> Path:
+    """Where a run of a grid lies."""
+    return out / task.folder / f"seed-{seed}" / row.folder
+
+
+def precision_of(out: Path, grid: Grid) -> str | None:
+    """The precision of the runs that are there already; None if there are none."""
+    for job in _jobs(grid, out):
+        for folder in (RunFolder(job.home), RunFolder(job.folder)):
+            if folder.started:
+                return str(folder.facts()["machine"]["precision"])
+    return None
+
+
+def check_started(workplace: Workplace, grid: Grid, out: Path, task: Task) -> None:
+    """Refuse to go on with runs of a task that were begun on other images or with other settings.
+
+    Raises:
+        RunFolderError: that names the first of them and what changed.
+    """
+    for job in _jobs(grid, out):
+        folder = RunFolder(job.folder)
+        if job.task != task or not folder.started:
+            continue
+        before = dataclasses.asdict(from_mapping(read_toml(folder.config), where=str(folder.config)))
+        now = dataclasses.asdict(job.config)
+        changed = [f"{key} ({before[key]} there, {now[key]} now)" for key in now if now[key] != before[key]]
+        if changed:
+            raise RunFolderError(
+                f"the run in '{folder.path}' was begun with other settings: {', '.join(changed)}. "
+                f"Choose another --out, give the row another name, or delete that run"
+            )
+        refuse_other_images(workplace, folder)
+
+
+def train_all(grid: Grid, out: Path, places: Workplaces, *, at_once: int = 1, backend: str = "loky") -> dict[Path, int]:
+    """Train what is not finished; whoever looks on is told by the watch of the workplaces.
+
+    One at a time, with loky, everything happens in this process.
+
+    Returns:
+        Run folder -> step at which it diverged.
+
+    Raises:
+        KeyboardInterrupt: when somebody asked to stop; the same call goes on.
+    """
+    jobs = list(_jobs(grid, out))
+    if at_once > 1 or backend != "loky":
+        return _train_apart(jobs, places, at_once, backend)
+    diverged: dict[Path, int] = {}
+    for number, job in enumerate(jobs):
+        places.watch.about(job.label, number, len(jobs))
+        step = _train(job, places)
+        if step is not None:
+            diverged[job.folder] = step
+    return diverged
+
+
+def _train_apart(jobs: Sequence[_Job], places: Workplaces, at_once: int, backend: str) -> dict[Path, int]:
+    """In processes of their own: first all pre-classifiers, so that no two runs train the same one, then the runs."""
+    waiting = [job for job in jobs if not RunFolder(job.folder).complete]
+    shared = {job.home: dataclasses.replace(job, shared=True) for job in waiting if job.needs_home}
+    # The folds of cross-fitting are shared too, so a row that has them speaks for its pre-classifier.
+    shared |= {job.home: dataclasses.replace(job, shared=True) for job in waiting if job.needs_folds}
+    first = [job for job in shared.values() if job.needs_folds or not RunFolder(job.home).complete]
+    done, total = len(jobs) - len(waiting), len(first) + len(jobs)
+    ended: dict[Path, int] = {}  # run or pre-classifier -> step at which it diverged
+    for wave in (first, waiting):
+        possible = [job for job in wave if job.home not in ended or not job.needs_home]
+        ended |= {job.folder: ended[job.home] for job in wave if job not in possible}  # nothing to start from
+        done += len(wave) - len(possible)
+        if not possible:
+            continue
+        places.watch.about(f"{min(at_once, len(possible))} at once", done, total)
+        work = functools.partial(_train_in_worker, precision=places.precision)
+        results = spread(work, possible, at_once=at_once, backend=backend, gpu=_wants_gpu(jobs))
+        left = len(possible)
+        try:
+            for job, step in results:
+                if step == STOPPED:
+                    continue
+                left, done = left - 1, done + 1
+                if isinstance(step, int):
+                    ended[job.path] = step
+                places.watch.tell(f"{job.label}: {_outcome(job, step)}")
+                places.watch.about(f"{min(at_once, left)} at once", done, total)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"stopped with {done} of {total} runs done") from None
+    return {job.folder: ended[job.folder] for job in jobs if job.folder in ended}
+
+
+def _jobs(grid: Grid, out: Path) -> Iterator[_Job]:
+    for task in grid.tasks:
+        for seed in grid.seeds:
+            for row in grid.rows:
+                folder = run_folder(out, task, seed, row)
+                yield _Job(task, row, seed, folder, folder.with_name(row.home))
+
+
+def _train(job: _Job, places: Workplaces) -> int | None:
+    """None, or the step at which it diverged."""
+    folder = RunFolder(job.folder)
+    if folder.complete and not job.shared:
+        return None
+    workplace = places.of(job.task, job.config)
+    writes = workplace.fabric.is_global_zero
+    home = RunFolder(job.home, writes=writes)
+    try:
+        if job.shared:
+            train_shared(workplace, job.config, home)
+            return None
+        if folder.started:
+            refuse_other_images(workplace, folder)
+            folder = RunFolder(job.folder, writes=writes)
+        else:
+            folder = begin_run(workplace, job.config, job.folder)
+        train_run(workplace, job.config, folder, pre_classifier=home)
+    except DivergenceError as error:
+        return error.step + 1
+    return None
+
+
+@functools.cache
+def _places_of_this_process(precision: str | None) -> Workplaces:
+    return Workplaces(precision, Quiet())
+
+
+def _train_in_worker(job: _Job, *, precision: str | None) -> int | None:
+    return _train(job, _places_of_this_process(precision))
+
+
+def _outcome(job: _Job, step: int | str | None) -> str:
+    if step is not None:
+        return f"diverged at step {step}"
+    return f"{RunFolder(job.path).metrics()['seconds']:.0f} s"
+
+
+def _wants_gpu(jobs: Sequence[_Job]) -> bool:
+    return any(
+        job.config.device == "cuda" or (job.config.device == "auto" and torch.cuda.is_available()) for job in jobs
+    )

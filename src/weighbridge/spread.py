@@ -1,0 +1,179 @@
+"""Independent jobs over the processes of this machine, or over a Ray cluster, through joblib."""
+
+__all__ = ["BACKENDS", "STOPPED", "spread"]
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, TypeVar
+
+import torch
+from joblib import Parallel, delayed, parallel_config
+
+from weighbridge.errors import ConfigError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None  # what signal.signal takes
+
+# No threads: they would share PyTorch's one random generator, and two runs would draw each other's numbers.
+BACKENDS = ("loky", "ray")
+STOPPED: Final = "stopped"  # what a job comes to that was asked to stop
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_LOOKS = 0.3  # seconds between two looks of a worker at whether its parent still lives
+
+
+def spread(
+    work: Callable[[Job], Result], jobs: Iterable[Job], *, at_once: int, backend: str = "loky", gpu: bool = False
+) -> Iterator[tuple[Job, Result | str]]:
+    """Do all jobs, several at once, in processes of their own.
+
+    Yields (job, result) as they are done; Ray's come at the end. After Ctrl-C or SIGTERM no job is begun, and those
+    that run are asked to stop: their result is `STOPPED`, and when all have answered KeyboardInterrupt is raised. After
+    a second Ctrl-C they are killed. A worker whose parent is gone ends itself, so that it does not go on writing beside
+    whoever takes up its work.
+
+    Args:
+        work: can be pickled, as the jobs can.
+        at_once: how many; on this machine they share its cores.
+        backend: `loky` for processes of this machine, `ray` for those of the cluster that RAY_ADDRESS names.
+        gpu: whether Ray has to give every worker a GPU.
+
+    Raises:
+        ConfigError: if Ray is asked for and is not installed.
+    """
+    remote: dict[str, Any] = {}
+    if backend == "ray":
+        _register_ray()
+        remote = {"ray_remote_args": {"num_gpus": 1}} if gpu else {}
+    threads = max(1, (os.cpu_count() or 1) // at_once) if backend == "loky" else None
+    worker = _Worker(work, threads, str(Path.cwd()), os.getpid() if backend == "loky" else None)
+    asked = _Asked()
+    # One job per worker and none in waiting: what is not begun when somebody asks to stop is not begun at all.
+    calls = (delayed(worker)(job) for job in _until(asked, jobs))
+    try:
+        with parallel_config(backend=backend, n_jobs=at_once, **remote):
+            if backend == "ray":  # its backend cannot hand out results one by one
+                with _handled(asked.ask):
+                    yield from Parallel(batch_size=1, pre_dispatch=at_once)(calls)
+            else:
+                parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=at_once)
+                with _handled(signal.SIG_IGN):  # workers begin deaf, as they inherit it, and listen while they work
+                    results = parallel(calls)
+                with _handled(asked.ask):
+                    yield from results
+    except Exception:
+        if not asked():  # else it is a worker that was stopped before it could say so
+            raise
+    finally:
+        asked.over.set()
+    if asked():
+        raise KeyboardInterrupt
+
+
+class _Worker:
+    """Does one job in a process of its own."""
+
+    def __init__(self, work: Callable[[Any], Any], threads: int | None, home: str, parent: int | None) -> None:
+        self.work, self.threads, self.home, self.parent = work, threads, home, parent
+
+    def __call__(self, job: Any) -> tuple[Any, Any]:
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        if self.parent is not None:
+            _end_with(self.parent)
+        os.chdir(self.home)  # paths may be relative; a worker of Ray starts elsewhere
+        with _interruptible():
+            try:
+                return job, self.work(job)
+            except KeyboardInterrupt:
+                return job, STOPPED
+
+
+def _until(asked: Callable[[], bool], jobs: Iterable[Job]) -> Iterator[Job]:
+    for job in jobs:
+        if asked():
+            return
+        yield job
+
+
+class _Asked:
+    """Whether somebody asked to stop; workers are asked too. A second Ctrl-C raises."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self._asked = False
+
+    def __call__(self) -> bool:
+        return self._asked
+
+    def ask(self, number: int, frame: FrameType | None) -> None:
+        if self._asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        if not self._asked:
+            self._asked = True
+            threading.Thread(target=self._ask_workers, daemon=True, name="ask-workers").start()
+
+    def _ask_workers(self) -> None:
+        """Again and again, since one that is about to begin its job does not listen yet."""
+        while not self.over.wait(_LOOKS):
+            for child in multiprocessing.active_children():
+                if child.pid is not None:
+                    os.kill(child.pid, signal.SIGTERM)
+
+
+@contextmanager
+def _handled(handler: Handler) -> Iterator[None]:
+    """Ctrl-C and SIGTERM go to this handler; nothing changes outside the main thread, where signals are not ours."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {number: signal.signal(number, handler) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, before in previous.items():
+            signal.signal(number, before)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """A signal ends the job by KeyboardInterrupt, where training does not wait for the end of its step; once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    with _handled(stop):
+        yield
+
+
+_watched = set[int]()  # parents that this process watches
+
+
+def _end_with(parent: int) -> None:
+    if parent in _watched:
+        return
+    _watched.add(parent)
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOKS)
+        os._exit(1)
+
+    threading.Thread(target=look, daemon=True, name="parent-watch").start()
+
+
+def _register_ray() -> None:
+    try:
+        from ray.util.joblib import register_ray
+    except ImportError as error:
+        raise ConfigError("--backend ray needs Ray, which is an extra: pip install 'weighbridge[ray]'") from error
+    register_ray()

@@ -1,0 +1,160 @@
+"""Figures and tables over several runs, drawn from folders that were never trained."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from weighbridge.errors import RunFolderError
+from weighbridge.figures import row_colours
+from weighbridge.grid_figures import methods_figure, sources_figure, transition_figure
+from weighbridge.grid_tables import read_results, sources_markdown, sources_table, views
+
+CLASSES = ["a", "b", "c"]
+
+
+def run_of(folder, seed, accuracies, diverged=None):
+    return {
+        "seed": seed,
+        "folder": folder,
+        "accuracies": accuracies,
+        **dict.fromkeys(("source_accuracy", "prediction_entropy", "domain_accuracy", "seconds"), 0.5),
+        "diverged_at": diverged,
+    }
+
+
+def write_run(path, images=20, steps=9, classes=CLASSES):
+    path.mkdir(parents=True)
+    data = {"source": [{"name": "renders"}]}
+    facts = {
+        "seed": 3,
+        "method": "weighted-dann",
+        "classes": classes,
+        "data": data,
+        "paths": {"target": {"given": "x/p"}},
+    }
+    (path / "run.json").write_text(json.dumps(facts))
+    label = np.arange(images, dtype=np.int32) % len(classes)
+    weights = 1 + 0.1 * label + np.linspace(0, 0.1, steps)[:, None] * np.ones(images)
+    weights[0, : images // 2 + 1] = np.nan  # most were not seen yet
+    np.savez(path / "weights.npz", step=np.arange(steps), row=np.arange(images), label=label, weights=weights)
+    return path
+
+
+@pytest.fixture
+def grid(tmp_path):
+    """Two sources, one target, tested on it and on a domain never seen; accuracies that can be added in the head."""
+    rows = [("source-only", None, "source only", 0.5), ("dann", None, "DANN", 0.6)]
+    tasks = []
+    for source, more in (("realtime", 0.0), ("both", 0.1)):
+        listed = []
+        for method, weighting, name, accuracy in [*rows, ("weighted-dann", "paper", "weighted DANN", 0.7)]:
+            folder = f"{source}-to-photos/seed-0/{method}"
+            runs = [run_of(folder, s, {"photos": accuracy + more + 0.02 * s, "other": 0.3}) for s in range(3)]
+            listed.append({"method": method, "weighting": weighting, "name": name, "runs": runs})
+        lost = [run_of("none", s, {}, diverged=4) for s in range(3)]
+        listed.append({"method": "dann", "weighting": None, "name": "wild", "variant": True, "runs": lost})
+        write_run(tmp_path / f"{source}-to-photos/seed-0/weighted-dann")
+        seen = [{"name": "photos", "images": 400, "seen": "target", "trained_on": False}]
+        seen.append({"name": "other", "images": 50, "seen": "unseen", "trained_on": False})
+        tasks.append(
+            {
+                "name": f"{source} to photos",
+                "source_name": source,
+                "source": [{"name": source, "images": 90}],
+                "target_name": "photos",
+                "target": {"name": "photos", "images": 80},
+                "classes": CLASSES,
+                "image_size": 16,
+                "evaluations": seen,
+                "rows": listed,
+            }
+        )
+    results = {"title": "T", "command": "c", "seeds": [0, 1, 2], "machine": {}, "labels": "l", "seconds": 1.0}
+    (tmp_path / "results.json").write_text(json.dumps({**results, "tasks": tasks}))
+    return tmp_path
+
+
+def shows_something(figure, path):
+    figure.savefig(path, dpi=80)
+    return np.asarray(Image.open(path).convert("L")).std() > 5
+
+
+def test_a_bar_per_method_and_domain_with_its_interval_and_the_unseen_domain_marked(grid, tmp_path):
+    figure = methods_figure(grid)
+    assert shows_something(figure, tmp_path / "f.png")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["realtime → photos", "both → photos"]
+    axes = figure.axes[0]
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert labels == ["photos\ntarget domain", "other\nnever seen in training"]
+    bars = [patch.get_height() for container in axes.containers for patch in container]
+    assert bars == pytest.approx([52, 30, 62, 30, 72, 30])
+    # accuracies 50, 52, 54: deviation 2, t(0.975, 2) = 4.3027, half width 4.3027 * 2 / sqrt(3) = 4.968
+    assert axes.lines[0].get_ydata() == pytest.approx([52 - 4.968, 52 + 4.968], abs=1e-3)
+    assert [text.get_text() for text in axes.texts].count("diverged") == 2
+
+
+def test_sources_against_each_other_seed_by_seed(grid, tmp_path):
+    table = sources_table(read_results(grid))
+    assert (table.target, table.evaluation, table.images) == ("photos", "photos", 400)
+    text = sources_markdown(table)
+    assert "| realtime | 52.0 ± 2.0 | 62.0 ± 2.0 | 72.0 ± 2.0 | - |" in text
+    assert "| both | +10.0 [+10.0, +10.0] | +10.0 [+10.0, +10.0] | +10.0 [+10.0, +10.0] | - |" in text
+    assert "photos (400 images), target photos: mean ± standard deviation over 3 seeds" in text
+    assert shows_something(sources_figure(table), tmp_path / "f.png")
+    assert "30.0 ± 0.0" in sources_markdown(sources_table(read_results(grid), evaluation="other"))
+    with pytest.raises(RunFolderError, match=r"there is no target 'photo'. Did you mean 'photos'"):
+        sources_table(read_results(grid), "photo")
+
+
+def test_the_transition_of_the_weights_of_every_task(grid, tmp_path):
+    figure = transition_figure([grid])
+    assert shows_something(figure, tmp_path / "f.png")
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["(a) realtime → photos, seed 0", "by class", "(b) both → photos, seed 0", "by class"]
+    assert [text.get_text() for text in figure.axes[1].texts] == ["a", "b", "c"]
+    medians = [line.get_ydata()[-1] for line in figure.axes[1].lines[:3]]
+    assert medians == pytest.approx([1.1, 1.2, 1.3])
+    assert figure.axes[0].get_xlim()[0] == 1  # the snapshot in which most images are missing is left out
+
+
+def test_of_many_classes_the_highest_and_the_lowest_stand_out(tmp_path):
+    names = [f"class {k}" for k in range(10)]
+    figure = transition_figure([write_run(tmp_path / "run", images=60, classes=names)])
+    assert figure.axes[0].get_title(loc="left") == "renders → p, seed 3"
+    assert [text.get_text() for text in figure.axes[1].texts] == [f"class {k}" for k in (0, 1, 2, 7, 8, 9)]
+
+
+def test_what_cannot_be_drawn_is_told(grid, tmp_path):
+    bare = write_run(tmp_path / "bare")
+    (bare / "weights.npz").unlink()
+    with pytest.raises(RunFolderError, match="has no instance weights"):
+        transition_figure([bare])
+    with pytest.raises(RunFolderError, match=r"expected a finished comparison or grid \(results.json\) in"):
+        methods_figure(bare)
+    results = json.loads((grid / "results.json").read_text())
+    for task in results["tasks"]:
+        task["evaluations"] = []
+    (grid / "results.json").write_text(json.dumps(results))
+    with pytest.raises(RunFolderError, match=r"no model in .* was tested"):
+        methods_figure(grid)
+
+
+def test_a_comparison_reads_as_a_grid_of_one_task(tmp_path):
+    runs = [{**run_of("seed-0/dann", 0, {}), "accuracy": 0.5}]
+    row = {"method": "dann", "weighting": None, "name": "DANN", "runs": runs}
+    task = {"source": [{"name": "a", "images": 1}, {"name": "b", "images": 1}], "target": {"name": "t", "images": 2}}
+    task |= {"evaluation": {"name": "e", "images": 30}, "classes": CLASSES, "image_size": 16}
+    rest = {"title": "T", "command": "c", "seeds": [0], "machine": {}, "labels": "l", "seconds": 1.0}
+    (tmp_path / "results.json").write_text(json.dumps({**rest, "task": task, "rows": [row]}))
+    (view,) = views(read_results(tmp_path))
+    assert view.summary.rows[0].accuracy == pytest.approx(50.0)
+    assert view.heading == "tested on e: target domain, 30 images"
+    figure = methods_figure(tmp_path)
+    assert figure.axes[0].get_title(loc="left") == "a + b → t"
+
+
+def test_no_two_rows_look_alike_until_colours_come_round():
+    methods = ["source-only", "dann", "dann", "weighted-dann", "weighted-dann", "adda"]
+    assert len(set(row_colours(methods))) == len(methods)

@@ -8,6 +8,7 @@ import signal
 import pytest
 import torch
 from lightning_fabric import Fabric
+from safetensors.torch import load_file, save_file
 
 from conftest import small_config
 from weighbridge import build
@@ -145,6 +146,14 @@ def test_a_checkpoint_of_another_network_is_refused(setting, tmp_path):
     one.fit(one.method(), run)
     with pytest.raises(RunFolderError, match="cannot go on from the checkpoint"):
         load_checkpoint(run.checkpoint, other.method())
+
+
+def test_a_checkpoint_of_a_version_with_another_order_of_images_is_refused(setting, tmp_path):
+    run, one = folder(tmp_path), setting(method="dann")
+    one.fit(one.method(), run)
+    save_file(load_file(run.checkpoint), run.checkpoint, {"step": "12", "groups": "{}"})  # as the first version did
+    with pytest.raises(RunFolderError, match="takes images in another order; start anew"):
+        load_checkpoint(run.checkpoint, one.method())
 
 
 def test_a_damaged_checkpoint_is_refused(setting, tmp_path):

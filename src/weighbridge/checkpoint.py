@@ -18,6 +18,8 @@ from weighbridge.errors import RunFolderError
 from weighbridge.methods.base import Method
 from weighbridge.networks import Network
 
+_FORMAT = "2"  # of checkpoints and of the order of images, which has to be the same before and after
+
 
 def save_checkpoint(path: Path, method: Method, *, step: int, extra: Mapping[str, Tensor]) -> None:
     """Write the state of a method after `step` steps, whole or not at all.
@@ -34,7 +36,7 @@ def save_checkpoint(path: Path, method: Method, *, step: int, extra: Mapping[str
         groups[name] = state["param_groups"]
         for row, values in state["state"].items():
             tensors |= {f"optimizer/{name}/{row}/{key}": value for key, value in values.items() if value is not None}
-    _write(path, tensors, {"step": str(step), "groups": json.dumps(groups)})
+    _write(path, tensors, {"format": _FORMAT, "step": str(step), "groups": json.dumps(groups)})
 
 
 def load_checkpoint(path: Path, method: Method) -> tuple[int, dict[str, Tensor]]:
@@ -44,11 +46,13 @@ def load_checkpoint(path: Path, method: Method) -> tuple[int, dict[str, Tensor]]
         How many steps were done, and the extra tensors.
 
     Raises:
-        RunFolderError: if there is no checkpoint, it is damaged, or it belongs to another method or network.
+        RunFolderError: if there is no checkpoint, it is damaged, or it belongs to another method, network or version.
     """
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
+        if metadata.get("format") != _FORMAT:
+            raise ValueError("another version of weighbridge wrote it, which takes images in another order; start anew")
         tensors = load_file(path)
         groups = json.loads(metadata["groups"])
         for name, module in method.modules().items():

@@ -219,6 +219,7 @@ def fit(
             seconds = torch.tensor(seconds_before + time.perf_counter() - started, dtype=torch.float64)
             extra = {**(history.state() if history else {}), "seconds": seconds, "runaway": runaway.state()}
             save_checkpoint(folder.checkpoint, method, step=step, extra=extra)
+            give_back_memory()  # of the history, which was whole for a moment
         fabric.barrier()
 
     records = _Records(stage, folder, runaway, average)

@@ -47,6 +47,20 @@ def test_a_row_that_is_not_there_is_refused(row):
     assert str(caught.value) == f"expected rows from 0 to 2, got {min(0, row)} to {max(0, row)}"
 
 
+def test_a_mask_is_not_taken_for_row_numbers():
+    with pytest.raises(IndexError, match="expected row numbers, got a mask"):
+        Column([np.arange(3)], np.int32)[torch.tensor([True, False, True])]
+
+
+def test_the_error_of_what_is_kept_is_not_told_of_the_cache_folder():
+    def parts():
+        yield np.arange(3)
+        raise OSError("the photo cannot be read")
+
+    with pytest.raises(OSError, match="the photo cannot be read"):
+        Column(parts(), np.int32)
+
+
 def test_an_empty_column():
     column = Column([np.empty(0)], np.int32)
     assert (len(column), column.whole().tolist(), column[:].tolist()) == (0, [], [])

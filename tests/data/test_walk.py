@@ -16,6 +16,12 @@ def test_an_epoch_shows_everything_once(count, epoch, key):
     assert sorted(order.tolist()) == list(range(count))
 
 
+@pytest.mark.parametrize("count", [9, 100])
+def test_a_sum_that_leaves_64_bits_does_not_show_one_thing_twice(count):
+    key = np.uint64(0xB0EAB113049B14E2)  # makes the first round add 2^64 - 1 to some rows
+    assert sorted(walked(np.arange(count), count, key).tolist()) == list(range(count))
+
+
 def test_a_million_come_once_each():
     assert np.array_equal(np.sort(walked(np.arange(10**6), 10**6, 1)), np.arange(10**6))
 

@@ -10,19 +10,20 @@ import hashlib
 import mmap
 import os
 import shutil
-import tempfile
 import threading
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 import PIL
+import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from weighbridge.data.columns import Column
 from weighbridge.data.images import ArrayImages, Images, OnDemand, Pictures, Pixels, View, decode_threads
 from weighbridge.data.index import Progress, cache_home
 from weighbridge.errors import DataError
@@ -32,7 +33,8 @@ CacheMode = Literal["auto", "memory", "disk", "off"]
 MEMORY_BUDGET = 2**30  # bytes of decoded pixels that `auto` keeps in memory
 _FORMAT = 2  # of the cache and of what decoding means; another number is another key
 _AT_ONCE = 64  # images decoded between two notes of how far a build has come
-_TOUCHED = 2**27  # bytes of a cache that are read before the process lets go of its pages
+_TOUCHED = 2**27  # bytes of a cache that are mapped before the process lets go of its pages
+_AROUND = 2**21  # bytes that come along when a page is touched, at most
 
 
 def decoded(
@@ -97,13 +99,17 @@ def _build(pictures: Pictures, view: View, folder: Path, progress: Progress | No
 
 
 def _room(path: Path, kind: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """A file of this shape on disk, kept if it is there; its room is taken now, since a full disk would kill later."""
-    length = int(np.prod(shape)) * np.dtype(kind).itemsize
+    """A file of this shape on disk, kept if it is there."""
     with path.open("r+b" if path.is_file() else "w+b") as file:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, length)
-        file.truncate(length)
+        _reserve(file, int(np.prod(shape)) * np.dtype(kind).itemsize)
     return np.memmap(path, dtype=kind, mode="r+", shape=shape)
+
+
+def _reserve(file: IO[bytes], length: int) -> None:
+    """Give a file its length and its room on disk now: a disk that is full when a mapped page is written kills."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, length)
+    file.truncate(length)
 
 
 def _decode(
@@ -147,22 +153,20 @@ class _Check:
         self, pictures: Pictures, view: View, pixels: "np.memmap[Any, Any]", checksums: "np.memmap[Any, Any]"
     ) -> None:
         self._pictures, self._view, self._pixels, self._checksums = pictures, view, pixels, checksums
-        with tempfile.TemporaryFile(dir=cache_home()) as file:  # the mapping keeps it
-            file.truncate(len(checksums))
-            self._known = np.memmap(file, dtype=np.bool_, mode="r+", shape=checksums.shape)
+        self._known = Column.filled(len(checksums), False, np.bool_)
         self._lock, self._touched = threading.Lock(), 0
 
     def __call__(self, rows: NDArray[np.int64]) -> None:
-        for row in rows[~self._known[rows]].tolist():
+        for row in rows[~self._known[torch.from_numpy(rows)].numpy()].tolist():
             if zlib.crc32(self._pixels[row]) != self._checksums[row]:
                 with self._lock:
                     self._pixels[row] = self._pictures.decode(row, self._view)
                     self._checksums[row] = zlib.crc32(self._pixels[row])
-            self._known[row] = True
-        self._touched += len(rows) * self._pixels[0].nbytes
+            self._known[row : row + 1] = torch.tensor([True])
+        self._touched += len(rows) * max(self._pixels[0].nbytes, _AROUND)
         if self._touched > _TOUCHED:
             self._touched = 0
-            for mapped in (self._pixels, self._checksums, self._known):
+            for mapped in (self._pixels, self._checksums):
                 _let_go(mapped)
 
 

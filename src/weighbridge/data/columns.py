@@ -4,7 +4,9 @@ __all__ = ["Column"]
 
 import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,17 +35,13 @@ class Column:
     def __init__(self, parts: Iterable[NDArray[Any]], kind: DTypeLike) -> None:
         self._kind, self._lock = np.dtype(kind), threading.Lock()
         home = cache_home()
-        try:
+        with _told(home):
             home.mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile(buffering=0, dir=home)  # noqa: SIM115 (open as long as the column lives)
-            for part in parts:
+        for part in parts:  # which may come from a network that reads images: their errors are theirs
+            with _told(home):
                 part.astype(self._kind, copy=False).tofile(self._file)
-            self._count = self._file.seek(0, 2) // self._kind.itemsize
-        except OSError as error:
-            raise DataError(
-                f"what is known of each image cannot be kept in '{home}' ({error}). "
-                f"Set WEIGHBRIDGE_CACHE to another folder"
-            ) from error
+        self._count = self._file.seek(0, 2) // self._kind.itemsize
 
     @classmethod
     def filled(cls, count: int, value: float, kind: DTypeLike) -> "Column":
@@ -94,6 +92,19 @@ class Column:
         return np.frombuffer(bytearray().join(parts), dtype=self._kind)
 
     def _inside(self, rows: list[int]) -> list[int]:
+        if rows and isinstance(rows[0], bool):
+            raise IndexError("expected row numbers, got a mask")
         if rows and not 0 <= min(rows) <= max(rows) < self._count:
             raise IndexError(f"expected rows from 0 to {self._count - 1}, got {min(rows)} to {max(rows)}")
         return rows
+
+
+@contextmanager
+def _told(home: Path) -> Iterator[None]:
+    """A folder without room or rights is told in a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"what is known of each image cannot be kept in '{home}' ({error}). Set WEIGHBRIDGE_CACHE to another folder"
+        ) from error

@@ -45,9 +45,9 @@ def _permuted(
     for number in range(_ROUNDS):
         salt = salt + _STEP
         if number % 2 == 0:
-            row = (row + _mixed(salt ^ column)) % rows
+            row = (row + _mixed(salt ^ column) % rows) % rows
         else:
-            column = (column + _mixed(salt ^ row)) % columns
+            column = (column + _mixed(salt ^ row) % columns) % columns
     return row * columns + column
 
 

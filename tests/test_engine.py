@@ -83,6 +83,8 @@ METHODS = [
     {"method": "weighted-dann", "fine_tune_rate": 0.02, "rotate": 10.0, "noise": 0.1},
     {"method": "weighted-dann", "weighting": "permuted"},
     {"method": "dann", "backbone": "small-batchnorm"},
+    {"method": "mcc", "backbone": "small-batchnorm"},
+    {"method": "dann-mcc", "weighting": "paper"},
 ]
 
 

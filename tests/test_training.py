@@ -31,7 +31,7 @@ def same(a, b):
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
-ALL = ["source-only", "dann", "adda", "weighted-dann"]
+ALL = ["source-only", "dann", "adda", "weighted-dann", "mcc", "dann-mcc"]
 
 
 @pytest.mark.parametrize("method", ALL)

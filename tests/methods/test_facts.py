@@ -8,8 +8,11 @@ import torch
 from torch import nn
 
 from weighbridge.likelihoods import InstanceWeighting, per_step, stored
+from weighbridge.losses import minimum_class_confusion
 from weighbridge.methods.adda import Adda
 from weighbridge.methods.dann import Dann
+from weighbridge.methods.dann_mcc import DannMcc
+from weighbridge.methods.mcc import Mcc
 from weighbridge.methods.source_only import SourceOnly
 from weighbridge.methods.weighted_dann import WeightedDann
 from weighbridge.networks import Network, build_network
@@ -278,6 +281,54 @@ def test_source_only_does_not_touch_the_domain_classifier():
     trained = [*net.features.parameters(), *net.label_head.parameters()]
     SourceOnly(net, sgd(trained, learning_rate=0.1)).step(pair(), 0.0, update)
     assert unchanged(net.domain_head, before)
+
+
+def test_mcc_does_not_touch_the_domain_classifier():
+    net = network()
+    before = snapshot(net.domain_head)
+    Mcc(net, sgd([*net.features.parameters(), *net.label_head.parameters()], learning_rate=0.1)).step(pair(), 0, update)
+    assert unchanged(net.domain_head, before)
+
+
+@pytest.mark.parametrize("kind", [Mcc, DannMcc])
+def test_class_confusion_sends_the_features_a_gradient_that_descends_it(kind):
+    net, batch = network(), pair()
+    confusion = minimum_class_confusion(net(batch.target.images))
+    plain = torch.autograd.grad(confusion, list(net.features.parameters()))
+    gradients = {}
+    for mu in (0.0, 2.0):
+        twin = copy.deepcopy(net)
+        kind(twin, sgd(twin.parameters(), learning_rate=0.0), mcc_weight=mu).step(
+            batch, 0.5, lambda loss, optimizer: loss.backward()
+        )
+        gradients[mu] = [p.grad for p in twin.features.parameters()]
+    assert max(float(g.abs().max()) for g in plain) > 1e-4
+    for more, none, g in zip(gradients[2.0], gradients[0.0], plain, strict=True):
+        torch.testing.assert_close(more - none, 2 * g, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "without"), [(Mcc, SourceOnly), (DannMcc, Dann)])
+def test_weight_zero_gives_the_parameters_of_the_method_without_class_confusion(kind, without):
+    plain, regularised, free = network(), network(), network()
+    for net, method in (
+        (plain, without(plain, sgd(plain.parameters(), learning_rate=0.05))),
+        (regularised, kind(regularised, sgd(regularised.parameters(), learning_rate=0.05), mcc_weight=0.0)),
+        (free, kind(free, sgd(free.parameters(), learning_rate=0.05))),
+    ):
+        for k in range(4):
+            method.step(pair(k), k / 4, update)
+        assert not unchanged(net.features, snapshot(network().features))
+    for a, b in zip(regularised.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
+    assert not unchanged(free.features, snapshot(plain.features))
+
+
+def test_dann_mcc_takes_instance_weights_like_any_adversarial_method():
+    net, batch = network(), pair()
+    log = DannMcc(net, sgd(net.parameters(), learning_rate=0.05), weighting=weighting(net, batch.source)).step(
+        batch, 0.0, update
+    )
+    assert log.weights.tolist() == [1.0] * B
 
 
 def linear_network():

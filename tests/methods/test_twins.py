@@ -11,6 +11,8 @@ from torch import nn
 from weighbridge.likelihoods import InstanceWeighting, per_step, stored
 from weighbridge.methods.adda import Adda
 from weighbridge.methods.dann import Dann
+from weighbridge.methods.dann_mcc import DannMcc
+from weighbridge.methods.mcc import Mcc
 from weighbridge.methods.source_only import SourceOnly
 from weighbridge.methods.weighted_dann import WeightedDann
 from weighbridge.networks import Network
@@ -82,6 +84,24 @@ def test_dann_agrees_with_its_twin():
     twin = copy.deepcopy(ours)
     train(Dann(ours, sgd_of(ours)), pairs)
     twins.dann(twin.features, twin.label_head, twin.domain_head, plain(pairs), STEPS)
+    assert moved(ours.domain_head, network().domain_head) > 1e-3
+    assert_same(ours, twin)
+
+
+def test_mcc_agrees_with_its_twin():
+    ours, (_, _, pairs) = network(), batches()
+    twin = copy.deepcopy(ours)
+    train(Mcc(ours, sgd_of(ours.features, ours.label_head), mcc_weight=3.0), pairs)
+    twins.mcc(twin.features, twin.label_head, plain(pairs), STEPS, mu=3.0)
+    assert moved(ours.features, network().features) > 1e-3
+    assert_same(ours, twin)
+
+
+def test_dann_mcc_agrees_with_its_twin():
+    ours, (_, _, pairs) = network(), batches()
+    twin = copy.deepcopy(ours)
+    train(DannMcc(ours, sgd_of(ours), mcc_weight=3.0), pairs)
+    twins.dann_mcc(twin.features, twin.label_head, twin.domain_head, plain(pairs), STEPS, mu=3.0)
     assert moved(ours.domain_head, network().domain_head) > 1e-3
     assert_same(ours, twin)
 

@@ -73,7 +73,7 @@ def log(run):
 
 
 def parameters(method):
-    return {name: value for module in method.modules().values() for name, value in module.state_dict().items()}
+    return {(part, name): value for part, m in method.modules().items() for name, value in m.state_dict().items()}
 
 
 METHODS = [
@@ -85,6 +85,7 @@ METHODS = [
     {"method": "dann", "backbone": "small-batchnorm"},
     {"method": "mcc", "backbone": "small-batchnorm"},
     {"method": "dann-mcc", "weighting": "paper"},
+    {"method": "mean-teacher", "backbone": "small-batchnorm", "rotate": 10.0, "confidence_threshold": 0.4},
 ]
 
 

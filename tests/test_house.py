@@ -35,7 +35,7 @@ FLOORS = [
     {"render.painter"},
     {"render.sheet", "render.studio"},
     {"methods.base"},
-    {"methods." + name for name in ("source_only", "dann", "adda", "weighted_dann", "mcc", "dann_mcc")},
+    {"methods." + name for name in ("source_only", "dann", "adda", "weighted_dann", "mcc", "dann_mcc", "mean_teacher")},
     {"checkpoint", "evaluate"},
     {"engine"},
     {"tables", "progress", "comparison", "figures"},

@@ -8,6 +8,9 @@ import pytest
 import torch
 
 from weighbridge.losses import (
+    class_balance_loss,
+    confident,
+    consistency_loss,
     discriminator_accuracy,
     domain_loss,
     label_loss,
@@ -143,3 +146,41 @@ def test_a_class_that_no_image_resembles_leaves_loss_and_gradient_finite():
     loss.backward()
     assert loss.item() == pytest.approx(1 / 3, abs=1e-6)  # the third class is all confused, the others not at all
     assert logits.grad.isfinite().all()
+
+
+# ---- self-ensembling ----
+
+
+def logits(*probabilities):
+    return torch.tensor(probabilities).log()
+
+
+def test_the_teacher_is_listened_to_above_the_threshold_only():
+    sure = confident(logits([0.98, 0.02], [0.97, 0.03], [0.02, 0.98], [0.5, 0.5]), 0.975)
+    assert sure.tolist() == [1.0, 0.0, 1.0, 0.0]
+
+
+def test_consistency_is_the_mean_squared_difference_of_what_the_teacher_is_sure_of():
+    # image 1: ((0.5 - 0.9)^2 + (0.5 - 0.1)^2) / 2 = 0.16, image 2 would be 0.09; over both images 0.08
+    student, teacher = logits([0.5, 0.5], [0.9, 0.1]), logits([0.9, 0.1], [0.6, 0.4])
+    assert consistency_loss(student, teacher, torch.tensor([1.0, 0.0])).item() == pytest.approx(0.08, abs=1e-6)
+    assert consistency_loss(student, teacher, torch.ones(2)).item() == pytest.approx(0.125, abs=1e-6)
+
+
+def test_class_balance_by_hand():
+    # mean (3/4, 1/4) against (1/2, 1/2): each class costs -(ln 3/4 + ln 1/4) / 2 = 0.83699, both 1.67398
+    loss = class_balance_loss(logits([1.0 - 1e-7, 1e-7], [0.5, 0.5]))
+    assert loss.item() == pytest.approx(1.67398, abs=1e-5)
+
+
+def test_class_balance_is_smallest_where_all_classes_come_equally_often_however_sure_each_image_is():
+    torch.testing.assert_close(class_balance_loss(20 * torch.eye(3)), class_balance_loss(torch.zeros(2, 3)))
+    assert class_balance_loss(20 * torch.eye(3)[[0, 0, 1]]) > class_balance_loss(torch.zeros(2, 3)) + 0.1
+
+
+def test_class_balance_of_a_class_that_is_never_predicted_is_finite():
+    collapsed = torch.tensor([[500.0, 0.0]], requires_grad=True)
+    loss = class_balance_loss(collapsed)
+    loss.backward()
+    assert loss.isfinite()
+    assert collapsed.grad.isfinite().all()

@@ -52,6 +52,7 @@ from weighbridge.methods.base import Method
 from weighbridge.methods.dann import Dann
 from weighbridge.methods.dann_mcc import DannMcc
 from weighbridge.methods.mcc import Mcc
+from weighbridge.methods.mean_teacher import MeanTeacher
 from weighbridge.methods.source_only import SourceOnly
 from weighbridge.methods.weighted_dann import WeightedDann
 from weighbridge.networks import Network, build_network, split_before_classifier
@@ -191,6 +192,7 @@ def build_pairs(
         preparation=build_preparation(config),
         seed=config.seed,
         device=device,
+        target_views=method.target_views,
         balance=config.balance,
         memory_format=machine.memory_format,
         rank=rank,
@@ -210,6 +212,15 @@ def build_method(config: Config, network: Network, p_a: SourceLikelihood | None 
     if config.method == "mcc":
         optimizer = _sgd(config, _classifier(network))
         return Mcc(network, optimizer, mcc_weight=config.mcc_weight, temperature=config.mcc_temperature)
+    if config.method == "mean-teacher":
+        rate = config.mean_teacher_rate
+        return MeanTeacher(
+            network,
+            adam(_classifier(network), learning_rate=rate, beta1=0.9, fused=config.fused),
+            threshold=config.confidence_threshold,
+            consistency_weight=config.consistency_weight,
+            balance_weight=config.class_balance_weight,
+        )
     weighting = _weighting(config, network, p_a)
     if config.method == "dann":
         optimizer = _sgd(config, network.parameters())

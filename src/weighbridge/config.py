@@ -18,7 +18,7 @@ import tomli_w
 
 from weighbridge.errors import ConfigError, did_you_mean
 
-MethodName = Literal["source-only", "dann", "adda", "weighted-dann", "mcc", "dann-mcc"]
+MethodName = Literal["source-only", "dann", "adda", "weighted-dann", "mcc", "dann-mcc", "mean-teacher"]
 METHODS: tuple[str, ...] = get_args(MethodName)
 
 
@@ -28,7 +28,7 @@ class Config:
 
     # What is trained
     method: MethodName = "weighted-dann"
-    """source-only, dann, adda, weighted-dann, mcc or dann-mcc."""
+    """source-only, dann, adda, weighted-dann, mcc, dann-mcc or mean-teacher."""
     seed: int = 0
     """Fixes weights, order of images and augmentation."""
     backbone: str = "auto"
@@ -36,7 +36,7 @@ class Config:
     weights: str = "none"
     """Where the backbone starts: none (random), imagenet (downloads), or a file."""
     start: Literal["pre-classifier", "scratch"] = "pre-classifier"
-    """mcc, dann-mcc: from the pre-classifier, or as dann starts; the other methods start as their papers say."""
+    """mcc, dann-mcc, mean-teacher: from the pre-classifier, or as dann does; the others start as their papers say."""
 
     # What it sees
     image_size: int = 32
@@ -113,6 +113,14 @@ class Config:
     """mcc, dann-mcc: how much class confusion counts beside the label loss."""
     mcc_temperature: float = 2.5
     """mcc, dann-mcc: T that the target's logits are divided by."""
+    mean_teacher_rate: float = 0.001
+    """mean-teacher: learning rate of Adam for the student."""
+    confidence_threshold: float = 0.968
+    """mean-teacher: probability above which the teacher is listened to."""
+    consistency_weight: float = 3.0
+    """mean-teacher: how much agreement with the teacher counts beside the label loss."""
+    class_balance_weight: float = 0.005
+    """mean-teacher: how much equally frequent classes count within that; 0 where the photos have them unequally."""
 
     # The instance weights
     weighting: Literal["default", "none", "paper", "uniform", "permuted", "inverse", "normalised"] = "default"
@@ -193,14 +201,15 @@ def write_toml(path: Path, values: Mapping[str, Any]) -> None:
     path.write_text(tomli_w.dumps({k: v for k, v in values.items() if v is not None}), encoding="utf-8")
 
 
-_START_CHOSEN = ("mcc", "dann-mcc")
-_NO_DOMAIN_LOSS = ("source-only", "mcc")
+_START_CHOSEN = ("mcc", "dann-mcc", "mean-teacher")
+_NO_DOMAIN_LOSS = ("source-only", "mcc", "mean-teacher")
 _AT_LEAST_ONE = ("image_size", "batch_source", "log_every", "processes")
 _NOT_NEGATIVE = (
     *("seed", "steps", "pre_steps", "batch_target"),
     *("crop", "rotate", "shift", "zoom", "shear", "brightness", "contrast", "noise", "invert"),
     *("learning_rate", "fine_tune_rate", "new_layer_multiplier", "momentum", "weight_decay", "clip_norm"),
-    *("strength", "gamma", "adda_rate", "mcc_weight", "checkpoint_every"),
+    *("strength", "gamma", "adda_rate", "mcc_weight", "mean_teacher_rate", "checkpoint_every"),
+    *("consistency_weight", "class_balance_weight"),
 )
 
 
@@ -241,6 +250,8 @@ def _check_values(config: Config) -> None:
         raise ConfigError("weighted-dann needs a weighting; for no weights say weighting = 'uniform'")
     if config.method in _NO_DOMAIN_LOSS and config.weighting not in ("default", "none"):
         raise ConfigError(f"{config.method} has no domain loss to weight, got weighting = '{config.weighting}'")
+    if not 0.0 <= config.confidence_threshold <= 1.0:
+        raise ConfigError(f"confidence_threshold is a probability in [0, 1], got {config.confidence_threshold}")
     if config.mcc_temperature <= 0.0:
         raise ConfigError(f"mcc_temperature divides logits: it must be above 0, got {config.mcc_temperature}")
     if config.method != "source-only" and config.batch_target < 1:

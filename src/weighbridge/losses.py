@@ -1,6 +1,9 @@
 """The losses, from logits. Every domain classifier ends in one logit; positive means target."""
 
 __all__ = [
+    "class_balance_loss",
+    "confident",
+    "consistency_loss",
     "discriminator_accuracy",
     "domain_loss",
     "label_loss",
@@ -91,3 +94,43 @@ def minimum_class_confusion(target_logits: Tensor, temperature: float = 2.5) -> 
     log_w = torch.log1p(torch.exp(-entropy))  # (B',); B' / sum_i w_i is left out: the rows are divided by their sums
     share = functional.softmax(log_y + log_w.unsqueeze(1), dim=0)  # (B', K)
     return 1.0 - (share * y).sum(dim=0).mean()
+
+
+def confident(teacher_logits: Tensor, threshold: float) -> Tensor:
+    """1 where the largest class probability exceeds the threshold, else 0 (French et al., ICLR 2018, "Confidence
+    thresholding").
+
+    Args:
+        teacher_logits: (B', K). threshold: in [0, 1].
+
+    Returns:
+        (B',) float, without gradient.
+    """
+    return (functional.softmax(teacher_logits.float(), dim=1).amax(dim=1) > threshold).float()
+
+
+def consistency_loss(student_logits: Tensor, teacher_logits: Tensor, sure: Tensor) -> Tensor:
+    """Squared difference of the class probabilities of two networks, mean over classes and images, in [0, 2/K]; images
+    of which the teacher is not sure add nothing (French et al., ICLR 2018, the self-ensembling loss).
+
+    Args:
+        student_logits: (B', K).
+        teacher_logits: (B', K), without gradient.
+        sure: (B',) 0 or 1, of `confident`.
+    """
+    student = functional.softmax(student_logits.float(), dim=1)  # (B', K)
+    teacher = functional.softmax(teacher_logits.float(), dim=1)
+    return (sure * (student - teacher).square().mean(dim=1)).mean()
+
+
+def class_balance_loss(student_logits: Tensor) -> Tensor:
+    """Binary cross-entropy of the batch's mean class probabilities against 1/K, summed over the classes (French et al.,
+    ICLR 2018, "Class balance loss"); smallest where all classes are predicted equally often.
+
+    Args:
+        student_logits: (B', K).
+    """
+    mean = functional.softmax(student_logits.float(), dim=1).mean(dim=0)  # (K,)
+    share = 1.0 / len(mean)
+    tiny = 1e-6  # as in the authors' code: a class that is never predicted costs a finite amount
+    return -(share * torch.log(mean + tiny) + (1.0 - share) * torch.log(1.0 - mean + tiny)).sum()

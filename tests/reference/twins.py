@@ -136,3 +136,23 @@ def dann_mcc(G_f, G_y, G_d, batches, steps, mu=1.0, T=2.5, gamma=10.0):
         for parameter, gradient in zip(parameters, [*f_grads, *y_grads, *d_grads], strict=True):
             parameter.grad = gradient
         optimizer.step()
+
+
+def mean_teacher(student, teacher, batches, views, steps, alpha, threshold, weight, balance):
+    """ICLR 2018; student and teacher classify, the teacher the other view of the target. Means are of the student."""
+    optimizer = torch.optim.SGD(student.parameters(), LR, MOMENTUM)
+    for k in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = LR / (1 + 10 * k / steps) ** 0.75
+        x_s, y_s, x_t = batches[k]
+        p = F.softmax(student(x_t), dim=1)
+        q = F.softmax(teacher(views[k]), dim=1).detach()
+        sure = [float(row.max() > threshold) for row in q]
+        squared = sum(m * ((a - b) ** 2).mean() for m, a, b in zip(sure, p, q, strict=True)) / len(sure)
+        K, mean = p.shape[1], p.mean(dim=0)
+        bce = F.binary_cross_entropy(mean, torch.full((K,), 1 / K)) * K * sum(sure) / len(sure)
+        optimizer.zero_grad()
+        (F.cross_entropy(student(x_s), y_s) + weight * (squared + balance * bce)).backward()
+        optimizer.step()
+        for t, s in zip(teacher.parameters(), student.parameters(), strict=True):
+            t.data = alpha * t.data + (1 - alpha) * s.data

@@ -306,6 +306,19 @@ def test_methods_beyond_the_paper_bring_darker_photos_to_light(renders, tmp_path
     assert right[method] > 0.9
 
 
+@pytest.mark.parametrize("method", ["mcc", "dann-mcc", "mean-teacher"])
+def test_from_scratch_there_is_no_pre_classifier_and_as_many_steps(renders, photos, tmp_path, method):
+    tuned, scratch = (
+        adapt([renders], photos, small_config(method=method, start=start), tmp_path / start)
+        for start in ("pre-classifier", "scratch")
+    )
+    assert (tuned.path / "pre-classifier").is_dir()
+    assert not (scratch.path / "pre-classifier").exists()
+    assert [run.facts()["steps"] for run in (tuned, scratch)] == [10, 20]
+    rates = [run.records()[0]["learning_rate"] for run in (tuned, scratch)]
+    assert rates[1] == rates[0] if method == "mean-teacher" else rates[1] > 5 * rates[0]
+
+
 def test_the_teacher_is_what_is_kept_and_predicts(renders, photos, tmp_path):
     config = small_config(method="mean-teacher", rotate=10.0)
     folder = adapt([renders], photos, config, tmp_path / "run")

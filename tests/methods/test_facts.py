@@ -385,10 +385,13 @@ def test_a_teacher_that_is_not_sure_teaches_nothing():
 def test_batch_norm_of_the_teacher_sees_the_target_alone():
     net, batch = network(backbone="small-batchnorm"), two_views()
     method = mean_teacher(net)
+    method.network.eval()  # as evaluation leaves it
     method.train()
     alone = copy.deepcopy(method.network)
+    start = [buffer.clone() for buffer in alone.buffers()]
     method.step(batch, 0.0, update)
     alone(batch.target.second_view)
+    assert all(not torch.equal(ours, first) for ours, first in zip(method.network.buffers(), start, strict=True))
     for ours, expected in zip(method.network.buffers(), alone.buffers(), strict=True):
         assert torch.equal(ours, expected)
 

@@ -104,6 +104,19 @@ def test_the_second_view_is_a_function_of_seed_and_step(stream):
     assert not torch.equal(stream(target_views=2, seed=1).at(0).target.second_view, views[0])
 
 
+class Draws(Preparation):
+    """Shows one random number for each image in place of the image."""
+
+    def training(self, images, generator):
+        return torch.rand(len(images), 1, 1, 1, generator=generator)
+
+
+def test_the_second_view_shares_no_random_number_with_the_first_or_with_the_source(stream):
+    pair = stream(target_views=2, preparation=Draws()).at(1)
+    drawn = torch.cat([pair.source.images, pair.target.images, pair.target.second_view]).flatten()
+    assert len(drawn.unique()) == 8 + 4 + 4
+
+
 def test_both_views_are_cropped_for_themselves(renders, photos):
     view = View(12, 1, slack=4)
     source, target = read_labelled([renders], Reading(view)), read_unlabelled(photos, Reading(view))

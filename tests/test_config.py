@@ -38,6 +38,17 @@ def test_whole_numbers_are_taken_where_shares_are_meant():
             "batch_source and batch_target must divide among 3 processes, got 64 and 64",
         ),
         ({"momentum": float("nan")}, "momentum must be a number, got nan"),
+        ({"mcc_weight": -1.0}, "mcc_weight must not be negative, got -1.0"),
+        ({"mcc_temperature": 0.0}, "mcc_temperature divides logits: it must be above 0, got 0.0"),
+        ({"method": "mcc", "batch_target": 0}, "mcc looks at target images: batch_target must be at least 1, got 0"),
+        ({"method": "mcc", "weighting": "paper"}, "mcc has no domain loss to weight, got weighting = 'paper'"),
+        ({"method": "mcc", "pre_steps": 0}, "mcc starts from a pre-classifier: pre_steps must be at least 1, got 0"),
+        (
+            {"confidence_threshold": 1.1},
+            "confidence_threshold is a probability in [0, 1], got 1.1",
+        ),
+        ({"consistency_weight": -1.0}, "consistency_weight must not be negative, got -1.0"),
+        ({"class_balance_weight": -1.0}, "class_balance_weight must not be negative, got -1.0"),
         ({"invert": 1.5}, "invert is a probability in [0, 1], got 1.5"),
     ],
 )
@@ -63,4 +74,10 @@ def test_every_setting_is_explained():
 
 def test_methods_that_skip_the_pre_classifier_take_its_steps_themselves():
     steps = {method: Config(method=method, pre_steps=30, steps=70).total_steps for method in METHODS}
-    assert steps == {"source-only": 100, "dann": 100, "adda": 70, "weighted-dann": 70}
+    from_scratch, fine_tuned = ("source-only", "dann"), ("adda", "weighted-dann", "mcc", "dann-mcc", "mean-teacher")
+    assert steps == {**dict.fromkeys(from_scratch, 100), **dict.fromkeys(fine_tuned, 70)}
+
+
+def test_methods_beyond_the_paper_may_start_from_scratch_and_the_others_start_as_ever():
+    steps = {method: Config(method=method, start="scratch", pre_steps=30, steps=70).total_steps for method in METHODS}
+    assert [method for method, count in steps.items() if count == 70] == ["adda", "weighted-dann"]

@@ -74,7 +74,7 @@ def log(run):
 
 
 def parameters(method):
-    return {name: value for module in method.modules().values() for name, value in module.state_dict().items()}
+    return {(part, name): value for part, m in method.modules().items() for name, value in m.state_dict().items()}
 
 
 METHODS = [
@@ -84,6 +84,9 @@ METHODS = [
     {"method": "weighted-dann", "fine_tune_rate": 0.02, "rotate": 10.0, "noise": 0.1},
     {"method": "weighted-dann", "weighting": "permuted"},
     {"method": "dann", "backbone": "small-batchnorm"},
+    {"method": "mcc", "backbone": "small-batchnorm"},
+    {"method": "dann-mcc", "weighting": "paper"},
+    {"method": "mean-teacher", "backbone": "small-batchnorm", "rotate": 10.0, "confidence_threshold": 0.4},
 ]
 
 

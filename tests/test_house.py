@@ -35,7 +35,7 @@ FLOORS = [
     {"render.painter"},
     {"render.sheet", "render.studio"},
     {"methods.base"},
-    {"methods.source_only", "methods.dann", "methods.adda", "methods.weighted_dann"},
+    {"methods." + name for name in ("source_only", "dann", "adda", "weighted_dann", "mcc", "dann_mcc", "mean_teacher")},
     {"checkpoint", "evaluate"},
     {"engine"},
     {"tables", "progress", "comparison", "figures"},

@@ -1,18 +1,27 @@
-"""Eq. 4 and 6-8 by hand."""
+"""The losses by hand, and against their twins."""
 
 import math
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 from weighbridge.losses import (
+    class_balance_loss,
+    confident,
+    consistency_loss,
     discriminator_accuracy,
     domain_loss,
     label_loss,
+    minimum_class_confusion,
     per_image_domain_loss,
     summed_domain_means,
 )
 from weighbridge.types import SOURCE, TARGET
+
+sys.path.insert(0, str(Path(__file__).parent))
+from reference import twins
 
 LOGIT = math.log(3.0)  # the domain classifier says "target" with probability 3/4
 
@@ -97,3 +106,81 @@ def test_accuracy_counts_both_domains_alike():
 def test_a_weight_for_each_logit_or_none_at_all(loss):
     with pytest.raises(ValueError, match=r"expected a weight for each logit, got \(4,\) for \(4, 1\)"):
         loss(torch.zeros(4, 1), torch.zeros(4, 1), torch.ones(4))
+
+
+# ---- minimum class confusion ----
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+def test_class_confusion_agrees_with_its_twin_in_plain_numbers(temperature):
+    logits = 4 * torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
+    expected = twins.minimum_class_confusion(logits, temperature)
+    assert minimum_class_confusion(logits, temperature).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_class_confusion_by_hand():
+    # Two images at T = 1: (3/4, 1/4) and (1/2, 1/2); H = 0.56234 and ln 2, w ~ 1.56987 and 1.5.
+    # C_11 = (9/16 w1 + 1/4 w2) / (3/4 w1 + 1/2 w2), C_22 = (1/16 w1 + 1/4 w2) / (1/4 w1 + 1/2 w2)
+    first = 1 + math.exp(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    kept = [(9 / 16 * first + 0.375) / (3 / 4 * first + 0.75), (1 / 16 * first + 0.375) / (1 / 4 * first + 0.75)]
+    loss = minimum_class_confusion(torch.tensor([[math.log(3.0), 0.0], [0.0, 0.0]]), 1.0)
+    assert loss.item() == pytest.approx(1 - sum(kept) / 2, abs=1e-6)
+
+
+def test_class_confusion_lies_between_certainty_and_indifference():
+    assert minimum_class_confusion(100 * torch.eye(4).repeat(2, 1)).item() == pytest.approx(0.0, abs=1e-6)
+    assert minimum_class_confusion(torch.zeros(5, 4)).item() == pytest.approx(3 / 4)
+
+
+def test_class_confusion_s_weights_carry_no_gradient():
+    logits = (3 * torch.randn(6, 4, generator=torch.Generator().manual_seed(1))).requires_grad_(True)
+    (ours,) = torch.autograd.grad(minimum_class_confusion(logits), logits)
+    (twin,) = torch.autograd.grad(twins.minimum_class_confusion_matrix(logits, 2.5), logits)
+    assert ours.abs().max() > 1e-3
+    torch.testing.assert_close(ours, twin, rtol=1e-4, atol=1e-7)
+
+
+def test_a_class_that_no_image_resembles_leaves_loss_and_gradient_finite():
+    logits = torch.tensor([[500.0, 0.0, -500.0], [0.0, 500.0, -400.0]], requires_grad=True)  # Y_3 is 0 in float32
+    loss = minimum_class_confusion(logits, 1.0)
+    loss.backward()
+    assert loss.item() == pytest.approx(1 / 3, abs=1e-6)  # the third class is all confused, the others not at all
+    assert logits.grad.isfinite().all()
+
+
+# ---- self-ensembling ----
+
+
+def logits(*probabilities):
+    return torch.tensor(probabilities).log()
+
+
+def test_the_teacher_is_listened_to_above_the_threshold_only():
+    sure = confident(logits([0.98, 0.02], [0.97, 0.03], [0.02, 0.98], [0.5, 0.5]), 0.975)
+    assert sure.tolist() == [1.0, 0.0, 1.0, 0.0]
+
+
+def test_consistency_is_the_mean_squared_difference_of_what_the_teacher_is_sure_of():
+    # image 1: ((0.5 - 0.9)^2 + (0.5 - 0.1)^2) / 2 = 0.16, image 2 would be 0.09; over both images 0.08
+    student, teacher = logits([0.5, 0.5], [0.9, 0.1]), logits([0.9, 0.1], [0.6, 0.4])
+    assert consistency_loss(student, teacher, torch.tensor([1.0, 0.0])).item() == pytest.approx(0.08, abs=1e-6)
+    assert consistency_loss(student, teacher, torch.ones(2)).item() == pytest.approx(0.125, abs=1e-6)
+
+
+def test_class_balance_by_hand():
+    # mean (3/4, 1/4) against (1/2, 1/2): each class costs -(ln 3/4 + ln 1/4) / 2 = 0.83699, both 1.67398
+    loss = class_balance_loss(logits([1.0 - 1e-7, 1e-7], [0.5, 0.5]))
+    assert loss.item() == pytest.approx(1.67398, abs=1e-5)
+
+
+def test_class_balance_is_smallest_where_all_classes_come_equally_often_however_sure_each_image_is():
+    torch.testing.assert_close(class_balance_loss(20 * torch.eye(3)), class_balance_loss(torch.zeros(2, 3)))
+    assert class_balance_loss(20 * torch.eye(3)[[0, 0, 1]]) > class_balance_loss(torch.zeros(2, 3)) + 0.1
+
+
+def test_class_balance_of_a_class_that_is_never_predicted_is_finite():
+    collapsed = torch.tensor([[500.0, 0.0]], requires_grad=True)
+    loss = class_balance_loss(collapsed)
+    loss.backward()
+    assert loss.isfinite()
+    assert collapsed.grad.isfinite().all()

@@ -31,7 +31,7 @@ def same(a, b):
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
-ALL = ["source-only", "dann", "adda", "weighted-dann"]
+ALL = ["source-only", "dann", "adda", "weighted-dann", "mcc", "dann-mcc", "mean-teacher"]
 
 
 @pytest.mark.parametrize("method", ALL)
@@ -281,6 +281,51 @@ def test_prediction_does_not_depend_on_the_company_of_an_image(renders, photos, 
     shutil.copy(photos / "003.png", alone)
     together = {p.file.rsplit("/", 1)[1]: p.probability for p in run.predict(photos)}
     assert run.predict(alone)[0].probability == pytest.approx(together["003.png"], abs=1e-5)
+
+
+AUGMENTED = {"rotate": 5.0, "noise": 0.1, "shift": 0.05}
+
+
+@pytest.mark.parametrize(
+    ("method", "floor", "settings"),
+    [
+        ("mcc", "source-only", {}),
+        ("dann-mcc", "dann", {"new_layer_multiplier": 1.0}),
+        ("mean-teacher", "source-only", {"backbone": "small-batchnorm", **AUGMENTED}),
+    ],
+)
+def test_methods_beyond_the_paper_bring_darker_photos_to_light(renders, tmp_path, method, floor, settings):
+    photos = write_classes(tmp_path / "photos", shade=40, seed=5)
+    common = {"pre_steps": 60, "steps": 100, "learning_rate": 0.03, "fine_tune_rate": 0.02}
+    config = small_config(batch_source=12, batch_target=12, **common, **settings)
+    runs = {name: adapt([renders], photos, config.replace(method=name), tmp_path / name) for name in (method, floor)}
+    told = {name: run.metrics()["target"]["mutual_information"] for name, run in runs.items()}  # no label is needed
+    right = {name: Run(run.path).evaluate(photos).accuracy for name, run in runs.items()}
+    assert told[method] > told[floor] + 0.3
+    assert right[method] > right[floor] + 0.1
+    assert right[method] > 0.9
+
+
+@pytest.mark.parametrize("method", ["mcc", "dann-mcc", "mean-teacher"])
+def test_from_scratch_there_is_no_pre_classifier_and_as_many_steps(renders, photos, tmp_path, method):
+    tuned, scratch = (
+        adapt([renders], photos, small_config(method=method, start=start), tmp_path / start)
+        for start in ("pre-classifier", "scratch")
+    )
+    assert (tuned.path / "pre-classifier").is_dir()
+    assert not (scratch.path / "pre-classifier").exists()
+    assert [run.facts()["steps"] for run in (tuned, scratch)] == [10, 20]
+    rates = [run.records()[0]["learning_rate"] for run in (tuned, scratch)]
+    assert rates[1] == rates[0] if method == "mean-teacher" else rates[1] > 5 * rates[0]
+
+
+def test_the_teacher_is_what_is_kept_and_predicts(renders, photos, tmp_path):
+    config = small_config(method="mean-teacher", rotate=10.0)
+    folder = adapt([renders], photos, config, tmp_path / "run")
+    checkpoint, kept = load_file(folder.checkpoint), weights(folder)
+    for name, value in kept.items():
+        assert torch.equal(value, checkpoint[f"module/network/{name}"])
+    assert any(not torch.equal(value, checkpoint[f"module/student/{name}"]) for name, value in kept.items())
 
 
 @pytest.mark.slow

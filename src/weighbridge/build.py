@@ -50,6 +50,9 @@ from weighbridge.machine import Machine, probe
 from weighbridge.methods.adda import Adda
 from weighbridge.methods.base import Method
 from weighbridge.methods.dann import Dann
+from weighbridge.methods.dann_mcc import DannMcc
+from weighbridge.methods.mcc import Mcc
+from weighbridge.methods.mean_teacher import MeanTeacher
 from weighbridge.methods.source_only import SourceOnly
 from weighbridge.methods.weighted_dann import WeightedDann
 from weighbridge.networks import Network, build_network, split_before_classifier
@@ -189,6 +192,7 @@ def build_pairs(
         preparation=build_preparation(config),
         seed=config.seed,
         device=device,
+        target_views=method.target_views,
         balance=config.balance,
         memory_format=machine.memory_format,
         rank=rank,
@@ -200,16 +204,36 @@ def build_method(config: Config, network: Network, p_a: SourceLikelihood | None 
     """The method that the settings name, around a network.
 
     Args:
-        network: random or published weights for source-only and dann; the pre-classifier's for adda and weighted-dann.
+        network: random or published weights where `config.from_scratch`, else the pre-classifier's.
         p_a: P_a of a batch, where a weighting is asked for.
     """
     if config.method == "source-only":
-        trained = [*network.features.parameters(), *network.label_head.parameters()]
-        return SourceOnly(network, _sgd(config, trained, rate=config.learning_rate))
+        return SourceOnly(network, _sgd(config, _classifier(network)))
+    if config.method == "mcc":
+        optimizer = _sgd(config, _classifier(network))
+        return Mcc(network, optimizer, mcc_weight=config.mcc_weight, temperature=config.mcc_temperature)
+    if config.method == "mean-teacher":
+        rate = config.mean_teacher_rate
+        return MeanTeacher(
+            network,
+            adam(_classifier(network), learning_rate=rate, beta1=0.9, fused=config.fused),
+            threshold=config.confidence_threshold,
+            consistency_weight=config.consistency_weight,
+            balance_weight=config.class_balance_weight,
+        )
     weighting = _weighting(config, network, p_a)
     if config.method == "dann":
-        optimizer = _sgd(config, network.parameters(), rate=config.learning_rate)
+        optimizer = _sgd(config, network.parameters())
         return Dann(network, optimizer, strength=_strength(config, default="eq3"), weighting=weighting)
+    if config.method == "dann-mcc":
+        return DannMcc(
+            network,
+            _sgd(config, _classifier(network), network.domain_head.parameters()),
+            mcc_weight=config.mcc_weight,
+            temperature=config.mcc_temperature,
+            strength=_strength(config, default="eq3"),
+            weighting=weighting,
+        )
     if config.method == "adda":
         return Adda(
             network,
@@ -221,15 +245,7 @@ def build_method(config: Config, network: Network, p_a: SourceLikelihood | None 
         )
     if weighting is None:
         raise ConfigError("weighted-dann needs P_a from a pre-classifier")
-    optimizer = sgd(
-        [*network.features.parameters(), *network.label_head.parameters()],
-        network.domain_head.parameters(),
-        learning_rate=config.fine_tune_rate,
-        new_multiplier=config.new_layer_multiplier,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        fused=config.fused,
-    )
+    optimizer = _sgd(config, _classifier(network), network.domain_head.parameters())
     return WeightedDann(network, optimizer, weighting, strength=_strength(config, default="constant"))
 
 
@@ -270,6 +286,21 @@ def _strength(config: Config, *, default: str) -> Callable[[float], float]:
     return lambda progress: config.strength * reversal_strength(progress, config.gamma)
 
 
-def _sgd(config: Config, parameters: Iterable[torch.nn.Parameter], *, rate: float) -> torch.optim.Optimizer:
-    momentum, decay = config.momentum, config.weight_decay
-    return sgd(parameters, learning_rate=rate, momentum=momentum, weight_decay=decay, fused=config.fused)
+def _classifier(network: Network) -> list[torch.nn.Parameter]:
+    """What classifies: G_f and G_y, without G_d."""
+    return [*network.features.parameters(), *network.label_head.parameters()]
+
+
+def _sgd(
+    config: Config, parameters: Iterable[torch.nn.Parameter], new: Iterable[torch.nn.Parameter] = ()
+) -> torch.optim.Optimizer:
+    """SGD at the rate that the start asks for; `new` learns faster where the rest is fine-tuned."""
+    return sgd(
+        parameters,
+        new,
+        learning_rate=config.learning_rate if config.from_scratch else config.fine_tune_rate,
+        new_multiplier=1.0 if config.from_scratch else config.new_layer_multiplier,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        fused=config.fused,
+    )

@@ -18,7 +18,7 @@ import tomli_w
 
 from weighbridge.errors import ConfigError, did_you_mean
 
-MethodName = Literal["source-only", "dann", "adda", "weighted-dann"]
+MethodName = Literal["source-only", "dann", "adda", "weighted-dann", "mcc", "dann-mcc", "mean-teacher"]
 METHODS: tuple[str, ...] = get_args(MethodName)
 
 
@@ -28,13 +28,15 @@ class Config:
 
     # What is trained
     method: MethodName = "weighted-dann"
-    """source-only, dann, adda or weighted-dann."""
+    """source-only, dann, adda, weighted-dann, mcc, dann-mcc or mean-teacher."""
     seed: int = 0
     """Fixes weights, order of images and augmentation."""
     backbone: str = "auto"
     """lenet, small, small-batchnorm, vgg16, a torchvision name, timm:NAME; auto: small up to 64 pixels, else vgg16."""
     weights: str = "none"
     """Where the backbone starts: none (random), imagenet (downloads), or a file."""
+    start: Literal["pre-classifier", "scratch"] = "pre-classifier"
+    """mcc, dann-mcc, mean-teacher: from the pre-classifier, or as dann does; the others start as their papers say."""
 
     # What it sees
     image_size: int = 32
@@ -80,15 +82,15 @@ class Config:
 
     # How it learns
     pre_steps: int = 1000
-    """Steps of the pre-classifier; source-only and dann take pre_steps + steps, so that every method sees as much."""
+    """Steps of the pre-classifier; methods without one take pre_steps + steps, so that every method sees as much."""
     steps: int = 1000
     """Steps of adaptation."""
     learning_rate: float = 0.01
     """First learning rate of networks trained from the start."""
     fine_tune_rate: float = 0.001
-    """First learning rate of weighted-dann, which starts from the pre-classifier."""
+    """First learning rate of weighted-dann, mcc and dann-mcc, which start from the pre-classifier."""
     new_layer_multiplier: float = 10.0
-    """weighted-dann: how many times faster the new domain classifier learns."""
+    """weighted-dann, dann-mcc: how many times faster the new domain classifier learns."""
     momentum: float = 0.9
     """Of SGD."""
     weight_decay: float = 0.0
@@ -98,13 +100,27 @@ class Config:
 
     # The adversary
     schedule: Literal["default", "eq3", "constant"] = "default"
-    """lambda over training; default: eq3 for dann, constant for weighted-dann."""
+    """lambda over training; default: eq3 for dann and dann-mcc, constant for weighted-dann."""
     strength: float = 1.0
     """lambda, or what eq. 3 rises to."""
     gamma: float = 10.0
     """How soon lambda of eq. 3 rises."""
     adda_rate: float = 0.0002
     """adda: learning rate of Adam for encoder and discriminator."""
+
+    # The target's predictions
+    mcc_weight: float = 1.0
+    """mcc, dann-mcc: how much class confusion counts beside the label loss."""
+    mcc_temperature: float = 2.5
+    """mcc, dann-mcc: T that the target's logits are divided by."""
+    mean_teacher_rate: float = 0.001
+    """mean-teacher: learning rate of Adam for the student."""
+    confidence_threshold: float = 0.968
+    """mean-teacher: probability above which the teacher is listened to."""
+    consistency_weight: float = 3.0
+    """mean-teacher: how much agreement with the teacher counts beside the label loss."""
+    class_balance_weight: float = 0.005
+    """mean-teacher: how much equally frequent classes count within that; 0 where the photos have them unequally."""
 
     # The instance weights
     weighting: Literal["default", "none", "paper", "uniform", "permuted", "inverse", "normalised"] = "default"
@@ -140,7 +156,8 @@ class Config:
     @property
     def from_scratch(self) -> bool:
         """Whether training starts from random or published weights; otherwise it starts from the pre-classifier's."""
-        return self.method in ("source-only", "dann")
+        chosen = self.method in _START_CHOSEN and self.start == "scratch"
+        return chosen or self.method in ("source-only", "dann")
 
     @property
     def total_steps(self) -> int:
@@ -184,12 +201,15 @@ def write_toml(path: Path, values: Mapping[str, Any]) -> None:
     path.write_text(tomli_w.dumps({k: v for k, v in values.items() if v is not None}), encoding="utf-8")
 
 
+_START_CHOSEN = ("mcc", "dann-mcc", "mean-teacher")
+_NO_DOMAIN_LOSS = ("source-only", "mcc", "mean-teacher")
 _AT_LEAST_ONE = ("image_size", "batch_source", "log_every", "processes")
 _NOT_NEGATIVE = (
     *("seed", "steps", "pre_steps", "batch_target"),
     *("crop", "rotate", "shift", "zoom", "shear", "brightness", "contrast", "noise", "invert"),
     *("learning_rate", "fine_tune_rate", "new_layer_multiplier", "momentum", "weight_decay", "clip_norm"),
-    *("strength", "gamma", "adda_rate", "checkpoint_every"),
+    *("strength", "gamma", "adda_rate", "mcc_weight", "mean_teacher_rate", "checkpoint_every"),
+    *("consistency_weight", "class_balance_weight"),
 )
 
 
@@ -228,7 +248,13 @@ def _check_values(config: Config) -> None:
         raise ConfigError(f"cross-fitting needs folds of at least 2, got {config.folds}")
     if config.method == "weighted-dann" and config.weighting == "none":
         raise ConfigError("weighted-dann needs a weighting; for no weights say weighting = 'uniform'")
-    if config.method in ("dann", "adda", "weighted-dann") and config.batch_target < 1:
+    if config.method in _NO_DOMAIN_LOSS and config.weighting not in ("default", "none"):
+        raise ConfigError(f"{config.method} has no domain loss to weight, got weighting = '{config.weighting}'")
+    if not 0.0 <= config.confidence_threshold <= 1.0:
+        raise ConfigError(f"confidence_threshold is a probability in [0, 1], got {config.confidence_threshold}")
+    if config.mcc_temperature <= 0.0:
+        raise ConfigError(f"mcc_temperature divides logits: it must be above 0, got {config.mcc_temperature}")
+    if config.method != "source-only" and config.batch_target < 1:
         raise ConfigError(f"{config.method} looks at target images: batch_target must be at least 1, got 0")
     if config.batch_source % config.processes or config.batch_target % config.processes:
         raise ConfigError(

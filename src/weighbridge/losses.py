@@ -1,6 +1,16 @@
 """The losses, from logits. Every domain classifier ends in one logit; positive means target."""
 
-__all__ = ["discriminator_accuracy", "domain_loss", "label_loss", "per_image_domain_loss", "summed_domain_means"]
+__all__ = [
+    "class_balance_loss",
+    "confident",
+    "consistency_loss",
+    "discriminator_accuracy",
+    "domain_loss",
+    "label_loss",
+    "minimum_class_confusion",
+    "per_image_domain_loss",
+    "summed_domain_means",
+]
 
 import torch
 from torch import Tensor
@@ -63,3 +73,64 @@ def _weighted(losses: Tensor, weights: Tensor | None) -> Tensor:
 def discriminator_accuracy(source_logits: Tensor, target_logits: Tensor) -> Tensor:
     """Share of the domain labels told right, both domains counting alike: 0.5 is chance. (B,), (B',) -> scalar."""
     return 0.5 * ((source_logits < 0).float().mean() + (target_logits >= 0).float().mean())
+
+
+def minimum_class_confusion(target_logits: Tensor, temperature: float = 2.5) -> Tensor:
+    """L_MCC: how much the predictions of a batch confuse each class with the others (Jin et al., ECCV 2020, "Minimum
+    Class Confusion"), in [0, 1 - 1/K]; 0 where every image is told for certain, 1 - 1/K where nothing is told.
+
+    Class correlation, uncertainty reweighting and category normalisation of the paper are C = Y^T W Y, each row divided
+    by its sum; the loss is the mean over the classes of what each row has off the diagonal, 1 - C_jj. A row of Y^T W Y
+    sums to sum_i w_i Y_ij, since a row of Y sums to one, so C_jj = sum_i (w_i Y_ij / sum_i w_i Y_ij) Y_ij. The bracket
+    is a softmax over the images, which a class that no image resembles cannot turn into 0 / 0.
+
+    Args:
+        target_logits: (B', K).
+        temperature: T > 0 of the probability rescaling Y = softmax(logits / T).
+    """
+    log_y = functional.log_softmax(target_logits.float() / temperature, dim=1)  # (B', K)
+    y = log_y.exp()
+    entropy = -(y * log_y).sum(dim=1).detach()  # (B',); the weights grade the images, they teach nothing
+    log_w = torch.log1p(torch.exp(-entropy))  # (B',); B' / sum_i w_i is left out: the rows are divided by their sums
+    share = functional.softmax(log_y + log_w.unsqueeze(1), dim=0)  # (B', K)
+    return 1.0 - (share * y).sum(dim=0).mean()
+
+
+def confident(teacher_logits: Tensor, threshold: float) -> Tensor:
+    """1 where the largest class probability exceeds the threshold, else 0 (French et al., ICLR 2018, "Confidence
+    thresholding").
+
+    Args:
+        teacher_logits: (B', K). threshold: in [0, 1].
+
+    Returns:
+        (B',) float, without gradient.
+    """
+    return (functional.softmax(teacher_logits.float(), dim=1).amax(dim=1) > threshold).float()
+
+
+def consistency_loss(student_logits: Tensor, teacher_logits: Tensor, sure: Tensor) -> Tensor:
+    """Squared difference of the class probabilities of two networks, mean over classes and images, in [0, 2/K]; images
+    of which the teacher is not sure add nothing (French et al., ICLR 2018, the self-ensembling loss).
+
+    Args:
+        student_logits: (B', K).
+        teacher_logits: (B', K), without gradient.
+        sure: (B',) 0 or 1, of `confident`.
+    """
+    student = functional.softmax(student_logits.float(), dim=1)  # (B', K)
+    teacher = functional.softmax(teacher_logits.float(), dim=1)
+    return (sure * (student - teacher).square().mean(dim=1)).mean()
+
+
+def class_balance_loss(student_logits: Tensor) -> Tensor:
+    """Binary cross-entropy of the batch's mean class probabilities against 1/K, summed over the classes (French et al.,
+    ICLR 2018, "Class balance loss"); smallest where all classes are predicted equally often.
+
+    Args:
+        student_logits: (B', K).
+    """
+    mean = functional.softmax(student_logits.float(), dim=1).mean(dim=0)  # (K,)
+    share = 1.0 / len(mean)
+    tiny = 1e-6  # as in the authors' code: a class that is never predicted costs a finite amount
+    return -(share * torch.log(mean + tiny) + (1.0 - share) * torch.log(1.0 - mean + tiny)).sum()

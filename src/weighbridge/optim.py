@@ -42,7 +42,7 @@ def sgd(
 
 
 def adam(parameters: Iterable[Parameter], *, learning_rate: float, beta1: float = 0.5, fused: bool = True) -> Adam:
-    """Adam as ADDA's authors set it: beta1 = 0.5, a constant learning rate."""
+    """Adam at a constant learning rate; beta1 = 0.5 is what ADDA's authors set."""
     optimizer = Adam(list(parameters), lr=learning_rate, betas=(beta1, 0.999), fused=fused)
     _remember_first_rate(optimizer, decay=False)
     return optimizer

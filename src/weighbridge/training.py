@@ -195,10 +195,10 @@ def _train(
         watch=workplace.watch,
     )
     if folder.writes:
-        save_network(folder.model, network)
+        save_network(folder.model, method.network)
         if history is not None:
             write_weights(folder, history, data.source)
-        _write_metrics(workplace, config, folder, network, seconds)
+        _write_metrics(workplace, config, folder, method.network, seconds)
     fabric.barrier()  # whoever goes on may read what the first process wrote
 
 

@@ -33,6 +33,7 @@ class UnlabelledBatch:
 
     images: Tensor  # (B', C, H, W) float, normalised
     index: Tensor  # (B',) int64 on the CPU
+    second_view: Tensor | None = None  # (B', C, H, W) the same images augmented anew, where two are compared
 
 
 @dataclass(frozen=True)

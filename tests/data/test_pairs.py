@@ -73,11 +73,57 @@ def test_processes_share_a_batch_without_overlap(stream):
 
 
 def test_a_target_batch_has_no_label_field(stream):
-    assert set(vars(stream().at(0).target)) == {"images", "index"}
+    assert set(vars(stream().at(0).target)) == {"images", "index", "second_view"}
 
 
 def test_no_target_images_where_none_are_looked_at(stream):
     assert len(stream(batch_target=0).at(0).target.images) == 0
+
+
+# ---- two views ----
+
+
+def test_a_second_view_changes_no_bit_of_what_other_methods_see(stream):
+    for step in (0, 3):
+        one, two = stream().at(step), stream(target_views=2).at(step)
+        assert one.target.second_view is None
+        assert same(one, two)
+
+
+def test_the_second_view_shows_the_same_images_augmented_anew(stream):
+    target = stream(target_views=2).at(2).target
+    assert all(not torch.equal(a, b) for a, b in zip(target.images, target.second_view, strict=True))
+    plain = stream(target_views=2, preparation=Preparation()).at(2).target
+    assert torch.equal(plain.images, plain.second_view)
+
+
+def test_the_second_view_is_a_function_of_seed_and_step(stream):
+    forwards, backwards = stream(target_views=2), stream(target_views=2)
+    views = [forwards.at(step).target.second_view for step in range(4)]
+    assert all(torch.equal(backwards.at(step).target.second_view, views[step]) for step in (3, 2, 1, 0))
+    assert not torch.equal(stream(target_views=2, seed=1).at(0).target.second_view, views[0])
+
+
+class Draws(Preparation):
+    """Shows one random number for each image in place of the image."""
+
+    def training(self, images, generator):
+        return torch.rand(len(images), 1, 1, 1, generator=generator)
+
+
+def test_the_second_view_shares_no_random_number_with_the_first_or_with_the_source(stream):
+    pair = stream(target_views=2, preparation=Draws()).at(1)
+    drawn = torch.cat([pair.source.images, pair.target.images, pair.target.second_view]).flatten()
+    assert len(drawn.unique()) == 8 + 4 + 4
+
+
+def test_both_views_are_cropped_for_themselves(renders, photos):
+    view = View(12, 1, slack=4)
+    source, target = read_labelled([renders], Reading(view)), read_unlabelled(photos, Reading(view))
+    settings = {"batch_source": 8, "batch_target": 4, "seed": 0, "device": torch.device("cpu"), "target_views": 2}
+    batch = PairStream(source, target, preparation=Preparation(), **settings).at(5).target
+    assert batch.second_view.shape == (4, 1, 12, 12)
+    assert not torch.equal(batch.images, batch.second_view)
 
 
 # ---- balance ----

@@ -8,8 +8,12 @@ import torch
 from torch import nn
 
 from weighbridge.likelihoods import InstanceWeighting, per_step, stored
+from weighbridge.losses import minimum_class_confusion
 from weighbridge.methods.adda import Adda
 from weighbridge.methods.dann import Dann
+from weighbridge.methods.dann_mcc import DannMcc
+from weighbridge.methods.mcc import Mcc
+from weighbridge.methods.mean_teacher import MeanTeacher
 from weighbridge.methods.source_only import SourceOnly
 from weighbridge.methods.weighted_dann import WeightedDann
 from weighbridge.networks import Network, build_network
@@ -278,6 +282,125 @@ def test_source_only_does_not_touch_the_domain_classifier():
     trained = [*net.features.parameters(), *net.label_head.parameters()]
     SourceOnly(net, sgd(trained, learning_rate=0.1)).step(pair(), 0.0, update)
     assert unchanged(net.domain_head, before)
+
+
+def test_mcc_does_not_touch_the_domain_classifier():
+    net = network()
+    before = snapshot(net.domain_head)
+    Mcc(net, sgd([*net.features.parameters(), *net.label_head.parameters()], learning_rate=0.1)).step(pair(), 0, update)
+    assert unchanged(net.domain_head, before)
+
+
+@pytest.mark.parametrize("kind", [Mcc, DannMcc])
+def test_class_confusion_sends_the_features_a_gradient_that_descends_it(kind):
+    net, batch = network(), pair()
+    confusion = minimum_class_confusion(net(batch.target.images))
+    plain = torch.autograd.grad(confusion, list(net.features.parameters()))
+    gradients = {}
+    for mu in (0.0, 2.0):
+        twin = copy.deepcopy(net)
+        kind(twin, sgd(twin.parameters(), learning_rate=0.0), mcc_weight=mu).step(
+            batch, 0.5, lambda loss, optimizer: loss.backward()
+        )
+        gradients[mu] = [p.grad for p in twin.features.parameters()]
+    assert max(float(g.abs().max()) for g in plain) > 1e-4
+    for more, none, g in zip(gradients[2.0], gradients[0.0], plain, strict=True):
+        torch.testing.assert_close(more - none, 2 * g, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "without"), [(Mcc, SourceOnly), (DannMcc, Dann)])
+def test_weight_zero_gives_the_parameters_of_the_method_without_class_confusion(kind, without):
+    plain, regularised, free = network(), network(), network()
+    for net, method in (
+        (plain, without(plain, sgd(plain.parameters(), learning_rate=0.05))),
+        (regularised, kind(regularised, sgd(regularised.parameters(), learning_rate=0.05), mcc_weight=0.0)),
+        (free, kind(free, sgd(free.parameters(), learning_rate=0.05))),
+    ):
+        for k in range(4):
+            method.step(pair(k), k / 4, update)
+        assert not unchanged(net.features, snapshot(network().features))
+    for a, b in zip(regularised.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
+    assert not unchanged(free.features, snapshot(plain.features))
+
+
+def test_dann_mcc_takes_instance_weights_like_any_adversarial_method():
+    net, batch = network(), pair()
+    log = DannMcc(net, sgd(net.parameters(), learning_rate=0.05), weighting=weighting(net, batch.source)).step(
+        batch, 0.0, update
+    )
+    assert log.weights.tolist() == [1.0] * B
+
+
+def two_views(seed=1):
+    batch = pair(seed)
+    target = batch.target
+    return DomainPair(batch.source, UnlabelledBatch(target.images, target.index, second_view=target.images.flip(3)))
+
+
+def mean_teacher(net, *, learning_rate=0.05, **options):
+    trained = [*net.features.parameters(), *net.label_head.parameters()]
+    return MeanTeacher(net, sgd(trained, learning_rate=learning_rate), **{"threshold": 0.0, **options})
+
+
+def test_the_teacher_starts_as_the_student_and_follows_it_slowly():
+    net = network()
+    method = mean_teacher(net, alpha=0.9)
+    assert unchanged(method.network, snapshot(net))
+    start = snapshot(net)
+    method.step(two_views(), 0.0, update)
+    for teacher, student, first in zip(method.network.parameters(), net.parameters(), start, strict=True):
+        torch.testing.assert_close(teacher, 0.9 * first + 0.1 * student, rtol=0, atol=1e-6)
+    assert not unchanged(net, start)
+
+
+def test_no_gradient_reaches_the_teacher():
+    method = mean_teacher(network())
+    method.step(two_views(), 0.0, lambda loss, optimizer: loss.backward())
+    assert all(p.grad is None for p in method.network.parameters())
+    assert not {id(p) for p in method.network.parameters()} & {id(p) for p in method.student.parameters()}
+
+
+@pytest.mark.parametrize("weights", [{"balance_weight": 0.0}, {"balance_weight": 1.0}])
+def test_the_target_sends_the_student_s_features_a_gradient(weights):
+    gradients = {}
+    for weight in (0.0, 3.0):
+        net = network()
+        mean_teacher(net, consistency_weight=weight, **weights).step(two_views(), 0.0, lambda loss, o: loss.backward())
+        gradients[weight] = torch.cat([p.grad.flatten() for p in net.features.parameters()])
+    assert (gradients[3.0] - gradients[0.0]).abs().max() > 1e-5
+
+
+def test_a_teacher_that_is_not_sure_teaches_nothing():
+    unsure, alone = network(), network()
+    method = mean_teacher(unsure, threshold=1.0)
+    source_only = SourceOnly(alone, sgd(alone.parameters(), learning_rate=0.05))
+    for k in range(3):
+        method.step(two_views(k), k / 3, update)
+        source_only.step(pair(k), k / 3, update)
+    for a, b in zip(unsure.parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_batch_norm_of_the_teacher_sees_the_target_alone():
+    net, batch = network(backbone="small-batchnorm"), two_views()
+    method = mean_teacher(net)
+    method.network.eval()  # as evaluation leaves it
+    method.train()
+    alone = copy.deepcopy(method.network)
+    start = [buffer.clone() for buffer in alone.buffers()]
+    method.step(batch, 0.0, update)
+    alone(batch.target.second_view)
+    assert all(not torch.equal(ours, first) for ours, first in zip(method.network.buffers(), start, strict=True))
+    for ours, expected in zip(method.network.buffers(), alone.buffers(), strict=True):
+        assert torch.equal(ours, expected)
+
+
+def test_mean_teacher_says_that_it_needs_two_views():
+    with pytest.raises(
+        ValueError, match="mean teacher needs two views of the target images; make pairs with target_vi"
+    ):
+        mean_teacher(network()).step(pair(), 0.0, update)
 
 
 def linear_network():

@@ -11,6 +11,9 @@ from torch import nn
 from weighbridge.likelihoods import InstanceWeighting, per_step, stored
 from weighbridge.methods.adda import Adda
 from weighbridge.methods.dann import Dann
+from weighbridge.methods.dann_mcc import DannMcc
+from weighbridge.methods.mcc import Mcc
+from weighbridge.methods.mean_teacher import MeanTeacher
 from weighbridge.methods.source_only import SourceOnly
 from weighbridge.methods.weighted_dann import WeightedDann
 from weighbridge.networks import Network
@@ -37,7 +40,8 @@ def batches():
     for k in range(STEPS):
         rows = index[k * B : (k + 1) * B]
         source = LabelledBatch(images[rows], labels[rows], rows, torch.zeros(B, dtype=torch.int64))
-        target = UnlabelledBatch(torch.randn(B_TARGET, 1, 8, 8) + 0.5, torch.arange(B_TARGET))
+        x_t = torch.randn(B_TARGET, 1, 8, 8) + 0.5
+        target = UnlabelledBatch(x_t, torch.arange(B_TARGET), second_view=x_t.flip(3))
         pairs.append(DomainPair(source, target))
     return images, labels, pairs
 
@@ -84,6 +88,41 @@ def test_dann_agrees_with_its_twin():
     twins.dann(twin.features, twin.label_head, twin.domain_head, plain(pairs), STEPS)
     assert moved(ours.domain_head, network().domain_head) > 1e-3
     assert_same(ours, twin)
+
+
+def test_mcc_agrees_with_its_twin():
+    ours, (_, _, pairs) = network(), batches()
+    twin = copy.deepcopy(ours)
+    train(Mcc(ours, sgd_of(ours.features, ours.label_head), mcc_weight=3.0), pairs)
+    twins.mcc(twin.features, twin.label_head, plain(pairs), STEPS, mu=3.0)
+    assert moved(ours.features, network().features) > 1e-3
+    assert_same(ours, twin)
+
+
+def test_dann_mcc_agrees_with_its_twin():
+    ours, (_, _, pairs) = network(), batches()
+    twin = copy.deepcopy(ours)
+    train(DannMcc(ours, sgd_of(ours), mcc_weight=3.0), pairs)
+    twins.dann_mcc(twin.features, twin.label_head, twin.domain_head, plain(pairs), STEPS, mu=3.0)
+    assert moved(ours.domain_head, network().domain_head) > 1e-3
+    assert_same(ours, twin)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.36])
+def test_mean_teacher_agrees_with_its_twin(threshold):
+    ours, (_, _, pairs) = network(), batches()
+    student, teacher = copy.deepcopy(ours), copy.deepcopy(ours)
+    options = {"alpha": 0.8, "threshold": threshold, "consistency_weight": 30.0, "balance_weight": 0.05}
+    method = MeanTeacher(ours, sgd_of(ours.features, ours.label_head), **options)
+    logs = train(method, pairs)
+    views = [pair.target.second_view for pair in pairs]
+    twins.mean_teacher(student, teacher, plain(pairs), views, STEPS, *options.values())
+    shares = [float(log.scalars["confident_share"]) for log in logs]
+    assert all(share == 1 for share in shares) if threshold == 0 else any(0 < share < 1 for share in shares)
+    assert moved(ours.features, network().features) > 1e-3
+    assert moved(method.network.features, ours.features) > 1e-4  # the teacher lags behind
+    assert_same(ours, student)
+    assert_same(method.network, teacher)
 
 
 @pytest.mark.parametrize("p_a", ["stored", "per-step"])

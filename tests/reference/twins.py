@@ -84,3 +84,75 @@ def adda(M_t: nn.Module, D: nn.Module, batches, steps, lr=2e-4):
         optimizer_m.zero_grad()
         (-torch.log(1 - torch.sigmoid(D(M_t(x_t)))).mean()).backward()  # target called source
         optimizer_m.step()
+
+
+def minimum_class_confusion(logits, T):
+    """ECCV 2020, step by step, number by number."""
+    B, K = logits.shape
+    Y = [[math.exp(z / T) / sum(math.exp(other / T) for other in row) for z in row] for row in logits.tolist()]
+    H = [-sum(y * math.log(y) for y in row) for row in Y]
+    W = [B * (1 + math.exp(-h)) / sum(1 + math.exp(-other) for other in H) for h in H]
+    C = [[sum(Y[i][j] * W[i] * Y[i][k] for i in range(B)) for k in range(K)] for j in range(K)]
+    C = [[c / sum(row) for c in row] for row in C]
+    return sum(C[j][k] for j in range(K) for k in range(K) if j != k) / K
+
+
+def minimum_class_confusion_matrix(logits, T):
+    """The same as a matrix, for its gradient; the weights carry none."""
+    Y = F.softmax(logits / T, dim=1)
+    W = 1 + torch.exp((Y * Y.log()).sum(dim=1).detach())
+    C = Y.T @ torch.diag(len(Y) * W / W.sum()) @ Y
+    C = C / C.sum(dim=1, keepdim=True)
+    return (C.sum() - C.trace()) / len(C)
+
+
+def mcc(G_f, G_y, batches, steps, mu=1.0, T=2.5):
+    """ECCV 2020: label loss of the source plus mu times the class confusion of the target."""
+    optimizer = torch.optim.SGD([*G_f.parameters(), *G_y.parameters()], LR, MOMENTUM)
+    for k in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = LR / (1 + 10 * k / steps) ** 0.75
+        x_s, y_s, x_t = batches[k]
+        optimizer.zero_grad()
+        (F.cross_entropy(G_y(G_f(x_s)), y_s) + mu * minimum_class_confusion_matrix(G_y(G_f(x_t)), T)).backward()
+        optimizer.step()
+
+
+def dann_mcc(G_f, G_y, G_d, batches, steps, mu=1.0, T=2.5, gamma=10.0):
+    """The saddle point of `dann` with the class confusion on the side of G_f and G_y."""
+    parameters = [*G_f.parameters(), *G_y.parameters(), *G_d.parameters()]
+    optimizer = torch.optim.SGD(parameters, LR, MOMENTUM)
+    for k in range(steps):
+        lam = 2 / (1 + math.exp(-gamma * k / steps)) - 1
+        for group in optimizer.param_groups:
+            group["lr"] = LR / (1 + 10 * k / steps) ** 0.75
+        x_s, y_s, x_t = batches[k]
+        f_s, f_t = G_f(x_s), G_f(x_t)
+        label = F.cross_entropy(G_y(f_s), y_s) + mu * minimum_class_confusion_matrix(G_y(f_t), T)
+        domain = -torch.log(1 - torch.sigmoid(G_d(f_s))).mean() - torch.log(torch.sigmoid(G_d(f_t))).mean()
+        f_grads = torch.autograd.grad(label - lam * domain, list(G_f.parameters()), retain_graph=True)
+        y_grads = torch.autograd.grad(label, list(G_y.parameters()), retain_graph=True)
+        d_grads = torch.autograd.grad(domain, list(G_d.parameters()))
+        for parameter, gradient in zip(parameters, [*f_grads, *y_grads, *d_grads], strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+
+
+def mean_teacher(student, teacher, batches, views, steps, alpha, threshold, weight, balance):
+    """ICLR 2018; student and teacher classify, the teacher the other view of the target. Means are of the student."""
+    optimizer = torch.optim.SGD(student.parameters(), LR, MOMENTUM)
+    for k in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = LR / (1 + 10 * k / steps) ** 0.75
+        x_s, y_s, x_t = batches[k]
+        p = F.softmax(student(x_t), dim=1)
+        q = F.softmax(teacher(views[k]), dim=1).detach()
+        sure = [float(row.max() > threshold) for row in q]
+        squared = sum(m * ((a - b) ** 2).mean() for m, a, b in zip(sure, p, q, strict=True)) / len(sure)
+        K, mean = p.shape[1], p.mean(dim=0)
+        bce = F.binary_cross_entropy(mean, torch.full((K,), 1 / K)) * K * sum(sure) / len(sure)
+        optimizer.zero_grad()
+        (F.cross_entropy(student(x_s), y_s) + weight * (squared + balance * bce)).backward()
+        optimizer.step()
+        for t, s in zip(teacher.parameters(), student.parameters(), strict=True):
+            t.data = alpha * t.data + (1 - alpha) * s.data

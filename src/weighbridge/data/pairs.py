@@ -21,7 +21,7 @@ from weighbridge.types import SOURCE, TARGET, DomainPair, LabelledBatch, Unlabel
 
 Balance = Literal["none", "source", "class", "both"]
 
-_AUGMENTATION, _NOISE = 2, 3  # random streams of their own, beside SOURCE and TARGET
+_AUGMENTATION, _NOISE, _SECOND_VIEW = 2, 3, 4  # random streams of their own, beside SOURCE and TARGET
 
 
 class PairStream:
@@ -34,6 +34,8 @@ class PairStream:
         batch_target: B' >= 0, over all processes; 0 for methods that do not look at the target.
         preparation: the same for both domains.
         seed: fixes the order of the images and their augmentation.
+        target_views: 2 for methods that compare two augmentations of a target image; the first is the one that methods
+            with one view see.
         balance: what every B source images show equally: `source`, `class`, or `both`, each class of each source;
             smaller ones come again sooner. `none`: in proportion.
         device: where the pixels are turned into floats.
@@ -51,6 +53,7 @@ class PairStream:
         preparation: Preparation,
         seed: int,
         device: torch.device,
+        target_views: Literal[1, 2] = 1,
         balance: Balance = "none",
         memory_format: torch.memory_format = torch.contiguous_format,
         rank: int = 0,
@@ -59,6 +62,7 @@ class PairStream:
         self._source, self._target = source, target
         self._preparation, self._seed = preparation, seed
         self._device, self._memory_format = device, memory_format
+        self._target_views = target_views
         self._rank, self._processes = rank, processes
         self._source_order = _source_order(source, batch_source, balance, (seed, SOURCE))
         self._target_order = _Order(len(target), batch_target, (seed, TARGET))
@@ -67,7 +71,9 @@ class PairStream:
         """The pair of batches of this step, counted from 0, prepared on the device."""
         source_index = self._source_order.at(step)[self._rank :: self._processes]  # (B,)
         target_index = self._target_order.at(step)[self._rank :: self._processes]  # (B',)
-        generator = torch.Generator().manual_seed(self._derived_seed(_AUGMENTATION, step))
+        generator, other = (
+            torch.Generator().manual_seed(self._derived_seed(stream, step)) for stream in (_AUGMENTATION, _SECOND_VIEW)
+        )
         return DomainPair(
             source=LabelledBatch(
                 images=self._prepare(self._source.images, source_index, generator),
@@ -78,6 +84,9 @@ class PairStream:
             target=UnlabelledBatch(
                 images=self._prepare(self._target.images, target_index, generator),
                 index=target_index,
+                second_view=self._prepare(self._target.images, target_index, other)
+                if self._target_views == 2
+                else None,
             ),
         )
 

@@ -5,7 +5,7 @@ __all__ = ["Method", "StepLog", "Update"]
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -26,15 +26,17 @@ class StepLog:
 
 
 class Method(ABC):
-    """Abstract; DANN, ADDA, source-only and weighted DANN are final and stand side by side.
+    """Abstract; DANN, ADDA, source-only, weighted DANN and the others are final and stand side by side.
 
     Attributes:
-        network: what is trained, and what predicts afterwards.
+        network: what predicts afterwards.
         optimizers: by name, for learning rates and checkpoints.
         uses_target: False where target images are never looked at.
+        target_views: 2 where two augmentations of every target image are compared.
     """
 
     uses_target: ClassVar[bool] = True
+    target_views: ClassVar[Literal[1, 2]] = 1
 
     network: Network
     optimizers: dict[str, Optimizer]

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from weighbridge.config import Config
+from weighbridge.config import METHODS, Config
 from weighbridge.errors import ConfigError
 from weighbridge.grid import grid_of, method_row, read_grid
 
@@ -50,6 +50,9 @@ def test_rows_share_a_pre_classifier_unless_it_would_come_out_otherwise(tmp_path
     [variants.gentle]
     method = "weighted-dann"
     strength = 0.1
+    [variants.confused]
+    method = "mcc"
+    mcc_weight = 0.1
     [variants.fast]
     method = "weighted-dann"
     learning_rate = 0.1
@@ -59,7 +62,7 @@ def test_rows_share_a_pre_classifier_unless_it_would_come_out_otherwise(tmp_path
     adda_rate = 0.1
     """
     homes = [row.home for row in read(tmp_path, PLAIN + variants).rows]
-    assert homes == ["pre-classifier"] * 3 + ["pre-classifier-fast"] * 2
+    assert homes == ["pre-classifier"] * 4 + ["pre-classifier-fast"] * 2
 
 
 def test_every_setting_that_rows_may_share_a_pre_classifier_over_is_a_setting():
@@ -131,3 +134,4 @@ def test_a_comparison_is_a_grid_of_one_task_in_its_own_folder(tmp_path):
 def test_a_row_is_shown_by_its_method_and_weighting():
     assert method_row("adda:paper", Config()).shown == "ADDA, paper"
     assert method_row("weighted-dann", Config()).shown == "weighted DANN"
+    assert len({method_row(method, Config()).shown for method in METHODS}) == len(METHODS)

@@ -14,7 +14,15 @@ from typing import Any
 from weighbridge.config import METHODS, Config, from_mapping, read_toml
 from weighbridge.errors import ConfigError, did_you_mean
 
-_NAMES = {"source-only": "source only", "dann": "DANN", "adda": "ADDA", "weighted-dann": "weighted DANN"}
+_NAMES = {
+    "source-only": "source only",
+    "dann": "DANN",
+    "adda": "ADDA",
+    "weighted-dann": "weighted DANN",
+    "mcc": "MCC",
+    "dann-mcc": "DANN + MCC",
+    "mean-teacher": "mean teacher",
+}
 _KEYS = ("title", "seeds", "methods", "sources", "targets", "evaluations", "settings", "variants", "skip")
 _OF_A_SINGLE_RUN = {  # setting -> what says it in a comparison and in a grid
     "method": ("--methods", "methods"),
@@ -24,7 +32,8 @@ _OF_A_SINGLE_RUN = {  # setting -> what says it in a comparison and in a grid
 # What the training of a pre-classifier never looks at. Only rows that differ in nothing else share one.
 _AFTER_THE_PRE_CLASSIFIER = (
     *("method", "weighting", "steps", "fine_tune_rate", "new_layer_multiplier", "schedule", "strength", "gamma"),
-    *("adda_rate", "p_a", "p_t"),
+    *("adda_rate", "p_a", "p_t", "start", "mcc_weight", "mcc_temperature"),
+    *("mean_teacher_rate", "confidence_threshold", "consistency_weight", "class_balance_weight"),
 )
 
 

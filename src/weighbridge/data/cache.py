@@ -34,7 +34,8 @@ MEMORY_BUDGET = 2**30  # bytes of decoded pixels that `auto` keeps in memory
 _FORMAT = 2  # of the cache and of what decoding means; another number is another key
 _AT_ONCE = 64  # images decoded between two notes of how far a build has come
 _TOUCHED = 2**27  # bytes of a cache that are mapped before the process lets go of its pages
-_AROUND = 2**21  # bytes that come along when a page is touched, at most
+_SMALL = 2**16  # bytes of an image below which what lies around it counts, of which as much as this may come along:
+_AROUND = 2**21
 
 
 def decoded(
@@ -163,7 +164,8 @@ class _Check:
                     self._pixels[row] = self._pictures.decode(row, self._view)
                     self._checksums[row] = zlib.crc32(self._pixels[row])
             self._known[row : row + 1] = torch.tensor([True])
-        self._touched += len(rows) * max(self._pixels[0].nbytes, _AROUND)
+        size = self._pixels[0].nbytes
+        self._touched += len(rows) * (size if size >= _SMALL else _AROUND)
         if self._touched > _TOUCHED:
             self._touched = 0
             for mapped in (self._pixels, self._checksums):

@@ -175,7 +175,7 @@ def wait(cache: str, place: str, steps: str) -> str:
     workplace = open_workplace([Path(place) / "source"], Path(place) / "target", config)
     device = workplace.fabric.device
     network = build.new_network(config, len(workplace.data.classes), device, workplace.machine.memory_format)
-    method = build.build_method(config, network)
+    method = build.build_method(config, network, len(workplace.data.classes))
     pairs = build.build_pairs(config, workplace.data, method, workplace.machine, device)
     waited, real = [], engine._ahead
 
@@ -284,7 +284,7 @@ def measure_training(folder: str, place: str) -> str:
     data = build.Data(*build.open_source([Path(folder)], config), build.open_target(Path(folder), config))
     network = build.new_network(config, len(data.classes), fabric.device, machine.memory_format)
     p_a = Column.filled(len(data.source), 0.5, np.float32)
-    method = build.build_method(config, network, stored(p_a))
+    method = build.build_method(config, network, len(data.classes), stored(p_a))
     facts = {"imports_mib": before}
 
     class Weigh(engine.Quiet):

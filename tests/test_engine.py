@@ -36,7 +36,7 @@ class Setting:
     def method(self):
         network = build.new_network(self.config, 3, self.fabric.device, self.machine.memory_format)
         likelihood = stored(torch.linspace(0.2, 0.9, len(self.data.source)))
-        return build.build_method(self.config, network, likelihood)
+        return build.build_method(self.config, network, len(self.data.classes), likelihood)
 
     def fit(self, method, folder, *, steps=STEPS, stop_at=None, **options):
         pairs = build.build_pairs(self.config, self.data, method, self.machine, self.fabric.device)
@@ -86,6 +86,7 @@ METHODS = [
     {"method": "dann", "backbone": "small-batchnorm"},
     {"method": "mcc", "backbone": "small-batchnorm"},
     {"method": "dann-mcc", "weighting": "paper"},
+    {"method": "iwdan-mcc", "backbone": "slim-batchnorm"},
     {"method": "mean-teacher", "backbone": "small-batchnorm", "rotate": 10.0, "confidence_threshold": 0.4},
 ]
 

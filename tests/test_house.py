@@ -14,7 +14,7 @@ PACKAGE = ROOT / "src" / "weighbridge"
 FLOORS = [
     {"errors", "types"},
     {"reversal", "schedules", "weights", "losses"},
-    {"networks", "optim", "machine", "runs"},
+    {"label_shift", "networks", "optim", "machine", "runs"},
     {"data." + name for name in ("arrays", "decode", "digits", "transforms", "splits", "walk")},
     {"likelihoods", "data.layouts", "data.patch_labels"},
     {"data.index", "data.patches"},
@@ -35,7 +35,8 @@ FLOORS = [
     {"render.painter"},
     {"render.sheet", "render.studio"},
     {"methods.base"},
-    {"methods." + name for name in ("source_only", "dann", "adda", "weighted_dann", "mcc", "dann_mcc", "mean_teacher")},
+    {"methods." + name for name in ("source_only", "dann", "adda", "weighted_dann")},
+    {"methods." + name for name in ("mcc", "dann_mcc", "iwdan_mcc", "mean_teacher")},
     {"checkpoint", "evaluate"},
     {"engine"},
     {"tables", "progress", "comparison", "figures"},

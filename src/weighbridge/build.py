@@ -17,6 +17,7 @@ __all__ = [
     "open_target",
     "p_t_mode",
     "start_from",
+    "weighs_images",
     "weighting_name",
 ]
 
@@ -45,12 +46,14 @@ from weighbridge.data.index import Progress
 from weighbridge.data.pairs import PairStream
 from weighbridge.data.transforms import Augmentation, Preparation
 from weighbridge.errors import ConfigError
+from weighbridge.label_shift import ClassRatios
 from weighbridge.likelihoods import InstanceWeighting, PtMode, SourceLikelihood, exact_mode
 from weighbridge.machine import Machine, probe
 from weighbridge.methods.adda import Adda
 from weighbridge.methods.base import Method
 from weighbridge.methods.dann import Dann
 from weighbridge.methods.dann_mcc import DannMcc
+from weighbridge.methods.iwdan_mcc import IwdanMcc
 from weighbridge.methods.mcc import Mcc
 from weighbridge.methods.mean_teacher import MeanTeacher
 from weighbridge.methods.source_only import SourceOnly
@@ -200,11 +203,12 @@ def build_pairs(
     )
 
 
-def build_method(config: Config, network: Network, p_a: SourceLikelihood | None = None) -> Method:
+def build_method(config: Config, network: Network, classes: int, p_a: SourceLikelihood | None = None) -> Method:
     """The method that the settings name, around a network.
 
     Args:
         network: random or published weights where `config.from_scratch`, else the pre-classifier's.
+        classes: K.
         p_a: P_a of a batch, where a weighting is asked for.
     """
     if config.method == "source-only":
@@ -220,6 +224,15 @@ def build_method(config: Config, network: Network, p_a: SourceLikelihood | None 
             threshold=config.confidence_threshold,
             consistency_weight=config.consistency_weight,
             balance_weight=config.class_balance_weight,
+        )
+    if config.method == "iwdan-mcc":
+        return IwdanMcc(
+            network,
+            _sgd(config, _classifier(network), network.domain_head.parameters()),
+            ClassRatios(classes).to(next(network.parameters()).device),
+            mcc_weight=config.mcc_weight,
+            temperature=config.mcc_temperature,
+            strength=_strength(config, default="eq3"),
         )
     weighting = _weighting(config, network, p_a)
     if config.method == "dann":
@@ -254,6 +267,11 @@ def weighting_name(config: Config) -> str | None:
     if config.weighting == "default":
         return "paper" if config.method == "weighted-dann" else None
     return None if config.weighting == "none" else config.weighting
+
+
+def weighs_images(config: Config) -> bool:
+    """Whether every source image has a weight in the domain loss, by a rule or by the method itself."""
+    return config.method == "iwdan-mcc" or weighting_name(config) is not None
 
 
 def start_from(pre_classifier: Network, config: Config) -> Network:

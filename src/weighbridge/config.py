@@ -18,7 +18,7 @@ import tomli_w
 
 from weighbridge.errors import ConfigError, did_you_mean
 
-MethodName = Literal["source-only", "dann", "adda", "weighted-dann", "mcc", "dann-mcc", "mean-teacher"]
+MethodName = Literal["source-only", "dann", "adda", "weighted-dann", "mcc", "dann-mcc", "iwdan-mcc", "mean-teacher"]
 METHODS: tuple[str, ...] = get_args(MethodName)
 
 
@@ -28,15 +28,15 @@ class Config:
 
     # What is trained
     method: MethodName = "weighted-dann"
-    """source-only, dann, adda, weighted-dann, mcc, dann-mcc or mean-teacher."""
+    """source-only, dann, adda, weighted-dann, mcc, dann-mcc, iwdan-mcc or mean-teacher."""
     seed: int = 0
     """Fixes weights, order of images and augmentation."""
     backbone: str = "auto"
-    """lenet, small, small-batchnorm, vgg16, a torchvision name, timm:NAME; auto: small up to 64 pixels, else vgg16."""
+    """lenet, small, small-batchnorm, slim-batchnorm, vgg16, torchvision's or timm:NAME; auto: small or vgg16."""
     weights: str = "none"
     """Where the backbone starts: none (random), imagenet (downloads), or a file."""
     start: Literal["pre-classifier", "scratch"] = "pre-classifier"
-    """mcc, dann-mcc, mean-teacher: from the pre-classifier, or as dann does; the others start as their papers say."""
+    """mcc and its kin, mean-teacher: from the pre-classifier, or as dann does; the others start as their papers say."""
 
     # What it sees
     image_size: int = 32
@@ -88,9 +88,9 @@ class Config:
     learning_rate: float = 0.01
     """First learning rate of networks trained from the start."""
     fine_tune_rate: float = 0.001
-    """First learning rate of weighted-dann, mcc and dann-mcc, which start from the pre-classifier."""
+    """First learning rate of weighted-dann, mcc, dann-mcc and iwdan-mcc, which start from the pre-classifier."""
     new_layer_multiplier: float = 10.0
-    """weighted-dann, dann-mcc: how many times faster the new domain classifier learns."""
+    """weighted-dann, dann-mcc, iwdan-mcc: how many times faster the new domain classifier learns."""
     momentum: float = 0.9
     """Of SGD."""
     weight_decay: float = 0.0
@@ -100,7 +100,7 @@ class Config:
 
     # The adversary
     schedule: Literal["default", "eq3", "constant"] = "default"
-    """lambda over training; default: eq3 for dann and dann-mcc, constant for weighted-dann."""
+    """lambda over training; default: eq3 for dann, dann-mcc and iwdan-mcc, constant for weighted-dann."""
     strength: float = 1.0
     """lambda, or what eq. 3 rises to."""
     gamma: float = 10.0
@@ -110,9 +110,9 @@ class Config:
 
     # The target's predictions
     mcc_weight: float = 1.0
-    """mcc, dann-mcc: how much class confusion counts beside the label loss."""
+    """mcc, dann-mcc, iwdan-mcc: how much class confusion counts beside the label loss."""
     mcc_temperature: float = 2.5
-    """mcc, dann-mcc: T that the target's logits are divided by."""
+    """mcc, dann-mcc, iwdan-mcc: T that the target's logits are divided by."""
     mean_teacher_rate: float = 0.001
     """mean-teacher: learning rate of Adam for the student."""
     confidence_threshold: float = 0.968
@@ -201,7 +201,7 @@ def write_toml(path: Path, values: Mapping[str, Any]) -> None:
     path.write_text(tomli_w.dumps({k: v for k, v in values.items() if v is not None}), encoding="utf-8")
 
 
-_START_CHOSEN = ("mcc", "dann-mcc", "mean-teacher")
+_START_CHOSEN = ("mcc", "dann-mcc", "iwdan-mcc", "mean-teacher")
 _NO_DOMAIN_LOSS = ("source-only", "mcc", "mean-teacher")
 _AT_LEAST_ONE = ("image_size", "batch_source", "log_every", "processes")
 _NOT_NEGATIVE = (
@@ -250,6 +250,8 @@ def _check_values(config: Config) -> None:
         raise ConfigError("weighted-dann needs a weighting; for no weights say weighting = 'uniform'")
     if config.method in _NO_DOMAIN_LOSS and config.weighting not in ("default", "none"):
         raise ConfigError(f"{config.method} has no domain loss to weight, got weighting = '{config.weighting}'")
+    if config.method == "iwdan-mcc" and config.weighting not in ("default", "none"):
+        raise ConfigError(f"iwdan-mcc has weights of its own, got weighting = '{config.weighting}'; leave it out")
     if not 0.0 <= config.confidence_threshold <= 1.0:
         raise ConfigError(f"confidence_threshold is a probability in [0, 1], got {config.confidence_threshold}")
     if config.mcc_temperature <= 0.0:

@@ -21,6 +21,7 @@ _NAMES = {
     "weighted-dann": "weighted DANN",
     "mcc": "MCC",
     "dann-mcc": "DANN + MCC",
+    "iwdan-mcc": "IWDAN + MCC",
     "mean-teacher": "mean teacher",
 }
 _KEYS = ("title", "seeds", "methods", "sources", "targets", "evaluations", "settings", "variants", "skip")

@@ -177,8 +177,8 @@ def _train(
     network = (
         _new_network(workplace, config) if start is None or config.from_scratch else build.start_from(start, config)
     )
-    method = build.build_method(config, network, p_a)
-    history = WeightHistory(len(data.source)) if build.weighting_name(config) else None
+    method = build.build_method(config, network, len(data.classes), p_a)
+    history = WeightHistory(len(data.source)) if build.weighs_images(config) else None
     seconds = fit(
         method,
         build.build_pairs(config, data, method, machine, fabric.device, rank=fabric.global_rank),

@@ -53,7 +53,7 @@ settled, fabric = build.build_machine(config), build.build_fabric(build.build_ma
 source, held_out = build.open_source([place], config)
 data = build.Data(source, held_out, build.open_target(place, config))
 network = build.new_network(config, 10, fabric.device, settled.memory_format)
-method = build.build_method(config, network, stored(Column.filled(len(source), 0.5, np.float32)))
+method = build.build_method(config, network, 10, stored(Column.filled(len(source), 0.5, np.float32)))
 pairs = build.build_pairs(config, data, method, settled, fabric.device)
 
 

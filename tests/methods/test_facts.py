@@ -7,11 +7,13 @@ import pytest
 import torch
 from torch import nn
 
+from weighbridge.label_shift import ClassRatios
 from weighbridge.likelihoods import InstanceWeighting, per_step, stored
 from weighbridge.losses import minimum_class_confusion
 from weighbridge.methods.adda import Adda
 from weighbridge.methods.dann import Dann
 from weighbridge.methods.dann_mcc import DannMcc
+from weighbridge.methods.iwdan_mcc import IwdanMcc
 from weighbridge.methods.mcc import Mcc
 from weighbridge.methods.mean_teacher import MeanTeacher
 from weighbridge.methods.source_only import SourceOnly
@@ -291,7 +293,15 @@ def test_mcc_does_not_touch_the_domain_classifier():
     assert unchanged(net.domain_head, before)
 
 
-@pytest.mark.parametrize("kind", [Mcc, DannMcc])
+def iwdan_mcc(net, optimizer, *, momentum=0.99, **options):
+    return IwdanMcc(net, optimizer, ClassRatios(3, momentum), **options)
+
+
+def unmoved_iwdan_mcc(net, optimizer, **options):
+    return iwdan_mcc(net, optimizer, momentum=1.0, **options)  # the ratios stay 1
+
+
+@pytest.mark.parametrize("kind", [Mcc, DannMcc, iwdan_mcc])
 def test_class_confusion_sends_the_features_a_gradient_that_descends_it(kind):
     net, batch = network(), pair()
     confusion = minimum_class_confusion(net(batch.target.images))
@@ -308,7 +318,7 @@ def test_class_confusion_sends_the_features_a_gradient_that_descends_it(kind):
         torch.testing.assert_close(more - none, 2 * g, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize(("kind", "without"), [(Mcc, SourceOnly), (DannMcc, Dann)])
+@pytest.mark.parametrize(("kind", "without"), [(Mcc, SourceOnly), (DannMcc, Dann), (unmoved_iwdan_mcc, Dann)])
 def test_weight_zero_gives_the_parameters_of_the_method_without_class_confusion(kind, without):
     plain, regularised, free = network(), network(), network()
     for net, method in (
@@ -330,6 +340,35 @@ def test_dann_mcc_takes_instance_weights_like_any_adversarial_method():
         batch, 0.0, update
     )
     assert log.weights.tolist() == [1.0] * B
+
+
+def test_iwdan_weighs_the_source_by_how_often_the_target_shows_its_class():
+    net, batch = network(), pair()
+    with torch.no_grad():
+        net.label_head[-1].bias.copy_(torch.tensor([0.0, 0.0, 6.0]))  # every image is taken for the last class
+        net.label_head[-1].weight.mul_(0.1)
+    told = net(batch.target.images).softmax(dim=1).mean(dim=0)
+    method = iwdan_mcc(net, sgd(net.parameters(), learning_rate=0.0), momentum=0.5)
+    for _ in range(3):
+        weights = method.step(batch, 0.5, update).weights
+    assert told.argmax() == 2
+    by_class = torch.stack([weights[batch.source.labels == k] for k in range(3)])  # (3, 4)
+    assert (by_class == by_class[:, :1]).all()
+    torch.testing.assert_close(weights, method.ratios.shares[batch.source.labels] * 3, rtol=1e-4, atol=1e-4)
+
+
+def test_iwdan_weights_go_into_the_domain_loss_of_the_source_alone():
+    net, batch = network(), pair()
+    method = iwdan_mcc(net, sgd(net.parameters(), learning_rate=0.0), momentum=1.0, mcc_weight=0.0)
+    shares = torch.tensor([0.6, 0.3, 0.1])
+    method.ratios.shares.copy_(shares)
+    method.ratios.predicted.copy_(shares)  # so that a round of EM leaves them
+    domain = net.domain_logits(net.features(torch.cat([batch.source.images, batch.target.images])))
+    losses = nn.functional.softplus(torch.cat([domain[:B], -domain[B:]]))
+    log = method.step(batch, 0.5, update)
+    expected = (3 * shares[batch.source.labels] * losses[:B]).mean() + losses[B:].mean()
+    torch.testing.assert_close(log.weights, 3 * shares[batch.source.labels])
+    torch.testing.assert_close(log.scalars["domain_loss"], expected.detach() / 2)
 
 
 def two_views(seed=1):

@@ -76,7 +76,7 @@ def test_methods_that_skip_the_pre_classifier_take_its_steps_themselves():
     steps = {method: Config(method=method, pre_steps=30, steps=70).total_steps for method in METHODS}
     from_scratch, fine_tuned = (
         ("source-only", "dann"),
-        ("adda", "weighted-dann", "mcc", "dann-mcc", "iwdan-mcc", "mean-teacher"),
+        ("adda", "weighted-dann", "mcc", "dann-mcc", "iwdan-mcc", "mean-teacher", "self-training"),
     )
     assert steps == {**dict.fromkeys(from_scratch, 100), **dict.fromkeys(fine_tuned, 70)}
 

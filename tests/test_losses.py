@@ -16,6 +16,7 @@ from weighbridge.losses import (
     label_loss,
     minimum_class_confusion,
     per_image_domain_loss,
+    pseudo_label_loss,
     summed_domain_means,
 )
 from weighbridge.types import SOURCE, TARGET
@@ -165,6 +166,13 @@ def test_consistency_is_the_mean_squared_difference_of_what_the_teacher_is_sure_
     student, teacher = logits([0.5, 0.5], [0.9, 0.1]), logits([0.9, 0.1], [0.6, 0.4])
     assert consistency_loss(student, teacher, torch.tensor([1.0, 0.0])).item() == pytest.approx(0.08, abs=1e-6)
     assert consistency_loss(student, teacher, torch.ones(2)).item() == pytest.approx(0.125, abs=1e-6)
+
+
+def test_pseudo_labels_cost_the_cross_entropy_of_the_teachers_class():
+    # image 1 is taught class 1 at probability 1/2: ln 2; image 2 is not sure; over both images ln 2 / 2
+    student, teacher = logits([0.5, 0.5], [0.9, 0.1]), logits([0.1, 0.9], [0.6, 0.4])
+    assert pseudo_label_loss(student, teacher, torch.tensor([1.0, 0.0])).item() == pytest.approx(0.346574, abs=1e-6)
+    assert pseudo_label_loss(student, teacher, torch.zeros(2)).item() == 0.0
 
 
 def test_class_balance_by_hand():

@@ -23,6 +23,8 @@ def shapes(backbone, channels, size, classes=5, **options):
         ("small", 3, 16, 1024),
         ("small", 1, 32, 2048),
         ("small-batchnorm", 3, 64, 2048),
+        ("slim-batchnorm", 3, 32, 2048),
+        ("slim-batchnorm", 1, 16, 512),
         ("resnet18", 3, 64, 512),
         ("mobilenet_v3_small", 3, 64, 576),
         ("swin_t", 3, 64, 768),
@@ -55,6 +57,12 @@ def test_vgg16_at_224_is_the_one_of_the_paper():
         ("vgg16", 1, 64, "backbone 'vgg16' takes colour images, got channels=1; set channels = 3"),
         ("vgg16", 3, 16, "backbone 'vgg16' needs images of at least 32 pixels, got 16; use backbone = 'small'"),
         ("lenet", 1, 8, "backbone 'lenet' needs images of at least 16 pixels, got 8"),
+        (
+            "slim-batchnorm",
+            3,
+            30,
+            "backbone 'slim-batchnorm' takes images of at least 16 pixels divisible by 8, got 30",
+        ),
         ("small", 1, 30, "backbone 'small' takes images of 8 to 64 pixels divisible into 4x4 by halving, got 30"),
     ],
 )

@@ -31,7 +31,7 @@ def same(a, b):
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
-ALL = ["source-only", "dann", "adda", "weighted-dann", "mcc", "dann-mcc", "iwdan-mcc", "mean-teacher"]
+ALL = ["source-only", "dann", "adda", "weighted-dann", "mcc", "dann-mcc", "iwdan-mcc", "mean-teacher", "self-training"]
 
 
 @pytest.mark.parametrize("method", ALL)
@@ -292,6 +292,7 @@ AUGMENTED = {"rotate": 5.0, "noise": 0.1, "shift": 0.05}
         ("mcc", "source-only", {}),
         ("dann-mcc", "dann", {"new_layer_multiplier": 1.0}),
         ("iwdan-mcc", "dann", {"new_layer_multiplier": 1.0}),
+        ("self-training", "source-only", {"confidence_threshold": 0.8, **AUGMENTED}),
         ("mean-teacher", "source-only", {"backbone": "small-batchnorm", **AUGMENTED}),
     ],
 )
@@ -307,7 +308,7 @@ def test_methods_beyond_the_paper_bring_darker_photos_to_light(renders, tmp_path
     assert right[method] > 0.9
 
 
-@pytest.mark.parametrize("method", ["mcc", "dann-mcc", "iwdan-mcc", "mean-teacher"])
+@pytest.mark.parametrize("method", ["mcc", "dann-mcc", "iwdan-mcc", "mean-teacher", "self-training"])
 def test_from_scratch_there_is_no_pre_classifier_and_as_many_steps(renders, photos, tmp_path, method):
     tuned, scratch = (
         adapt([renders], photos, small_config(method=method, start=start), tmp_path / start)

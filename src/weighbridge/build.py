@@ -56,6 +56,7 @@ from weighbridge.methods.dann_mcc import DannMcc
 from weighbridge.methods.iwdan_mcc import IwdanMcc
 from weighbridge.methods.mcc import Mcc
 from weighbridge.methods.mean_teacher import MeanTeacher
+from weighbridge.methods.self_training import SelfTraining
 from weighbridge.methods.source_only import SourceOnly
 from weighbridge.methods.weighted_dann import WeightedDann
 from weighbridge.networks import Network, build_network, split_before_classifier
@@ -224,6 +225,15 @@ def build_method(config: Config, network: Network, classes: int, p_a: SourceLike
             threshold=config.confidence_threshold,
             consistency_weight=config.consistency_weight,
             balance_weight=config.class_balance_weight,
+        )
+    if config.method == "self-training":
+        return SelfTraining(
+            network,
+            _sgd(config, _classifier(network)),
+            threshold=config.confidence_threshold,
+            pseudo_label_weight=config.pseudo_label_weight,
+            mcc_weight=config.mcc_weight,
+            temperature=config.mcc_temperature,
         )
     if config.method == "iwdan-mcc":
         return IwdanMcc(

@@ -18,7 +18,17 @@ import tomli_w
 
 from weighbridge.errors import ConfigError, did_you_mean
 
-MethodName = Literal["source-only", "dann", "adda", "weighted-dann", "mcc", "dann-mcc", "iwdan-mcc", "mean-teacher"]
+MethodName = Literal[
+    "source-only",
+    "dann",
+    "adda",
+    "weighted-dann",
+    "mcc",
+    "dann-mcc",
+    "iwdan-mcc",
+    "mean-teacher",
+    "self-training",
+]
 METHODS: tuple[str, ...] = get_args(MethodName)
 
 
@@ -28,7 +38,7 @@ class Config:
 
     # What is trained
     method: MethodName = "weighted-dann"
-    """source-only, dann, adda, weighted-dann, mcc, dann-mcc, iwdan-mcc or mean-teacher."""
+    """source-only, dann, adda, weighted-dann, mcc, dann-mcc, iwdan-mcc, mean-teacher or self-training."""
     seed: int = 0
     """Fixes weights, order of images and augmentation."""
     backbone: str = "auto"
@@ -36,7 +46,7 @@ class Config:
     weights: str = "none"
     """Where the backbone starts: none (random), imagenet (downloads), or a file."""
     start: Literal["pre-classifier", "scratch"] = "pre-classifier"
-    """mcc and its kin, mean-teacher: from the pre-classifier, or as dann does; the others start as their papers say."""
+    """mcc and what follows it: from the pre-classifier, or as dann does; the others start as their papers say."""
 
     # What it sees
     image_size: int = 32
@@ -88,7 +98,7 @@ class Config:
     learning_rate: float = 0.01
     """First learning rate of networks trained from the start."""
     fine_tune_rate: float = 0.001
-    """First learning rate of weighted-dann, mcc, dann-mcc and iwdan-mcc, which start from the pre-classifier."""
+    """First learning rate of methods that start from the pre-classifier, but for adda and mean-teacher."""
     new_layer_multiplier: float = 10.0
     """weighted-dann, dann-mcc, iwdan-mcc: how many times faster the new domain classifier learns."""
     momentum: float = 0.9
@@ -110,15 +120,17 @@ class Config:
 
     # The target's predictions
     mcc_weight: float = 1.0
-    """mcc, dann-mcc, iwdan-mcc: how much class confusion counts beside the label loss."""
+    """mcc, dann-mcc, iwdan-mcc, self-training: how much class confusion counts beside the label loss."""
     mcc_temperature: float = 2.5
-    """mcc, dann-mcc, iwdan-mcc: T that the target's logits are divided by."""
+    """mcc, dann-mcc, iwdan-mcc, self-training: T that the target's logits are divided by."""
     mean_teacher_rate: float = 0.001
     """mean-teacher: learning rate of Adam for the student."""
     confidence_threshold: float = 0.968
-    """mean-teacher: probability above which the teacher is listened to."""
+    """mean-teacher, self-training: probability above which the teacher is listened to."""
     consistency_weight: float = 3.0
     """mean-teacher: how much agreement with the teacher counts beside the label loss."""
+    pseudo_label_weight: float = 1.0
+    """self-training: how much the teacher's labels count beside the label loss."""
     class_balance_weight: float = 0.005
     """mean-teacher: how much equally frequent classes count within that; 0 where the photos have them unequally."""
 
@@ -201,15 +213,15 @@ def write_toml(path: Path, values: Mapping[str, Any]) -> None:
     path.write_text(tomli_w.dumps({k: v for k, v in values.items() if v is not None}), encoding="utf-8")
 
 
-_START_CHOSEN = ("mcc", "dann-mcc", "iwdan-mcc", "mean-teacher")
-_NO_DOMAIN_LOSS = ("source-only", "mcc", "mean-teacher")
+_START_CHOSEN = ("mcc", "dann-mcc", "iwdan-mcc", "mean-teacher", "self-training")
+_NO_DOMAIN_LOSS = ("source-only", "mcc", "mean-teacher", "self-training")
 _AT_LEAST_ONE = ("image_size", "batch_source", "log_every", "processes")
 _NOT_NEGATIVE = (
     *("seed", "steps", "pre_steps", "batch_target"),
     *("crop", "rotate", "shift", "zoom", "shear", "brightness", "contrast", "noise", "invert"),
     *("learning_rate", "fine_tune_rate", "new_layer_multiplier", "momentum", "weight_decay", "clip_norm"),
     *("strength", "gamma", "adda_rate", "mcc_weight", "mean_teacher_rate", "checkpoint_every"),
-    *("consistency_weight", "class_balance_weight"),
+    *("consistency_weight", "class_balance_weight", "pseudo_label_weight"),
 )
 
 

@@ -23,6 +23,7 @@ _NAMES = {
     "dann-mcc": "DANN + MCC",
     "iwdan-mcc": "IWDAN + MCC",
     "mean-teacher": "mean teacher",
+    "self-training": "self-training",
 }
 _KEYS = ("title", "seeds", "methods", "sources", "targets", "evaluations", "settings", "variants", "skip")
 _OF_A_SINGLE_RUN = {  # setting -> what says it in a comparison and in a grid
@@ -35,6 +36,7 @@ _AFTER_THE_PRE_CLASSIFIER = (
     *("method", "weighting", "steps", "fine_tune_rate", "new_layer_multiplier", "schedule", "strength", "gamma"),
     *("adda_rate", "p_a", "p_t", "start", "mcc_weight", "mcc_temperature"),
     *("mean_teacher_rate", "confidence_threshold", "consistency_weight", "class_balance_weight"),
+    "pseudo_label_weight",
 )
 
 

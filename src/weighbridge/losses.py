@@ -9,6 +9,7 @@ __all__ = [
     "label_loss",
     "minimum_class_confusion",
     "per_image_domain_loss",
+    "pseudo_label_loss",
     "summed_domain_means",
 ]
 
@@ -121,6 +122,19 @@ def consistency_loss(student_logits: Tensor, teacher_logits: Tensor, sure: Tenso
     student = functional.softmax(student_logits.float(), dim=1)  # (B', K)
     teacher = functional.softmax(teacher_logits.float(), dim=1)
     return (sure * (student - teacher).square().mean(dim=1)).mean()
+
+
+def pseudo_label_loss(student_logits: Tensor, teacher_logits: Tensor, sure: Tensor) -> Tensor:
+    """Mean over the batch of the cross-entropy against the teacher's class; images of which the teacher is not sure add
+    nothing (Sohn et al., NeurIPS 2020, "FixMatch", the loss on unlabelled images).
+
+    Args:
+        student_logits: (B', K).
+        teacher_logits: (B', K), without gradient, of another view.
+        sure: (B',) 0 or 1, of `confident`.
+    """
+    losses = functional.cross_entropy(student_logits.float(), teacher_logits.argmax(dim=1), reduction="none")  # (B',)
+    return (sure * losses).mean()
 
 
 def class_balance_loss(student_logits: Tensor) -> Tensor:

@@ -8,12 +8,15 @@ import pytest
 import torch
 from torch import nn
 
+from weighbridge.label_shift import ClassRatios
 from weighbridge.likelihoods import InstanceWeighting, per_step, stored
 from weighbridge.methods.adda import Adda
 from weighbridge.methods.dann import Dann
 from weighbridge.methods.dann_mcc import DannMcc
+from weighbridge.methods.iwdan_mcc import IwdanMcc
 from weighbridge.methods.mcc import Mcc
 from weighbridge.methods.mean_teacher import MeanTeacher
+from weighbridge.methods.self_training import SelfTraining
 from weighbridge.methods.source_only import SourceOnly
 from weighbridge.methods.weighted_dann import WeightedDann
 from weighbridge.networks import Network
@@ -106,6 +109,33 @@ def test_dann_mcc_agrees_with_its_twin():
     twins.dann_mcc(twin.features, twin.label_head, twin.domain_head, plain(pairs), STEPS, mu=3.0)
     assert moved(ours.domain_head, network().domain_head) > 1e-3
     assert_same(ours, twin)
+
+
+def test_iwdan_mcc_agrees_with_its_twin():
+    ours, (_, _, pairs) = network(), batches()
+    twin = copy.deepcopy(ours)
+    logs = train(IwdanMcc(ours, sgd_of(ours), ClassRatios(3, momentum=0.5), mcc_weight=3.0), pairs)
+    seen = twins.iwdan_mcc(twin.features, twin.label_head, twin.domain_head, plain(pairs), STEPS, momentum=0.5, mu=3.0)
+    for log, weights in zip(logs, seen, strict=True):
+        torch.testing.assert_close(log.weights, weights, rtol=1e-4, atol=1e-5)
+    assert (seen[-1] - 1).abs().max() > 0.1
+    assert_same(ours, twin)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.36])
+def test_self_training_agrees_with_its_twin(threshold):
+    ours, (_, _, pairs) = network(), batches()
+    student, teacher = copy.deepcopy(ours), copy.deepcopy(ours)
+    options = {"alpha": 0.8, "threshold": threshold, "pseudo_label_weight": 2.0, "mcc_weight": 3.0}
+    method = SelfTraining(ours, sgd_of(ours.features, ours.label_head), **options)
+    logs = train(method, pairs)
+    views = [pair.target.second_view for pair in pairs]
+    twins.self_training(student, teacher, plain(pairs), views, STEPS, *options.values())
+    shares = [float(log.scalars["confident_share"]) for log in logs]
+    assert all(share == 1 for share in shares) if threshold == 0 else any(0 < share < 1 for share in shares)
+    assert moved(method.network.features, ours.features) > 1e-4  # the teacher lags behind
+    assert_same(ours, student)
+    assert_same(method.network, teacher)
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.36])

@@ -156,3 +156,62 @@ def mean_teacher(student, teacher, batches, views, steps, alpha, threshold, weig
         optimizer.step()
         for t, s in zip(teacher.parameters(), student.parameters(), strict=True):
             t.data = alpha * t.data + (1 - alpha) * s.data
+
+
+def self_training(student, teacher, batches, views, steps, alpha, threshold, weight, mu, T=2.5):
+    """NeurIPS 2020: the class of one view, if it is sure, is the label of the other."""
+    optimizer = torch.optim.SGD(student.parameters(), LR, MOMENTUM)
+    for k in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = LR / (1 + 10 * k / steps) ** 0.75
+        x_s, y_s, x_t = batches[k]
+        q = F.softmax(teacher(views[k]), dim=1).detach()
+        z = student(x_t)
+        log_p = F.log_softmax(z, dim=1)
+        taught = [-log_p[i, int(row.argmax())] for i, row in enumerate(q) if row.max() > threshold]
+        loss = (
+            F.cross_entropy(student(x_s), y_s)
+            + weight * sum(taught) / len(q)
+            + mu * minimum_class_confusion_matrix(z, T)
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        for t, s in zip(teacher.parameters(), student.parameters(), strict=True):
+            t.data = alpha * t.data + (1 - alpha) * s.data
+
+
+def iwdan_mcc(G_f, G_y, G_d, batches, steps, momentum, mu=1.0, T=2.5, gamma=10.0):
+    """NeurIPS 2020: `dann_mcc` with w_y = p_T(y) / p_S(y) on the source, one round of EM a step."""
+    K = G_y(G_f(batches[0][0])).shape[1]
+    joint, predicted, q = [[(i == j) / K for j in range(K)] for i in range(K)], [1 / K] * K, [1 / K] * K
+    parameters, seen = [*G_f.parameters(), *G_y.parameters(), *G_d.parameters()], []
+    optimizer = torch.optim.SGD(parameters, LR, MOMENTUM)
+    for k in range(steps):
+        lam = 2 / (1 + math.exp(-gamma * k / steps)) - 1
+        for group in optimizer.param_groups:
+            group["lr"] = LR / (1 + 10 * k / steps) ** 0.75
+        x_s, y_s, x_t = batches[k]
+        f_s, f_t = G_f(x_s), G_f(x_t)
+        P, Q = F.softmax(G_y(f_s), dim=1).tolist(), F.softmax(G_y(f_t), dim=1).tolist()
+        for i in range(K):
+            predicted[i] = momentum * predicted[i] + (1 - momentum) * sum(row[i] for row in Q) / len(Q)
+            for j in range(K):
+                now = sum(row[i] for row, y in zip(P, y_s, strict=True) if y == j) / len(P)
+                joint[i][j] = momentum * joint[i][j] + (1 - momentum) * now
+        p = [sum(joint[i][j] for i in range(K)) for j in range(K)]
+        C = [[joint[i][j] / p[j] for j in range(K)] for i in range(K)]
+        expected = [sum(C[i][j] * q[j] for j in range(K)) for i in range(K)]
+        q = [q[j] * sum(C[i][j] * predicted[i] / expected[i] for i in range(K)) for j in range(K)]
+        w = torch.tensor([q[y] / p[y] for y in y_s])
+        seen.append(w)
+        label = F.cross_entropy(G_y(f_s), y_s) + mu * minimum_class_confusion_matrix(G_y(f_t), T)
+        source = -torch.log(1 - torch.sigmoid(G_d(f_s))).squeeze(1)
+        domain = (w * source).mean() - torch.log(torch.sigmoid(G_d(f_t))).mean()
+        f_grads = torch.autograd.grad(label - lam * domain, list(G_f.parameters()), retain_graph=True)
+        y_grads = torch.autograd.grad(label, list(G_y.parameters()), retain_graph=True)
+        d_grads = torch.autograd.grad(domain, list(G_d.parameters()))
+        for parameter, gradient in zip(parameters, [*f_grads, *y_grads, *d_grads], strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+    return seen

@@ -4,7 +4,8 @@
 
 FOLDER gets icons/ (43 SVG files, mirrored pictures of ten signs, and the eight speed limits with digits of other
 typefaces), backgrounds/ (200 photos of BSDS500's training split), photos.npz (13,070 training photos of GTSRB without
-labels) and test.npz (all 12,630 test photos with labels).
+labels) and test.npz (all 12,630 test photos with labels); photos25.npz and test25.npz are those of the 25 classes with
+most photos, of which classes25.txt gives the names.
 """
 
 import csv
@@ -42,6 +43,12 @@ def main() -> None:
     with np.load(data / "gtsrb" / "gtsrb32.npz") as gtsrb:
         np.savez(out / "photos.npz", x=gtsrb["x_train"])
         np.savez(out / "test.npz", x=gtsrb["x_test"], y=gtsrb["y_test"], classes=np.array(classes))
+        frequent = Path(__file__).with_name("classes25.txt").read_text().split()
+        kept = [classes.index(name) for name in frequent]
+        np.savez(out / "photos25.npz", x=gtsrb["x_train"][np.isin(gtsrb["y_train"], kept)])
+        chosen = np.isin(gtsrb["y_test"], kept)
+        y = np.searchsorted(kept, gtsrb["y_test"][chosen])
+        np.savez(out / "test25.npz", x=gtsrb["x_test"][chosen], y=y, classes=np.array(frequent))
 
 
 def _unpack(archive: zipfile.ZipFile, inside: str, ending: str, folder: Path) -> None:

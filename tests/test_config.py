@@ -41,6 +41,15 @@ def test_whole_numbers_are_taken_where_shares_are_meant():
         ({"mcc_weight": -1.0}, "mcc_weight must not be negative, got -1.0"),
         ({"mcc_temperature": 0.0}, "mcc_temperature divides logits: it must be above 0, got 0.0"),
         ({"method": "mcc", "batch_target": 0}, "mcc looks at target images: batch_target must be at least 1, got 0"),
+        (
+            {"method": "iwdan-mcc", "weighting": "paper"},
+            "iwdan-mcc has weights of its own, got weighting = 'paper'; leave it out",
+        ),
+        (
+            {"method": "self-training", "weighting": "paper"},
+            "self-training has no domain loss to weight, got weighting",
+        ),
+        ({"pseudo_label_weight": -1}, "pseudo_label_weight must not be negative, got -1.0"),
         ({"method": "mcc", "weighting": "paper"}, "mcc has no domain loss to weight, got weighting = 'paper'"),
         ({"method": "mcc", "pre_steps": 0}, "mcc starts from a pre-classifier: pre_steps must be at least 1, got 0"),
         (

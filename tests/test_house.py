@@ -13,8 +13,8 @@ PACKAGE = ROOT / "src" / "weighbridge"
 
 FLOORS = [
     {"errors", "types"},
-    {"reversal", "schedules", "weights", "losses"},
-    {"label_shift", "networks", "optim", "machine", "runs"},
+    {"label_shift", "reversal", "schedules", "weights", "losses"},
+    {"class_ratios", "networks", "optim", "machine", "runs"},
     {"data." + name for name in ("arrays", "decode", "digits", "transforms", "splits", "walk")},
     {"likelihoods", "data.layouts", "data.patch_labels"},
     {"data.index", "data.patches"},
@@ -54,7 +54,7 @@ FLOORS = [
 ]
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
 NO_FLOOR = {"", "data", "methods", "render"}  # the packages themselves
-MATHEMATICS = {"reversal", "schedules", "weights", "losses"}
+MATHEMATICS = {"label_shift", "reversal", "schedules", "weights", "losses"}
 
 
 def modules():

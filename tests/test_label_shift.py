@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from weighbridge.label_shift import ClassRatios, better_shares
+from weighbridge.class_ratios import ClassRatios
+from weighbridge.label_shift import better_shares
 
 SHARES = torch.tensor([0.7, 0.2, 0.1])
 CONFUSION = torch.tensor([[0.8, 0.3, 0.0], [0.1, 0.6, 0.3], [0.1, 0.1, 0.7]])  # columns: the true class
@@ -56,10 +57,36 @@ def test_ratios_start_at_one_and_follow_the_batches():
     torch.testing.assert_close(w, 3 * SHARES, rtol=0, atol=0.15)
 
 
-def test_equal_domains_keep_ratios_of_one():
+def test_equal_domains_keep_ratios_of_one_whatever_the_classes():
     torch.manual_seed(0)
-    ratios, labels = ClassRatios(3), torch.arange(300) % 3
-    logits = torch.randn(300, 3)
-    for _ in range(100):
+    ratios = ClassRatios(3)
+    for _ in range(300):
+        labels = torch.multinomial(SHARES, 300, replacement=True)
+        logits = 2.0 * torch.nn.functional.one_hot(labels, 3).float() + torch.randn(300, 3)
         w = ratios.update(logits, labels, logits)
-    torch.testing.assert_close(w, torch.ones(3), rtol=0, atol=0.02)
+    torch.testing.assert_close(w, torch.ones(3), rtol=0, atol=0.05)
+
+
+def test_a_class_that_was_not_seen_for_long_can_come_back():
+    ratios, labels = ClassRatios(3), torch.arange(300) % 3
+    told = 20.0 * torch.nn.functional.one_hot(labels, 3).float()
+    for _ in range(3000):
+        gone = ratios.update(told, labels, told[labels > 0])
+    assert gone[0] < 0.01
+    assert gone[1] == pytest.approx(1.5, abs=0.01)
+    for _ in range(1000):
+        back = ratios.update(told, labels, told)
+    torch.testing.assert_close(back, torch.ones(3), rtol=0, atol=0.02)
+
+
+def test_half_precision_around_it_changes_nothing():
+    torch.manual_seed(0)
+    labels = torch.arange(300) % 3
+    batch = torch.randn(300, 3), labels, torch.randn(300, 3) + torch.tensor([1.0, 0.0, 0.0])
+    plain, half = ClassRatios(3), ClassRatios(3)
+    for _ in range(5):
+        expected = plain.update(*batch)
+        with torch.autocast("cpu", torch.bfloat16):
+            w = half.update(*batch)
+    assert w.dtype == torch.float32
+    assert torch.equal(w, expected)

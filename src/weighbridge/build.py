@@ -30,6 +30,7 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
+from weighbridge.class_ratios import ClassRatios
 from weighbridge.config import Config
 from weighbridge.data.domains import (
     LabelledDomain,
@@ -46,7 +47,6 @@ from weighbridge.data.index import Progress
 from weighbridge.data.pairs import PairStream
 from weighbridge.data.transforms import Augmentation, Preparation
 from weighbridge.errors import ConfigError
-from weighbridge.label_shift import ClassRatios
 from weighbridge.likelihoods import InstanceWeighting, PtMode, SourceLikelihood, exact_mode
 from weighbridge.machine import Machine, probe
 from weighbridge.methods.adda import Adda

@@ -142,9 +142,9 @@ def _small(classes: int, channels: int, size: int, *, batch_norm: bool) -> Netwo
 
 
 def _slim(classes: int, channels: int, size: int) -> Network:
-    """A third of the arithmetic of `small`, for grids of many runs on a CPU; last convolution output: the last ReLU.
+    """For grids of many runs on a CPU: a quarter of the arithmetic of `small` at 32 pixels.
 
-    At full size there is one narrow convolution, and each halving is followed by a wider one; batch norm throughout.
+    At full size there is one narrow convolution only; batch norm throughout; last convolution output: the last ReLU.
     """
     if size < 16 or size % 8:
         raise ConfigError(f"backbone 'slim-batchnorm' takes images of at least 16 pixels divisible by 8, got {size}")

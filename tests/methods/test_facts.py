@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from weighbridge.label_shift import ClassRatios
+from weighbridge.class_ratios import ClassRatios
 from weighbridge.likelihoods import InstanceWeighting, per_step, stored
 from weighbridge.losses import minimum_class_confusion
 from weighbridge.methods.adda import Adda
@@ -16,6 +16,7 @@ from weighbridge.methods.dann_mcc import DannMcc
 from weighbridge.methods.iwdan_mcc import IwdanMcc
 from weighbridge.methods.mcc import Mcc
 from weighbridge.methods.mean_teacher import MeanTeacher
+from weighbridge.methods.self_training import SelfTraining
 from weighbridge.methods.source_only import SourceOnly
 from weighbridge.methods.weighted_dann import WeightedDann
 from weighbridge.networks import Network, build_network
@@ -344,24 +345,23 @@ def test_dann_mcc_takes_instance_weights_like_any_adversarial_method():
 
 def test_iwdan_weighs_the_source_by_how_often_the_target_shows_its_class():
     net, batch = network(), pair()
-    with torch.no_grad():
-        net.label_head[-1].bias.copy_(torch.tensor([0.0, 0.0, 6.0]))  # every image is taken for the last class
-        net.label_head[-1].weight.mul_(0.1)
-    told = net(batch.target.images).softmax(dim=1).mean(dim=0)
+    trained = sgd(net.parameters(), learning_rate=0.05)
+    for _ in range(40):  # until the source's classes are told apart
+        update(nn.functional.cross_entropy(net(batch.source.images), batch.source.labels), trained)
+    rows = batch.source.labels == 2
+    only_last = UnlabelledBatch(batch.source.images[rows], batch.source.index[rows])
     method = iwdan_mcc(net, sgd(net.parameters(), learning_rate=0.0), momentum=0.5)
-    for _ in range(3):
-        weights = method.step(batch, 0.5, update).weights
-    assert told.argmax() == 2
-    by_class = torch.stack([weights[batch.source.labels == k] for k in range(3)])  # (3, 4)
-    assert (by_class == by_class[:, :1]).all()
-    torch.testing.assert_close(weights, method.ratios.shares[batch.source.labels] * 3, rtol=1e-4, atol=1e-4)
+    for _ in range(4):
+        weights = method.step(DomainPair(batch.source, only_last), 0.5, update).weights
+    assert (weights[rows] > 2.0).all()
+    assert (weights[~rows] < 0.5).all()
 
 
 def test_iwdan_weights_go_into_the_domain_loss_of_the_source_alone():
     net, batch = network(), pair()
     method = iwdan_mcc(net, sgd(net.parameters(), learning_rate=0.0), momentum=1.0, mcc_weight=0.0)
     shares = torch.tensor([0.6, 0.3, 0.1])
-    method.ratios.shares.copy_(shares)
+    method.ratios.ratios.copy_(3 * shares)
     method.ratios.predicted.copy_(shares)  # so that a round of EM leaves them
     domain = net.domain_logits(net.features(torch.cat([batch.source.images, batch.target.images])))
     losses = nn.functional.softplus(torch.cat([domain[:B], -domain[B:]]))
@@ -382,9 +382,19 @@ def mean_teacher(net, *, learning_rate=0.05, **options):
     return MeanTeacher(net, sgd(trained, learning_rate=learning_rate), **{"threshold": 0.0, **options})
 
 
-def test_the_teacher_starts_as_the_student_and_follows_it_slowly():
+def self_training(net, *, learning_rate=0.05, **options):
+    trained = [*net.features.parameters(), *net.label_head.parameters()]
+    options = {"threshold": 0.0, "mcc_weight": 0.0, **options}
+    return SelfTraining(net, sgd(trained, learning_rate=learning_rate), **options)
+
+
+TEACHERS = pytest.mark.parametrize("taught", [mean_teacher, self_training])
+
+
+@TEACHERS
+def test_the_teacher_starts_as_the_student_and_follows_it_slowly(taught):
     net = network()
-    method = mean_teacher(net, alpha=0.9)
+    method = taught(net, alpha=0.9)
     assert unchanged(method.network, snapshot(net))
     start = snapshot(net)
     method.step(two_views(), 0.0, update)
@@ -393,8 +403,9 @@ def test_the_teacher_starts_as_the_student_and_follows_it_slowly():
     assert not unchanged(net, start)
 
 
-def test_no_gradient_reaches_the_teacher():
-    method = mean_teacher(network())
+@TEACHERS
+def test_no_gradient_reaches_the_teacher(taught):
+    method = taught(network())
     method.step(two_views(), 0.0, lambda loss, optimizer: loss.backward())
     assert all(p.grad is None for p in method.network.parameters())
     assert not {id(p) for p in method.network.parameters()} & {id(p) for p in method.student.parameters()}
@@ -410,9 +421,10 @@ def test_the_target_sends_the_student_s_features_a_gradient(weights):
     assert (gradients[3.0] - gradients[0.0]).abs().max() > 1e-5
 
 
-def test_a_teacher_that_is_not_sure_teaches_nothing():
+@TEACHERS
+def test_a_teacher_that_is_not_sure_teaches_nothing(taught):
     unsure, alone = network(), network()
-    method = mean_teacher(unsure, threshold=1.0)
+    method = taught(unsure, threshold=1.0)
     source_only = SourceOnly(alone, sgd(alone.parameters(), learning_rate=0.05))
     for k in range(3):
         method.step(two_views(k), k / 3, update)
@@ -421,9 +433,10 @@ def test_a_teacher_that_is_not_sure_teaches_nothing():
         torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
-def test_batch_norm_of_the_teacher_sees_the_target_alone():
+@TEACHERS
+def test_batch_norm_of_the_teacher_sees_the_target_alone(taught):
     net, batch = network(backbone="small-batchnorm"), two_views()
-    method = mean_teacher(net)
+    method = taught(net)
     method.network.eval()  # as evaluation leaves it
     method.train()
     alone = copy.deepcopy(method.network)
@@ -435,11 +448,21 @@ def test_batch_norm_of_the_teacher_sees_the_target_alone():
         assert torch.equal(ours, expected)
 
 
-def test_mean_teacher_says_that_it_needs_two_views():
-    with pytest.raises(
-        ValueError, match="mean teacher needs two views of the target images; make pairs with target_vi"
-    ):
-        mean_teacher(network()).step(pair(), 0.0, update)
+@pytest.mark.parametrize(("taught", "name"), [(mean_teacher, "mean teacher"), (self_training, "self-training")])
+def test_teachers_say_that_they_need_two_views(taught, name):
+    with pytest.raises(ValueError, match=f"{name} needs two views of the target images; make pairs with target_vi"):
+        taught(network()).step(pair(), 0.0, update)
+
+
+@pytest.mark.parametrize("part", ["pseudo_label_weight", "mcc_weight"])
+def test_both_parts_of_self_training_send_the_student_s_features_a_gradient(part):
+    gradients = {}
+    for weight in (0.0, 3.0):
+        net = network()
+        parts = {"pseudo_label_weight": 0.0, "mcc_weight": 0.0, part: weight}
+        self_training(net, **parts).step(two_views(), 0.0, lambda loss, o: loss.backward())
+        gradients[weight] = torch.cat([p.grad.flatten() for p in net.features.parameters()])
+    assert (gradients[3.0] - gradients[0.0]).abs().max() > 1e-5
 
 
 def linear_network():

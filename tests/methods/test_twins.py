@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from weighbridge.label_shift import ClassRatios
+from weighbridge.class_ratios import ClassRatios
 from weighbridge.likelihoods import InstanceWeighting, per_step, stored
 from weighbridge.methods.adda import Adda
 from weighbridge.methods.dann import Dann
@@ -118,7 +118,7 @@ def test_iwdan_mcc_agrees_with_its_twin():
     seen = twins.iwdan_mcc(twin.features, twin.label_head, twin.domain_head, plain(pairs), STEPS, momentum=0.5, mu=3.0)
     for log, weights in zip(logs, seen, strict=True):
         torch.testing.assert_close(log.weights, weights, rtol=1e-4, atol=1e-5)
-    assert (seen[-1] - 1).abs().max() > 0.1
+    assert (seen[-1] - 1).abs().max() > 0.03
     assert_same(ours, twin)
 
 

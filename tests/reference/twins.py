@@ -184,7 +184,7 @@ def self_training(student, teacher, batches, views, steps, alpha, threshold, wei
 def iwdan_mcc(G_f, G_y, G_d, batches, steps, momentum, mu=1.0, T=2.5, gamma=10.0):
     """NeurIPS 2020: `dann_mcc` with w_y = p_T(y) / p_S(y) on the source, one round of EM a step."""
     K = G_y(G_f(batches[0][0])).shape[1]
-    joint, predicted, q = [[(i == j) / K for j in range(K)] for i in range(K)], [1 / K] * K, [1 / K] * K
+    joint, predicted, ratio = [[(i == j) / K for j in range(K)] for i in range(K)], [1 / K] * K, [1.0] * K
     parameters, seen = [*G_f.parameters(), *G_y.parameters(), *G_d.parameters()], []
     optimizer = torch.optim.SGD(parameters, LR, MOMENTUM)
     for k in range(steps):
@@ -201,9 +201,11 @@ def iwdan_mcc(G_f, G_y, G_d, batches, steps, momentum, mu=1.0, T=2.5, gamma=10.0
                 joint[i][j] = momentum * joint[i][j] + (1 - momentum) * now
         p = [sum(joint[i][j] for i in range(K)) for j in range(K)]
         C = [[joint[i][j] / p[j] for j in range(K)] for i in range(K)]
+        q = [ratio[j] * p[j] / sum(ratio[i] * p[i] for i in range(K)) for j in range(K)]
         expected = [sum(C[i][j] * q[j] for j in range(K)) for i in range(K)]
         q = [q[j] * sum(C[i][j] * predicted[i] / expected[i] for i in range(K)) for j in range(K)]
-        w = torch.tensor([q[y] / p[y] for y in y_s])
+        ratio = [q[j] / p[j] for j in range(K)]
+        w = torch.tensor([ratio[y] for y in y_s])
         seen.append(w)
         label = F.cross_entropy(G_y(f_s), y_s) + mu * minimum_class_confusion_matrix(G_y(f_t), T)
         source = -torch.log(1 - torch.sigmoid(G_d(f_s))).squeeze(1)

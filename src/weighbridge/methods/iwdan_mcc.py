@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from weighbridge.label_shift import ClassRatios
+from weighbridge.class_ratios import ClassRatios
 from weighbridge.losses import discriminator_accuracy, label_loss, minimum_class_confusion, summed_domain_means
 from weighbridge.methods.base import Method, StepLog, Update
 from weighbridge.networks import Network

@@ -47,7 +47,7 @@ def test_whole_numbers_are_taken_where_shares_are_meant():
         ),
         (
             {"method": "self-training", "weighting": "paper"},
-            "self-training has no domain loss to weight, got weighting",
+            "self-training has no domain loss to weight, got weighting = 'paper'",
         ),
         ({"pseudo_label_weight": -1}, "pseudo_label_weight must not be negative, got -1.0"),
         ({"method": "mcc", "weighting": "paper"}, "mcc has no domain loss to weight, got weighting = 'paper'"),

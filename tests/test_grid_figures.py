@@ -7,8 +7,10 @@ import pytest
 from PIL import Image
 
 from weighbridge.errors import RunFolderError
+from weighbridge import figures
+from weighbridge.config import METHODS
 from weighbridge.figures import row_colours
-from weighbridge.grid_figures import methods_figure, sources_figure, transition_figure
+from weighbridge.grid_figures import _looks, methods_figure, sources_figure, transition_figure
 from weighbridge.grid_tables import read_results, sources_markdown, sources_table, views
 
 CLASSES = ["a", "b", "c"]
@@ -155,6 +157,15 @@ def test_a_comparison_reads_as_a_grid_of_one_task(tmp_path):
     assert figure.axes[0].get_title(loc="left") == "a + b → t"
 
 
-def test_no_two_rows_look_alike_until_colours_come_round():
-    methods = ["source-only", "dann", "dann", "weighted-dann", "weighted-dann", "adda"]
-    assert len(set(row_colours(methods))) == len(methods)
+def test_every_method_has_a_colour_of_its_own_wherever_it_stands():
+    assert set(METHODS) <= set(figures._COLOURS)
+    alone = [row_colours([method])[0] for method in METHODS]
+    assert len(set(alone)) == len(METHODS)
+    assert set(alone).isdisjoint(row_colours(["a method to come", "another one"]))
+    assert row_colours(METHODS[::-1]) == alone[::-1]
+    assert row_colours(["dann", *METHODS])[1:] == [alone[0], row_colours(["dann", "dann"])[1], *alone[2:]]
+
+
+def test_twenty_rows_of_a_method_can_be_told_apart():
+    assert len(set(_looks(["weighted-dann"] * 20))) == 20
+    assert len(set(row_colours(["source-only", *["weighted-dann"] * 4, *["dann"] * 3, "adda", "mcc"]))) == 10

@@ -15,12 +15,12 @@ from matplotlib.patches import Patch
 
 from weighbridge.comparison import mean_interval
 from weighbridge.errors import RunFolderError
-from weighbridge.figures import INK, WIDTH, draw_weights, read_weights, row_colours, shown, tidy
+from weighbridge.figures import INK, WIDTH, draw_weights, nth_of_its_method, read_weights, row_colours, shown, tidy
 from weighbridge.grid_tables import Sources, read_results
 from weighbridge.runs import RunFolder
 
 _CLASS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
-_HATCHES = ("", "//", "..", "xx")  # where colours come round again
+_HATCHES = ("", "//", "..", "xx", "\\\\")  # further rows of a method; as many as share no factor with the shades
 _UNDER = {"source": "source domain", "target": "target domain", "unseen": "never seen in training"}
 _BARS = 0.84  # share of a group's width that bars fill
 
@@ -201,8 +201,8 @@ def _grouped_bars(
 
 def _looks(methods: Sequence[str]) -> list[tuple[str, str]]:
     """Colour and hatch of every row."""
-    colours = row_colours(methods)
-    return [(colour, _HATCHES[colours[:place].count(colour) % len(_HATCHES)]) for place, colour in enumerate(colours)]
+    hatches = [_HATCHES[place % len(_HATCHES)] for place in nth_of_its_method(methods)]
+    return list(zip(row_colours(methods), hatches, strict=True))
 
 
 def _readable(colour: str) -> str:

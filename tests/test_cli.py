@@ -134,6 +134,17 @@ def test_a_comparison_does_not_go_on_with_other_images(call, renders, photos, tm
     status, _, err = call(*words, "--seeds", "2")
     assert status == 2
     assert "have changed since it started" in err
+def test_a_teacher_without_augmentation_is_said_at_the_start_and_under_the_table(call, renders, photos):
+    words = ["compare", "--source", renders, "--target", photos, "--methods", "mean-teacher", "--seeds", "2", *QUICK]
+    said = "mean teacher: both views of each target image are the same, since no augmentation is set"
+    status, out, err = call(*words, "--out", "plain")
+    assert status == 0
+    assert " ".join(err.split()).count(said) == 1  # not once per seed
+    assert " ".join(out.split()).count(said) == 1
+    status, out, err = call(*words, "--out", "moved", "--rotate", "10")
+    assert (status, "both views" in out + err) == (0, False)
+
+
     assert not (tmp_path / "c/seed-1").exists()
 
 

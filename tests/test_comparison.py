@@ -155,6 +155,14 @@ def test_the_tables_carry_seeds_intervals_and_sizes():
     assert "1,234 evaluation images" in table
     assert "2 seeds" in table
     assert "95 %" in table
+def test_what_to_know_of_a_row_is_said_with_and_without_labels():
+    data = results(dann=[0.5, 0.6], weighted=[0.7, 0.7])
+    data["rows"][1]["caution"] = "both views are the same"
+    assert "weighted DANN: both views are the same." in findings(summarise(data))
+    data["task"]["evaluation"] = None
+    assert "weighted DANN: both views are the same." in findings(summarise(data))
+
+
     assert "| DANN | 55.0 ± 7.1 |" in table
     lines = csv_table(summary).splitlines()
     assert lines[0].split(",")[:4] == ["name", "method", "weighting", "seeds"]

@@ -172,6 +172,7 @@ def _task_results(
         kind = {"method": row.config.method, "weighting": build.weighting_name(row.config), "name": row.shown}
         rows.append({**kind, **({"variant": True} if row.variant else {}), "runs": runs})
     data = workplace.data
+        kind |= {"caution": sentence} if (sentence := build.caution(row.config)) else {}
     sizes = zip(data.source.source_names, data.source.images_of_sources(), strict=True)
     domains = tests.of(grid.rows[0])
     return {

@@ -73,6 +73,7 @@ class Row:
     sd: float | None
     source_accuracy: float | None
     prediction_entropy: float | None
+        caution: what to know of its settings before its numbers are believed.
     domain_accuracy: float | None
     differences: tuple[Difference, ...]
     diverged: int
@@ -87,6 +88,21 @@ class Summary:
         sampling_error: standard error of one accuracy from the number of evaluation images alone, in points.
         chance: accuracy of guessing, in percent.
     """
+    caution: str | None = None
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Images that were trained with.
+
+    Attributes:
+        source: (name, images) of each, without those held out.
+        held_out: source images that were kept out of training; None where results do not say.
+    """
+
+    source: tuple[tuple[str, int], ...]
+    held_out: int | None
+    target: int
 
     title: str
     rows: tuple[Row, ...]
@@ -182,6 +198,7 @@ def summarise(results: Mapping[str, Any]) -> Summary:
 def findings(summary: Summary) -> list[str]:
     """What the table says, in words; also where the paper's method did not win."""
     said = [
+                caution=row.get("caution"),
         f"{row.name}: {row.diverged} of {summary.seeds} seeds diverged and are left out."
         for row in summary.rows
         if row.diverged
@@ -211,6 +228,7 @@ def findings(summary: Summary) -> list[str]:
                 f"{100 * row.domain_accuracy:.0f} % of the images (50 % is chance)."
             )
         if row.accuracy is not None and row.accuracy < nothing_learned:
+    said += [f"{row.name}: {row.caution}." for row in summary.rows if row.caution]
             said.append(f"{row.name} is at chance ({summary.chance:.1f} %): its training collapsed.")
     if summary.seeds < _FEW_SEEDS:
         few = "One seed is" if summary.seeds == 1 else f"{summary.seeds} seeds are"

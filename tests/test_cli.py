@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -113,6 +114,12 @@ def test_compare_writes_one_table_and_goes_on_where_it_was(call, renders, photos
     results = json.loads((tmp_path / "c/results.json").read_text())
     assert [len(row["runs"]) for row in results["rows"]] == [2] * 6
     assert len((tmp_path / "c/table.csv").read_text().splitlines()) == 7
+    table = (tmp_path / "c/table.md").read_text()
+    assert table.startswith("# Comparison\n\n| method |")
+    assert "32 renders source images, 4 more held out; 30 target images; 24 evaluation images: sampling error" in table
+    command = shlex.join(map(str, ["weighbridge", *words, "--seeds", "2"]))
+    assert table.endswith(f"Seeds 0, 1; made by\n\n```\n{command}\n```\n")
+    assert json.loads((tmp_path / "c/summary.json").read_text())["command"] == command
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "c").rglob("model.safetensors")}
     assert len(before) == 14
 
@@ -125,6 +132,17 @@ def test_compare_writes_one_table_and_goes_on_where_it_was(call, renders, photos
     status, _, err = call(*words, "--learning-rate", "0.5")
     assert status == 2
     assert "holds a comparison with other settings: learning_rate (0.01 there, 0.5 now)" in err
+
+
+def test_a_teacher_without_augmentation_is_said_at_the_start_and_under_the_table(call, renders, photos):
+    words = ["compare", "--source", renders, "--target", photos, "--methods", "mean-teacher", "--seeds", "2", *QUICK]
+    said = "mean teacher: both views of each target image are the same, since no augmentation is set"
+    status, out, err = call(*words, "--out", "plain")
+    assert status == 0
+    assert " ".join(err.split()).count(said) == 1  # not once per seed
+    assert " ".join(out.split()).count(said) == 1
+    status, out, err = call(*words, "--out", "moved", "--rotate", "10")
+    assert (status, "both views" in out + err) == (0, False)
 
 
 def test_a_comparison_does_not_go_on_with_other_images(call, renders, photos, tmp_path):

@@ -4,7 +4,15 @@ import math
 
 import pytest
 
-from weighbridge.comparison import csv_table, findings, markdown_table, paired_difference, summarise
+from weighbridge.comparison import (
+    csv_table,
+    findings,
+    how_it_was_made,
+    markdown_table,
+    paired_difference,
+    summarise,
+    table_note,
+)
 
 
 def results(images=100, **rows):
@@ -36,7 +44,15 @@ def results(images=100, **rows):
         "title": "T",
         "rows": listed,
         "seeds": list(range(len(listed[0]["runs"]))),
-        "task": {"evaluation": {"name": "e", "images": images} if images else None, "classes": ["a", "b"]},
+        "labels": "No label was read.",
+        "command": "weighbridge compare --out c",
+        "task": {
+            "source": [{"name": "slow", "images": 1800}, {"name": "fa\udce9st", "images": 450}],
+            "held_out": 250,
+            "target": {"name": "photos", "images": 3000},
+            "evaluation": {"name": "e", "images": images} if images else None,
+            "classes": ["a", "b"],
+        },
     }
 
 
@@ -139,6 +155,14 @@ def test_chance_and_few_seeds_are_said():
     assert "one seed shows no spread, so this proves nothing" in said(dann=[0.5], weighted=[0.9])
 
 
+def test_what_to_know_of_a_row_is_said_with_and_without_labels():
+    data = results(dann=[0.5, 0.6], weighted=[0.7, 0.7])
+    data["rows"][1]["caution"] = "both views are the same"
+    assert "weighted DANN: both views are the same." in findings(summarise(data))
+    data["task"]["evaluation"] = None
+    assert "weighted DANN: both views are the same." in findings(summarise(data))
+
+
 def test_without_labels_nothing_is_claimed():
     data = results(images=None, dann=[0.5], weighted=[0.9])
     for row in data["rows"]:
@@ -152,13 +176,30 @@ def test_without_labels_nothing_is_claimed():
 def test_the_tables_carry_seeds_intervals_and_sizes():
     summary = summarise(results(images=1234, dann=[0.5, 0.6], weighted=[0.7, 0.7]))
     table = markdown_table(summary)
-    assert "1,234 evaluation images" in table
+    # sqrt(0.625 * 0.375 / 1234) = 1.38 %, at the mean over the rows
+    assert "3,000 target images; 1,234 evaluation images: sampling error ±1.4 points." in table
+    assert "1,800 slow + 450 fa\\xe9st source images, 250 more held out; " in table
     assert "2 seeds" in table
     assert "95 %" in table
     assert "| DANN | 55.0 ± 7.1 |" in table
     lines = csv_table(summary).splitlines()
     assert lines[0].split(",")[:4] == ["name", "method", "weighting", "seeds"]
     assert len({len(line.split(",")) for line in lines}) == 1
+    assert lines[0].endswith(",source_images,held_out,target_images,images,sampling_error")
+    assert lines[1].endswith(",2250,250,3000,1234,1.3782")
+
+
+def test_results_of_before_say_what_they_can():
+    data = results(images=None, dann=[0.5, 0.6])
+    del data["task"]["held_out"]
+    summary = summarise(data)
+    assert table_note(summary).endswith("1,800 slow + 450 fa\\xe9st source images; 3,000 target images.")
+    assert csv_table(summary).splitlines()[1].endswith(",2250,,3000,,")
+
+
+def test_what_ends_the_tables_can_be_typed_again():
+    text = how_it_was_made(results(dann=[0.5, 0.6]))
+    assert text == "No label was read.\n\nSeeds 0, 1; made by\n\n```\nweighbridge compare --out c\n```\n"
 
 
 def test_a_variant_is_nobody_s_baseline():

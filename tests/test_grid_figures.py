@@ -1,14 +1,17 @@
 """Figures and tables over several runs, drawn from folders that were never trained."""
 
+import itertools
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from weighbridge import figures
+from weighbridge.config import METHODS
 from weighbridge.errors import RunFolderError
 from weighbridge.figures import row_colours
-from weighbridge.grid_figures import methods_figure, sources_figure, transition_figure
+from weighbridge.grid_figures import _looks, methods_figure, sources_figure, transition_figure
 from weighbridge.grid_tables import read_results, sources_markdown, sources_table, views
 
 CLASSES = ["a", "b", "c"]
@@ -64,6 +67,7 @@ def grid(tmp_path):
                 "source_name": source,
                 "source": [{"name": source, "images": 90}],
                 "target_name": "photos",
+                "held_out": 9,
                 "target": {"name": "photos", "images": 80},
                 "classes": CLASSES,
                 "image_size": 16,
@@ -101,7 +105,10 @@ def test_sources_against_each_other_seed_by_seed(grid, tmp_path):
     text = sources_markdown(table)
     assert "| realtime | 52.0 ± 2.0 | 62.0 ± 2.0 | 72.0 ± 2.0 | - |" in text
     assert "| both | +10.0 [+10.0, +10.0] | +10.0 [+10.0, +10.0] | +10.0 [+10.0, +10.0] | - |" in text
-    assert "photos (400 images), target photos: mean ± standard deviation over 3 seeds" in text
+    # mean accuracy (52 + 62 + 72 + 62 + 72 + 82) / 6 = 67 %, sqrt(0.67 * 0.33 / 400) = 2.35 %
+    assert "on photos (400 images, sampling error ±2.4 points), target photos: mean ± standard deviation over" in text
+    assert "\n- both: 90 both source images, 9 more held out; 80 target images\n" in text
+    assert text.endswith("l\n\nSeeds 0, 1, 2; made by\n\n```\nc\n```\n")
     assert shows_something(sources_figure(table), tmp_path / "f.png")
     assert "30.0 ± 0.0" in sources_markdown(sources_table(read_results(grid), evaluation="other"))
     with pytest.raises(RunFolderError, match=r"there is no target 'photo'. Did you mean 'photos'"):
@@ -112,7 +119,8 @@ def test_the_transition_of_the_weights_of_every_task(grid, tmp_path):
     figure = transition_figure([grid])
     assert shows_something(figure, tmp_path / "f.png")
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert titles == ["(a) realtime → photos, seed 0", "by class", "(b) both → photos, seed 0", "by class"]
+    by_class = "by class, middle 50 %"
+    assert titles == ["(a) realtime → photos, seed 0", by_class, "(b) both → photos, seed 0", by_class]
     assert [text.get_text() for text in figure.axes[1].texts] == ["a", "b", "c"]
     medians = [line.get_ydata()[-1] for line in figure.axes[1].lines[:3]]
     assert medians == pytest.approx([1.1, 1.2, 1.3])
@@ -122,8 +130,93 @@ def test_the_transition_of_the_weights_of_every_task(grid, tmp_path):
 def test_of_many_classes_the_highest_and_the_lowest_stand_out(tmp_path):
     names = [f"class {k}" for k in range(10)]
     figure = transition_figure([write_run(tmp_path / "run", images=60, classes=names)])
-    assert figure.axes[0].get_title(loc="left") == "renders → p, seed 3"
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["renders → p, seed 3", "3 highest and 3 lowest classes, middle 50 %"]
     assert [text.get_text() for text in figure.axes[1].texts] == [f"class {k}" for k in (0, 1, 2, 7, 8, 9)]
+
+
+def test_classes_have_a_scale_of_their_own_on_which_their_names_do_not_overlap(tmp_path):
+    calm, wild = write_run(tmp_path / "calm"), write_run(tmp_path / "wild")
+    with np.load(wild / "weights.npz") as archive:
+        arrays = dict(archive)
+    arrays["weights"][:, -3:] *= 2.5  # three images of sixty: the bands know them, the classes do not
+    arrays["weights"][:, :-3] = 1 + 0.5 * (arrays["weights"][:, :-3] - 1)
+    np.savez(wild / "weights.npz", **arrays)
+    figure = transition_figure([calm, wild])
+    left, right = figure.axes[::2], figure.axes[1::2]
+    assert left[0].get_ylim() == left[1].get_ylim()
+    assert right[0].get_ylim() == right[1].get_ylim()
+    assert np.ptp(right[0].get_ylim()) < 0.5 * np.ptp(left[0].get_ylim())
+    for axes in right:
+        heights = [text.xyann[1] for text in axes.texts]
+        assert min(np.diff(heights)) >= 0.0699 * np.ptp(axes.get_ylim())
+
+
+def within(figure):
+    """Whether every title and legend is inside the figure, as it is drawn."""
+    figure.draw_without_rendering()
+    width, height = figure.bbox.size
+    texts = [text for axes in figure.axes for text in (axes.title, axes._left_title, *axes.get_xticklabels())]
+    boxes = [text.get_window_extent() for text in texts if text.get_text()]
+    boxes += [legend.get_window_extent() for legend in figure.legends]
+    return all(box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height for box in boxes)
+
+
+def test_no_title_is_cut_off(grid, tmp_path):
+    names = [f"class {k}" for k in range(10)]
+    assert within(transition_figure([write_run(tmp_path / "run", images=60, classes=names)]))
+    assert within(transition_figure([grid]))
+    assert within(methods_figure(grid))
+    assert within(sources_figure(sources_table(read_results(grid))))
+
+
+def changed(grid, change):
+    results = json.loads((grid / "results.json").read_text())
+    change(results["tasks"])
+    (grid / "results.json").write_text(json.dumps(results))
+    return methods_figure(grid)
+
+
+def numbers(axes):
+    return [text for text in axes.texts if text.get_text().replace(".", "").isdigit()]
+
+
+def test_a_low_bar_has_its_number_above_the_interval_and_not_in_a_box_higher_than_itself(grid):
+    def lower(tasks):
+        for task in tasks:
+            for run in task["rows"][0]["runs"]:
+                run["accuracies"]["photos"] = 0.05 + 0.02 * run["seed"]  # 7 +- 4.968
+
+    axes = changed(grid, lower).axes[0]
+    low, high = (next(text for text in numbers(axes) if text.get_text() == value) for value in ("7.0", "62.0"))
+    assert low.get_bbox_patch() is None
+    assert low.get_position()[1] > 7 + 4.968
+    assert high.get_bbox_patch() is not None
+    assert high.get_position()[1] < 10
+
+
+def test_of_many_domains_neither_labels_nor_numbers_cover_each_other(grid):
+    def more(count):
+        def multiply(tasks):
+            for task in tasks:
+                first = task["evaluations"][0]
+                task["evaluations"] = [{**first, "name": f"a domain of photographs {k}"} for k in range(count)]
+                task["evaluations"][-1]["seen"] = "unseen"
+                for run in (run for row in task["rows"] for run in row["runs"]):
+                    run["accuracies"] = (
+                        {entry["name"]: 0.6 for entry in task["evaluations"]} if run["accuracies"] else {}
+                    )
+
+        return multiply
+
+    figure = changed(grid, more(7))
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    for texts in (axes.get_xticklabels(), sorted(numbers(axes), key=lambda text: text.get_position())):
+        boxes = [text.get_window_extent() for text in texts]
+        assert len(boxes) > 6
+        assert all(one.x1 <= next_one.x0 for one, next_one in itertools.pairwise(boxes))
+    assert numbers(changed(grid, more(40)).axes[0]) == []
 
 
 def test_what_cannot_be_drawn_is_told(grid, tmp_path):
@@ -155,6 +248,15 @@ def test_a_comparison_reads_as_a_grid_of_one_task(tmp_path):
     assert figure.axes[0].get_title(loc="left") == "a + b → t"
 
 
-def test_no_two_rows_look_alike_until_colours_come_round():
-    methods = ["source-only", "dann", "dann", "weighted-dann", "weighted-dann", "adda"]
-    assert len(set(row_colours(methods))) == len(methods)
+def test_every_method_has_a_colour_of_its_own_wherever_it_stands():
+    assert set(METHODS) <= set(figures._COLOURS)
+    alone = [row_colours([method])[0] for method in METHODS]
+    assert len(set(alone)) == len(METHODS)
+    assert set(alone).isdisjoint(row_colours(["a method to come", "another one"]))
+    assert row_colours(METHODS[::-1]) == alone[::-1]
+    assert row_colours(["dann", *METHODS])[1:] == [alone[0], row_colours(["dann", "dann"])[1], *alone[2:]]
+
+
+def test_twenty_rows_of_a_method_can_be_told_apart():
+    assert len(set(_looks(["weighted-dann"] * 20))) == 20
+    assert len(set(row_colours(["source-only", *["weighted-dann"] * 4, *["dann"] * 3, "adda", "mcc"]))) == 10

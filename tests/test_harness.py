@@ -173,7 +173,12 @@ def test_what_diverged_is_told_and_left_out_of_every_mean(finished):
 
 def test_the_tables_of_all_tasks_and_evaluations(finished):
     table = (finished / "table.md").read_text()
-    assert table.startswith("# Stripes\n\n## bright to photos\n\n32 bright labelled, 18 unlabelled.\n")
+    assert table.startswith("# Stripes\n\n## bright to photos\n\n### Tested on photos: target domain, 24 images\n")
+    assert table.count("Mean ± standard deviation over 2 seeds; paired differences in points, 95 % t intervals; ") == 4
+    assert table.count(" 32 bright source images, 4 more held out; 18 target images; 24 evaluation images: ") == 1
+    assert re.search(r" \d+ bright \+ \d+ dim source images, \d+ more held out; 18 target images; 36 eval", table)
+    command = results_of(finished)["command"]
+    assert table.endswith(f"alone.\n\nSeeds 0, 1; made by\n\n```\n{command}\n```\n")
     assert "### Tested on dim: a domain never seen in training, 36 images\n" in table
     assert "### Tested on dim: source domain, 36 images, the very images that were trained on\n" in table
     assert table.count("24 evaluation images: sampling error ±") == 2
@@ -184,7 +189,10 @@ def test_the_tables_of_all_tasks_and_evaluations(finished):
     (dann,) = (r for r in rows if (r["source"], r["evaluation"], r["name"]) == ("bright", "dim", "DANN"))
     assert float(dann["accuracy"]) == pytest.approx(50 * sum(accuracies), abs=1e-3)
     assert {row["sampling_error"] for row in rows if row["evaluation"] == "dim"} != {""}
+    assert {(row["source_images"], row["target_images"]) for row in rows if row["source"] == "bright"} == {("32", "18")}
     summary = json.loads((finished / "summary.json").read_text())
+    assert summary["command"] == command
+    assert summary["tables"][0]["sizes"] == {"source": [["bright", 32]], "held_out": 4, "target": 18}
     assert [(e["task"], e["evaluation"]["name"]) for e in summary["tables"]][1] == ("bright to photos", "dim")
 
 

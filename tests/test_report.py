@@ -8,15 +8,19 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from conftest import small_config, stripes, write_classes
-from weighbridge import figures
+from weighbridge import build, figures
 from weighbridge.compare import compare
+from weighbridge.config import METHODS
 from weighbridge.errors import LeftOutWarning, RunFolderError
+from weighbridge.networks import build_network
 from weighbridge.report import write_report
 from weighbridge.trained import Run
 from weighbridge.training import adapt
+from weighbridge.types import DomainPair, LabelledBatch, UnlabelledBatch
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +118,65 @@ def test_the_accuracy_figure_has_a_dot_for_every_seed_of_every_method(folders):
     assert dots == [2, 2, 2, 2]
     results = json.loads((folders[0] / "results.json").read_text())
     assert [label.get_text() for label in axes.get_yticklabels()] == [row["name"] for row in results["rows"]]
+
+
+def curves(folder, **scalars):
+    """The axes drawn of a log of three lines; scalars: name -> values."""
+    folder.mkdir()
+    lines = [{name: values[k] for name, values in scalars.items()} for k in range(3)]
+    rest = {"stage": "adapt", "learning_rate": 0.1, "images_per_second": 9.0, "weight_mean": 1.0}
+    text = "".join(json.dumps({"step": 2 * k + 2, **rest, **line}) + "\n" for k, line in enumerate(lines))
+    (folder / "log.jsonl").write_text(text)
+    return figures.curves_figure(folder).axes
+
+
+def drawn(axes):
+    return [(line.get_label(), list(line.get_ydata())) for line in axes.get_lines() if len(line.get_xdata()) == 3]
+
+
+def test_every_scalar_of_the_log_has_a_curve_beside_others_of_its_size(tmp_path):
+    adversary, confusion, shares = curves(
+        tmp_path / "dann-mcc",
+        label_loss=[3, 2, 1],
+        strength=[0, 1, 2],
+        confusion_loss=[0.9, 0.8, 0.7],
+        domain_loss=[1, 1, 2],
+        domain_accuracy=[0.5, 0.6, 0.7],
+    )
+    assert drawn(adversary) == [("label loss", [3, 2, 1]), ("domain loss", [1, 1, 2])]
+    assert drawn(confusion) == [("class confusion on the target", [0.9, 0.8, 0.7])]
+    assert drawn(shares) == [("domain classifier right", [0.5, 0.6, 0.7]), ("lambda", [0, 1, 2])]
+    assert shares.get_ylim()[1] >= 2  # lambda is not cut off
+    assert [axes.get_ylabel() for axes in (adversary, confusion, shares)] == ["loss", "loss", "share"]
+    axes = curves(
+        tmp_path / "mean-teacher",
+        label_loss=[3, 2, 1],
+        consistency_loss=[0, 0.01, 0.02],
+        balance_loss=[3, 3, 3],
+        confident_share=[0, 0.1, 0.5],
+    )
+    assert [[name for name, _ in drawn(each)] for each in axes] == [
+        ["label loss"],
+        ["student against teacher"],
+        ["class balance on the target"],
+        ["teacher sure"],
+    ]
+
+
+def test_a_scalar_that_nobody_has_foreseen_is_drawn_under_its_name(tmp_path):
+    axes = curves(tmp_path / "new", sharpness_of_minimum=[7, 8, 9], label_loss=[3, 2, 1])
+    assert [drawn(each) for each in axes] == [[("label loss", [3, 2, 1])], [("sharpness of minimum", [7, 8, 9])]]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_method_logs_is_foreseen(method):
+    config = small_config(method=method)
+    network = build.start_from(build_network("small", classes=3, channels=1, size=16), config)
+    images, rows = torch.rand(3, 1, 16, 16), torch.arange(3)
+    pair = DomainPair(LabelledBatch(images, rows, rows, 0 * rows), UnlabelledBatch(images, rows, second_view=images))
+    one = build.build_method(config, network, 3, p_a=lambda batch: torch.full((3,), 0.5))
+    log = one.step(pair, 0.0, lambda loss, optimizer: loss.backward())
+    assert set(log.scalars) <= set(figures._CURVES)
 
 
 def test_figures_without_data_are_left_out(folders, tmp_path):

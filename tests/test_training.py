@@ -253,6 +253,27 @@ def test_a_run_lists_the_images_it_could_not_use_and_how_it_split_the_source(ren
         assert Run(folder.path).write_predictions(photos, tmp_path / "voted.csv", patch_size=8) == 30
 
 
+def told_by(tmp_path, renders, photos, **changes):
+    told = []
+
+    class Listener(Quiet):
+        def tell(self, sentence):
+            told.append(sentence)
+
+    config = small_config(method="mean-teacher", pre_steps=1, steps=1, **changes)
+    adapt([renders], photos, config, tmp_path / f"run-{len(list(tmp_path.iterdir()))}", Listener())
+    return told
+
+
+def test_a_teacher_that_sees_what_the_student_sees_is_told_once(renders, photos, tmp_path):
+    (sentence,) = told_by(tmp_path, renders, photos)
+    assert sentence.startswith("mean-teacher: both views of each target image are the same, since no augmentation is")
+    assert "set rotate, shift, zoom, noise, crop or others" in sentence
+    assert told_by(tmp_path, renders, photos, noise=0.1) == []
+    assert told_by(tmp_path, renders, photos, crop=0.2) == []
+    assert len(told_by(tmp_path, renders, photos, crop=0.01)) == 1  # less than a pixel
+
+
 def test_the_python_face(renders, photos, tmp_path):
     run = weighbridge.adapt(
         source=renders,

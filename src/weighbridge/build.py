@@ -158,7 +158,11 @@ def build_fabric(machine: Machine) -> Fabric:
 
 
 def build_preparation(config: Config) -> Preparation:
-    augmentation = Augmentation(
+    return Preparation(_augmentation(config), config.normalisation)
+
+
+def _augmentation(config: Config) -> Augmentation:
+    return Augmentation(
         rotate=config.rotate,
         shift=config.shift,
         zoom=config.zoom,
@@ -169,7 +173,17 @@ def build_preparation(config: Config) -> Preparation:
         noise=config.noise,
         invert=config.invert,
     )
-    return Preparation(augmentation, config.normalisation)
+
+
+def caution(config: Config) -> str | None:
+    """What whoever trains with these settings, or reads the results, should know; None if there is nothing."""
+    moves = _augmentation(config) != Augmentation() or build_reading(config).view.slack
+    if config.method not in ("mean-teacher", "self-training") or moves:
+        return None
+    return (
+        "both views of each target image are the same, since no augmentation is set, so that the teacher is but an "
+        "average over time: set rotate, shift, zoom, noise, crop or others, as much as people would not be misled by"
+    )
 
 
 def new_network(config: Config, classes: int, device: torch.device, memory_format: torch.memory_format) -> Network:

@@ -12,7 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from weighbridge import build
-from weighbridge.comparison import csv_table, markdown_table, one_task, summarise
+from weighbridge.comparison import csv_table, how_it_was_made, markdown_table, one_task, summarise
 from weighbridge.config import Config, from_mapping, read_toml, write_toml
 from weighbridge.data.domains import LabelledDomain
 from weighbridge.engine import Quiet, Watch
@@ -84,8 +84,10 @@ def compare(
         results = one_task(whole, whole["tasks"][0], evaluation.name if evaluation else None)
         write_json(out / "results.json", results)
         summary = summarise(results)
-        write_json(out / "summary.json", dataclasses.asdict(summary))
-        replace_text(out / "table.md", markdown_table(summary))
+        about = {key: results[key] for key in ("command", "labels")}
+        write_json(out / "summary.json", {**about, **dataclasses.asdict(summary)})
+        text = f"# {results['title']}\n\n{markdown_table(summary)}\n{how_it_was_made(results)}"
+        replace_text(out / "table.md", text)
         replace_text(out / "table.csv", csv_table(summary))
         write_report(out)
     fabric.barrier()
@@ -170,6 +172,7 @@ def _task_results(
         paths = [(seed, run_folder(out, task, seed, row)) for seed in grid.seeds]
         runs = [_run_results(path, out, seed, tests.of(row), noted, diverged.get(path)) for seed, path in paths]
         kind = {"method": row.config.method, "weighting": build.weighting_name(row.config), "name": row.shown}
+        kind |= {"caution": sentence} if (sentence := build.caution(row.config)) else {}
         rows.append({**kind, **({"variant": True} if row.variant else {}), "runs": runs})
     data = workplace.data
     sizes = zip(data.source.source_names, data.source.images_of_sources(), strict=True)

@@ -1,19 +1,26 @@
 """From results over seeds to an honest table and plain sentences. Plain functions; nothing is trained here."""
 
 __all__ = [
+    "CSV_SIZES",
     "Difference",
     "Interval",
     "Row",
+    "Sizes",
     "Summary",
     "csv_rows",
+    "csv_sizes",
     "csv_table",
     "findings",
+    "how_it_was_made",
     "markdown_table",
     "mean_and_deviation",
     "mean_interval",
     "one_task",
     "paired_difference",
+    "sampling_error",
     "signed",
+    "sizes_in_words",
+    "sizes_of",
     "summarise",
     "table_cells",
     "table_note",
@@ -29,6 +36,9 @@ from typing import Any
 
 from scipy import stats
 
+from weighbridge.inspection.wording import printable
+
+CSV_SIZES = ("source_images", "held_out", "target_images")
 _FEW_SEEDS = 5
 _NOT_ALIGNED = 0.9  # share of the domain labels still told right at the end; 0.5 is chance
 _SURE = 3.0  # sampling errors above chance: an accuracy below this is nothing learned
@@ -63,6 +73,7 @@ class Row:
         diverged: how many of the seeds ended in a divergence; they are left out of every mean.
         domain_accuracy: share of the domain labels that the domain classifier told right at the end, in [0, 1].
         seconds: mean training time of a run, without the pre-classifier that methods share.
+        caution: what to know of its settings before its numbers are believed.
     """
 
     name: str
@@ -77,6 +88,21 @@ class Row:
     differences: tuple[Difference, ...]
     diverged: int
     seconds: float | None
+    caution: str | None = None
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Images that were trained with.
+
+    Attributes:
+        source: (name, images) of each, without those held out.
+        held_out: source images that were kept out of training; None where results do not say.
+    """
+
+    source: tuple[tuple[str, int], ...]
+    held_out: int | None
+    target: int
 
 
 @dataclass(frozen=True)
@@ -94,6 +120,7 @@ class Summary:
     evaluation_images: int | None
     sampling_error: float | None
     chance: float
+    sizes: Sizes
 
 
 def paired_difference(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> Interval:
@@ -126,7 +153,7 @@ def one_task(results: Mapping[str, Any], task: Mapping[str, Any], evaluation: st
             rest = {key: value for key, value in run.items() if key not in (*place, "accuracies")}
             runs.append({**place, "accuracy": run["accuracies"].get(evaluation), **rest})
         rows.append({**row, "runs": runs})
-    facts = {key: task[key] for key in ("source", "target", "classes", "image_size")}
+    facts = {key: task[key] for key in ("source", "held_out", "target", "classes", "image_size") if key in task}
     facts["evaluation"] = tested and {"name": tested["name"], "images": tested["images"]}
     kept = ("title", "command", "seeds", "machine", "labels", "seconds")
     return {**{key: results[key] for key in kept}, "task": facts, "rows": rows}
@@ -171,12 +198,27 @@ def summarise(results: Mapping[str, Any]) -> Summary:
                 differences=tuple(differences),
                 diverged=len(row["runs"]) - len(finished),
                 seconds=_mean(finished, "seconds"),
+                caution=row.get("caution"),
             )
         )
     images = task["evaluation"]["images"] if task["evaluation"] else None
     known = [row.accuracy for row in rows if row.accuracy is not None]
-    sampling = _sampling_error(statistics.fmean(known), images) if known and images else None
-    return Summary(results["title"], tuple(rows), len(results["seeds"]), images, sampling, 100 / len(task["classes"]))
+    sampling = sampling_error(statistics.fmean(known), images) if known and images else None
+    return Summary(
+        title=results["title"],
+        rows=tuple(rows),
+        seeds=len(results["seeds"]),
+        evaluation_images=images,
+        sampling_error=sampling,
+        chance=100 / len(task["classes"]),
+        sizes=sizes_of(task),
+    )
+
+
+def sizes_of(task: Mapping[str, Any]) -> Sizes:
+    """From the task of a comparison's results.json, or one of a grid's."""
+    source = tuple((entry["name"], entry["images"]) for entry in task["source"])
+    return Sizes(source, task.get("held_out"), task["target"]["images"])
 
 
 def findings(summary: Summary) -> list[str]:
@@ -186,6 +228,7 @@ def findings(summary: Summary) -> list[str]:
         for row in summary.rows
         if row.diverged
     ]
+    said += [f"{row.name}: {row.caution}." for row in summary.rows if row.caution]
     if summary.evaluation_images is None:
         said.append(
             "No labelled images of the target were given, so nothing can be said about accuracy there. "
@@ -198,7 +241,7 @@ def findings(summary: Summary) -> list[str]:
     best = max(scored, key=lambda row: row.accuracy or 0.0)
     fewer = f" over {_seeds(best.n)} of {summary.seeds}" if best.n < summary.seeds else ""
     said.insert(0, f"Highest mean accuracy: {best.name} with {best.accuracy:.1f} %{fewer}.")
-    nothing_learned = summary.chance + _SURE * _sampling_error(summary.chance, summary.evaluation_images)
+    nothing_learned = summary.chance + _SURE * sampling_error(summary.chance, summary.evaluation_images)
     for row in scored:
         if row.method == "weighted-dann" and row.weighting == "paper":
             said += _verdict(row, "dann", "DANN")
@@ -229,20 +272,44 @@ def table_note(summary: Summary) -> str:
     """What the numbers of the table mean."""
     note = (
         f"Mean ± standard deviation over {_seeds(summary.seeds)}; paired differences in points, 95 % t intervals; "
-        f"source %: accuracy on held-out source images."
+        f"source %: accuracy on held-out source images. {sizes_in_words(summary.sizes)}"
     )
     if summary.sampling_error is not None:
         note += (
-            f" {summary.evaluation_images:,} evaluation images: sampling error ±{summary.sampling_error:.1f} points."
+            f"; {summary.evaluation_images:,} evaluation images: sampling error ±{summary.sampling_error:.1f} points"
         )
-    return note
+    return note + "."
+
+
+def how_it_was_made(results: Mapping[str, Any]) -> str:
+    """What ends a file of tables, in Markdown: which labels were read, the seeds, and the command."""
+    seeds = ", ".join(map(str, results["seeds"]))
+    return f"{results['labels']}\n\nSeeds {seeds}; made by\n\n```\n{results['command']}\n```\n"
+
+
+def sizes_in_words(sizes: Sizes) -> str:
+    """Such as "900 realtime + 900 prerendered source images, 200 more held out; 80 target images"."""
+    source = " + ".join(f"{images:,} {printable(name)}" for name, images in sizes.source)
+    held_out = "" if sizes.held_out is None else f", {sizes.held_out:,} more held out"
+    return f"{source} source images{held_out}; {sizes.target:,} target images"
 
 
 def csv_table(summary: Summary) -> str:
     """The table in CSV, a number per cell, empty where there is none."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(csv_rows(summary))
+    sampling = "" if summary.sampling_error is None else f"{summary.sampling_error:.4f}"
+    about = [*csv_sizes(summary), summary.evaluation_images or "", sampling]
+    header, *rows = csv_rows(summary)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*header, *CSV_SIZES, "images", "sampling_error"])
+    writer.writerows([*row, *about] for row in rows)
     return text.getvalue()
+
+
+def csv_sizes(summary: Summary) -> list[object]:
+    """The cells under `CSV_SIZES`."""
+    sizes = summary.sizes
+    return [sum(images for _, images in sizes.source), "" if sizes.held_out is None else sizes.held_out, sizes.target]
 
 
 def csv_rows(summary: Summary) -> list[list[object]]:
@@ -301,7 +368,7 @@ def _share_of_weights(row: Row) -> list[str]:
     ]
 
 
-def _sampling_error(accuracy: float, images: int) -> float:
+def sampling_error(accuracy: float, images: int) -> float:
     """Standard error of an accuracy in percent from the number of evaluation images alone, in points."""
     share = accuracy / 100
     return 100 * math.sqrt(share * (1 - share) / images)

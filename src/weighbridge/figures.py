@@ -8,6 +8,7 @@ __all__ = [
     "curves_figure",
     "draw_weights",
     "extremes_figure",
+    "nth_of_its_method",
     "read_weights",
     "row_colours",
     "save",
@@ -19,11 +20,13 @@ __all__ = [
 
 import contextlib
 import csv
-import itertools
 import json
+import math
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -34,15 +37,37 @@ from weighbridge.data.decode import Unusable, open_full
 from weighbridge.inspection.wording import printable
 from weighbridge.runs import RunFolder
 
-_COLOURS = {  # Okabe and Ito: told apart by colour-blind readers too
+_COLOURS = {  # after Okabe and Ito: told apart by colour-blind readers too
     "source-only": "#7f7f7f",
     "dann": "#0072B2",
     "adda": "#E69F00",
     "weighted-dann": "#009E73",
+    "mcc": "#CC79A7",
+    "dann-mcc": "#56B4E9",
+    "iwdan-mcc": "#882255",
+    "mean-teacher": "#D55E00",
+    "self-training": "#332288",
 }
-_VARIANTS = ("#CC79A7", "#56B4E9", "#D55E00", "#B8A900")  # the same method with other weights
+_OTHERS = ("#117733", "#999933", "#7A1F3D")  # methods that nobody has chosen a colour for
+_SHADES = (0.0, 0.5, -0.4, 0.75)  # further rows of a method: how far towards white, or towards black where negative
 INK = "#222222"
 WIDTH = 7.2  # inches
+
+_CURVES = {  # scalar of a log line -> panel, which holds what is of one size; name; colour
+    "label_loss": ("loss", "label loss", "#0072B2"),
+    "domain_loss": ("loss", "domain loss", "#D55E00"),
+    "encoder_loss": ("loss", "encoder loss", "#CC79A7"),
+    "confusion_loss": ("confusion", "class confusion on the target", "#882255"),
+    "pseudo_label_loss": ("pseudo", "labels of the teacher", "#332288"),
+    "consistency_loss": ("consistency", "student against teacher", "#E69F00"),
+    "balance_loss": ("balance", "class balance on the target", "#56B4E9"),
+    "domain_accuracy": ("share", "domain classifier right", "#D55E00"),
+    "confident_share": ("share", "teacher sure", "#E69F00"),
+    "strength": ("share", "lambda", "#009E73"),
+}
+_NO_CURVES = {"stage", "step", "learning_rate", "images_per_second"}
+_NO_CURVES |= {"weight_mean", "weight_std", "weight_min", "weight_max"}  # they have a figure of their own
+_ABREAST = 3  # panels in a line
 
 
 def accuracy_figure(folder: Path) -> Figure | None:
@@ -60,7 +85,7 @@ def accuracy_figure(folder: Path) -> Figure | None:
         mean = float(np.mean([value for _, value in values]))
         axes.plot([mean, mean], [place - 0.28, place + 0.28], color=colour, linewidth=3, solid_capstyle="butt")
         axes.scatter([value for _, value in values], [place] * len(values), s=36, color=colour, zorder=3)
-        axes.text(mean, place - 0.36, f"{mean:.1f}", ha="center", va="bottom", color=colour, fontsize=9)
+        axes.text(mean, place - 0.3, f"{mean:.1f}", ha="center", va="bottom", color=INK, fontsize=9)
         for seed, value in values:
             by_seed.setdefault(seed, []).append((value, place))
     for points in by_seed.values():
@@ -72,36 +97,38 @@ def accuracy_figure(folder: Path) -> Figure | None:
 
 
 def curves_figure(folder: Path) -> Figure | None:
-    """Losses, domain-classifier accuracy and lambda over the steps of a run."""
+    """Every scalar that a run logged, over its steps: a panel for what is of one size.
+
+    Scalars that nobody has foreseen are drawn too, each in a panel that bears its name.
+    """
     records = RunFolder(folder).records()
-    panels = [
-        (("label_loss", "domain_loss", "encoder_loss"), "loss"),
-        (("domain_accuracy", "strength"), "share"),
-    ]
-    shown = [(keys, label) for keys, label in panels if any(key in record for record in records for key in keys)]
-    if not shown:
+    found = dict.fromkeys(key for record in records for key in record if key not in _NO_CURVES)
+    panels: dict[str, list[tuple[str, str, str]]] = {}  # key, name, colour
+    for key in sorted(found, key=lambda key: list(_CURVES).index(key) if key in _CURVES else len(_CURVES)):
+        panel, name, colour = _CURVES.get(key, (key, key.replace("_", " "), INK))
+        panels.setdefault(panel, []).append((key, name, colour))
+    if not panels:
         return None
-    figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
-    names = {
-        "label_loss": "label loss",
-        "domain_loss": "domain loss",
-        "encoder_loss": "encoder loss",
-        "domain_accuracy": "domain classifier right",
-        "strength": "lambda",
-    }
-    colours = dict(zip(names, ("#0072B2", "#D55E00", "#CC79A7", "#D55E00", "#009E73"), strict=True))
-    for axes, (keys, label) in zip(np.atleast_1d(figure.subplots(1, len(shown))), shown, strict=True):
+    lines = math.ceil(len(panels) / _ABREAST)
+    figure = Figure(figsize=(WIDTH, 2.6 * lines), layout="constrained")
+    places = figure.subplots(lines, math.ceil(len(panels) / lines), squeeze=False).ravel()
+    for axes in places[len(panels) :]:
+        axes.remove()
+    for axes, (panel, curves) in zip(places, panels.items(), strict=False):
         tidy(axes)
-        for key in keys:
+        for key, name, colour in curves:
             points = [(record["step"], record[key]) for record in records if key in record]
-            if points:
-                axes.plot(*zip(*points, strict=True), color=colours[key], linewidth=1.4, label=names[key])
-        if "domain_accuracy" in keys:
-            axes.axhline(0.5, color="#999999", linewidth=0.8, linestyle=":")
-            axes.set_ylim(0, 1.05)
+            mark = "o" if len(points) == 1 else ""
+            axes.plot(*zip(*points, strict=True), marker=mark, color=colour, linewidth=1.4, label=shown(name))
+        if panel == "share":
+            if any(key == "domain_accuracy" for key, _, _ in curves):
+                axes.axhline(0.5, color="#999999", linewidth=0.8, linestyle=":")
+            axes.set_ylim(0, max(1.05, axes.get_ylim()[1]))  # lambda may be more than 1
+        axes.ticklabel_format(style="plain")  # no power of ten where the legend is
         axes.set_xlabel("step")
-        axes.set_ylabel(label)
-        axes.legend(frameon=False, fontsize=8)
+        axes.set_ylabel("share" if panel == "share" else "loss" if curves[0][0].endswith("_loss") else "")
+        above: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}  # off the curves
+        axes.legend(**above, frameon=False, fontsize=8, handlelength=1.2, labelspacing=0.2)
     return figure
 
 
@@ -229,9 +256,27 @@ def tidy(axes: Axes) -> None:
 
 
 def row_colours(methods: Sequence[str]) -> list[str]:
-    """A colour for every row of a table: that of its method, and another for each further row of a method."""
-    colours, spare = list[str](), itertools.cycle(_VARIANTS)
-    for method in methods:
-        own = _COLOURS.get(method, INK)
-        colours.append(next(spare) if own in colours else own)
-    return colours
+    """A colour for every row of a table: that of its method, and shades of it for further rows of the same method.
+
+    It depends on no other method, so that a method looks the same in every figure.
+    """
+    return [
+        _shade(_colour(method), _SHADES[place % len(_SHADES)])
+        for method, place in zip(methods, nth_of_its_method(methods), strict=True)
+    ]
+
+
+def nth_of_its_method(methods: Sequence[str]) -> list[int]:
+    """How many rows before each one are of its method."""
+    return [list(methods[:place]).count(method) for place, method in enumerate(methods)]
+
+
+def _colour(method: str) -> str:
+    return _COLOURS.get(method, _OTHERS[zlib.crc32(method.encode("utf-8", "replace")) % len(_OTHERS)])
+
+
+def _shade(colour: str, share: float) -> str:
+    """Mixed with white, or with black where the share is negative."""
+    end = 255 if share > 0 else 0
+    mixed = (round(int(colour[k : k + 2], 16) * (1 - abs(share)) + end * abs(share)) for k in (1, 3, 5))
+    return "#" + "".join(f"{part:02x}" for part in mixed)

@@ -2,6 +2,7 @@
 
 __all__ = ["methods_figure", "sources_figure", "transition_figure"]
 
+import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,19 @@ from matplotlib.patches import Patch
 
 from weighbridge.comparison import mean_interval
 from weighbridge.errors import RunFolderError
-from weighbridge.figures import INK, WIDTH, draw_weights, read_weights, row_colours, shown, tidy
+from weighbridge.figures import INK, WIDTH, draw_weights, nth_of_its_method, read_weights, row_colours, shown, tidy
 from weighbridge.grid_tables import Sources, read_results
 from weighbridge.runs import RunFolder
 
 _CLASS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
-_HATCHES = ("", "//", "..", "xx")  # where colours come round again
+_HATCHES = ("", "//", "..", "xx", "\\\\")  # further rows of a method; as many as share no factor with the shades
 _UNDER = {"source": "source domain", "target": "target domain", "unseen": "never seen in training"}
 _BARS = 0.84  # share of a group's width that bars fill
+_WIDE_GROUPS = 4  # so many groups have room for a line of text under each
+_LEGEND_COLUMNS = 3
+_INSIDE = 16.0  # percent; a bar that is lower has its number above it
+_SMALLEST = 5.0  # points that can be read
+_PLOT_WIDTH = WIDTH - 0.75  # inches, without the labels of the y axis
 
 
 def methods_figure(folder: Path) -> Figure:
@@ -36,12 +42,14 @@ def methods_figure(folder: Path) -> Figure:
     if not tasks:
         raise RunFolderError(f"no model in '{folder}' was tested: name labelled images under [evaluations] and go on")
     rows = tasks[0]["rows"]
-    figure, panels = _panels(len(tasks))
+    figure, panels = _panels(len(tasks), len(rows))
     for axes, task in zip(panels, tasks, strict=True):
         groups = []
         for place, entry in enumerate(task["evaluations"]):
             under = "trained on" if entry["trained_on"] else _UNDER[entry["seen"]]
-            groups.append(f"{shown(entry['name'], 24)}\n{under}")
+            if len(task["evaluations"]) > _WIDE_GROUPS:
+                under = under.replace(" in ", "\nin ").replace(" domain", "\ndomain")
+            groups.append(f"{_short(entry['name'], len(task['evaluations']))}\n{under}")
             if entry["seen"] == "unseen":
                 axes.axvspan(place - 0.5, place + 0.5, color="#f0f0f0", zorder=0, linewidth=0)
         values = [[_accuracies(row, entry["name"]) for entry in task["evaluations"]] for row in task["rows"]]
@@ -53,12 +61,13 @@ def methods_figure(folder: Path) -> Figure:
 
 def sources_figure(table: Sources) -> Figure:
     """What each source is worth on one target (Osumi et al. 2019, table 1): mean over seeds with 95 % t interval."""
-    figure, (axes,) = _panels(1)
+    figure, (axes,) = _panels(1, len(table.columns))
     values = [
         [list(table.accuracies[source][column].values()) for source in table.accuracies] for column in table.columns
     ]
-    _grouped_bars(axes, [shown(source, 24) for source in table.accuracies], values, table.methods)
-    axes.set_title(f"target {shown(table.target)}, tested on {shown(table.evaluation)}", fontsize=10, loc="left")
+    _grouped_bars(axes, [_short(source, len(values[0])) for source in table.accuracies], values, table.methods)
+    title = "adapted to {0} and tested on it" if table.target == table.evaluation else "adapted to {0}, tested on {1}"
+    axes.set_title(title.format(shown(table.target), shown(table.evaluation)), fontsize=10, loc="left")
     axes.set_xlabel("source")
     seeds = max((len(group) for row in values for group in row), default=0)
     _legend(figure, table.columns, table.methods, seeds)
@@ -68,8 +77,9 @@ def sources_figure(table: Sources) -> Figure:
 def transition_figure(folders: Sequence[Path], samples: int = 12) -> Figure:
     """Instance weights over training (Osumi et al. 2019, fig. 5), a line of panels per run.
 
-    On the left all source images: quantile bands, the median, and some images one by one. On the right the classes:
-    median and middle half of each; of many classes those whose weights ended highest and lowest stand out.
+    On the left all source images: quantile bands, the median, and some images one by one. On the right the classes,
+    which differ less and have a scale of their own: median and middle half of each; of many classes those whose weights
+    ended highest and lowest stand out. Both scales are the same for all runs.
 
     Args:
         folders: runs with weights, comparisons or grids; of these the first seed of every task.
@@ -79,7 +89,8 @@ def transition_figure(folders: Sequence[Path], samples: int = 12) -> Figure:
     """
     runs = [run for folder in folders for run in _weighted_runs(folder)]
     figure = Figure(figsize=(WIDTH, 2.35 * len(runs) + 0.35), layout="constrained")
-    grid = figure.subplots(len(runs), 2, sharey=True, squeeze=False, width_ratios=(1, 1.15))
+    grid = figure.subplots(len(runs), 2, sharey="col", squeeze=False, width_ratios=(1, 1.15))
+    named: list[tuple[Axes, list[_Named]]] = []
     for number, (line, (title, run)) in enumerate(zip(grid, runs, strict=True)):
         history = read_weights(run)
         if history is None:
@@ -90,11 +101,13 @@ def transition_figure(folders: Sequence[Path], samples: int = 12) -> Figure:
         line[0].set_title(f"{letter}{title}", fontsize=9, loc="left")
         line[0].set_ylabel("instance weight w")
         if label is not None:
-            _draw_classes(line[1], steps, weights, label, RunFolder(run).facts()["classes"])
+            named.append((line[1], _draw_classes(line[1], steps, weights, label, RunFolder(run).facts()["classes"])))
         for axes in line:
             tidy(axes)
             axes.set_xlim(steps[0], steps[-1])
             axes.set_xlabel("step" if number == len(runs) - 1 else "")
+    for axes, classes in named:  # once the common range of all runs is known
+        _name_classes(axes, classes)
     handles: list[Artist] = [Line2D([], [], color="#00664b", linewidth=1.8)]
     handles += [Patch(color="#009E73", alpha=alpha) for alpha in (0.55, 0.32, 0.15)]
     handles.append(Line2D([], [], color=INK, linewidth=0.5, alpha=0.7))
@@ -112,8 +125,9 @@ def _weighted_runs(folder: Path) -> list[tuple[str, Path]]:
                 f"the run in '{folder}' has no instance weights: {facts['method']} was trained without"
             )
         source = " + ".join(part["name"] for part in facts["data"]["source"])
-        target = Path(facts["paths"]["target"]["given"]).name
-        return [(_title(source, target, facts["seed"]), folder)]
+        target = Path(facts["paths"]["target"]["given"])
+        name = target.stem if target.suffix in (".npz", ".csv") else target.name  # as sources are called
+        return [(_title(source, name, facts["seed"]), folder)]
     found = []
     for task in read_results(folder)["tasks"]:
         weighted = [row for row in task["rows"] if row["weighting"] is not None]
@@ -131,7 +145,10 @@ def _title(source: str, target: str, seed: int) -> str:
     return f"{shown(source, 24)} → {shown(target, 16)}, seed {seed}"
 
 
-def _draw_classes(axes: Axes, steps: Any, weights: Any, label: Any, names: Sequence[str]) -> None:
+_Named = tuple[str, str, float, float]  # a class in colour: name, colour, last step, last median; from low to high
+
+
+def _draw_classes(axes: Axes, steps: Any, weights: Any, label: Any, names: Sequence[str]) -> list[_Named]:
     """Median and middle half of every class; at most six in colour, the highest three and the lowest three."""
     present = [k for k in range(len(names)) if (label == k).any()]
     quartiles = {k: np.nanpercentile(weights[:, label == k], [25, 50, 75], axis=1) for k in present}  # each (3, T)
@@ -140,16 +157,23 @@ def _draw_classes(axes: Axes, steps: Any, weights: Any, label: Any, names: Seque
     for k in present:
         if k not in told:
             axes.plot(steps, quartiles[k][1], color="#bbbbbb", linewidth=0.8, zorder=1)
-    places = _apart([float(quartiles[k][1][-1]) for k in told], gap=0.07 * float(np.ptp(axes.get_ylim())))
-    for k, colour, place in zip(told, _CLASS_COLOURS, places, strict=False):
+    for k, colour in zip(told, _CLASS_COLOURS, strict=False):
         low, middle, high = quartiles[k]
         axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.plot(steps, middle, color=colour, linewidth=1.5)
+    axes.axhline(1.0, color="#999999", linewidth=0.8, linestyle=":")
+    which = "by class" if told == order else "3 highest and 3 lowest classes"
+    axes.set_title(f"{which}, middle 50 %", fontsize=9, loc="left")
+    ends = [(names[k], float(quartiles[k][1][-1])) for k in told]
+    return [(name, colour, steps[-1], end) for (name, end), colour in zip(ends, _CLASS_COLOURS, strict=False)]
+
+
+def _name_classes(axes: Axes, classes: Sequence[_Named]) -> None:
+    places = _apart([end for *_, end in classes], gap=0.07 * float(np.ptp(axes.get_ylim())))
+    for (name, colour, step, end), place in zip(classes, places, strict=True):
         at: dict[str, Any] = {"xytext": (1.05, place), "textcoords": ("axes fraction", "data"), "va": "center"}
         at |= {"arrowprops": {"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 0}}
-        axes.annotate(shown(names[k], 14), (steps[-1], middle[-1]), color=colour, fontsize=8, **at)
-    axes.axhline(1.0, color="#999999", linewidth=0.8, linestyle=":")
-    axes.set_title("by class" + ("" if told == order else ", three highest and lowest"), fontsize=9, loc="left")
+        axes.annotate(shown(name, 14), (step, end), color=colour, fontsize=8, **at)
 
 
 def _apart(values: Sequence[float], gap: float) -> list[float]:
@@ -161,12 +185,19 @@ def _apart(values: Sequence[float], gap: float) -> list[float]:
     return [value - shift for value in moved]
 
 
+def _short(name: str, groups: int) -> str:
+    """A name that stays within its group; a letter of the labels is about five points wide."""
+    return shown(name, min(24, int(72 * _PLOT_WIDTH / groups / 5.5)))
+
+
 def _accuracies(row: dict[str, Any], evaluation: str) -> list[float]:
     return [100 * run["accuracies"][evaluation] for run in row["runs"] if run["diverged_at"] is None]
 
 
-def _panels(count: int) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(WIDTH, 2.5 * count + 0.4), layout="constrained")
+def _panels(count: int, rows: int) -> tuple[Figure, list[Axes]]:
+    """Panels under each other, as high with a long legend as with a short one."""
+    legend = 0.2 * math.ceil(rows / _LEGEND_COLUMNS)
+    figure = Figure(figsize=(WIDTH, 2.4 * count + legend + 0.3), layout="constrained")
     panels = list(figure.subplots(count, 1, squeeze=False)[:, 0])
     for axes in panels:
         tidy(axes)
@@ -178,6 +209,7 @@ def _grouped_bars(
 ) -> None:
     """values: rows x groups x seeds, in percent; a bar per row in every group."""
     width = _BARS / len(values)
+    size = min(7.5, 72 * _PLOT_WIDTH / len(groups) * width * 0.9)  # points: no higher than a bar is wide
     for place, (row, (colour, hatch)) in enumerate(zip(values, _looks(methods), strict=True)):
         for group, seeds in enumerate(row):
             x = group + (place - (len(values) - 1) / 2) * width
@@ -189,7 +221,13 @@ def _grouped_bars(
             if interval.low is not None and interval.high is not None:
                 ends = max(interval.low, 0.0), min(interval.high, 100.0)
                 axes.plot([x, x], ends, color=INK, linewidth=1.1, solid_capstyle="butt")
-            label: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "bottom", "fontsize": 7.5}
+            if size < _SMALLEST:
+                continue  # numbers would cover each other; they stand in the table
+            label: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "bottom", "fontsize": size}
+            if interval.mean < _INSIDE:
+                above = max(interval.mean, interval.high or 0.0)
+                axes.text(x, above + 1.8, f"{interval.mean:.1f}", color=INK, **label)
+                continue
             label["bbox"] = {"facecolor": colour, "linewidth": 0, "pad": 0.6}  # an interval may reach down here
             axes.text(x, 1.8, f"{interval.mean:.1f}", color=_readable(colour), **label)
     axes.set_xticks(range(len(groups)), groups)
@@ -201,8 +239,8 @@ def _grouped_bars(
 
 def _looks(methods: Sequence[str]) -> list[tuple[str, str]]:
     """Colour and hatch of every row."""
-    colours = row_colours(methods)
-    return [(colour, _HATCHES[colours[:place].count(colour) % len(_HATCHES)]) for place, colour in enumerate(colours)]
+    hatches = [_HATCHES[place % len(_HATCHES)] for place in nth_of_its_method(methods)]
+    return list(zip(row_colours(methods), hatches, strict=True))
 
 
 def _readable(colour: str) -> str:
@@ -215,7 +253,12 @@ def _legend(figure: Figure, names: Sequence[str], methods: Sequence[str], seeds:
         Patch(facecolor=colour, hatch=hatch, edgecolor="white", linewidth=0) for colour, hatch in _looks(methods)
     ]
     figure.legend(
-        handles, [shown(name, 28) for name in names], loc="outside upper left", ncols=3, frameon=False, fontsize=8.5
+        handles,
+        [shown(name, 28) for name in names],
+        loc="outside upper left",
+        ncols=_LEGEND_COLUMNS,
+        frameon=False,
+        fontsize=8.5,
     )
     if seeds > 1:
         figure.supxlabel(f"lines: 95 % intervals over {seeds} seeds", fontsize=8, x=0.99, ha="right")

@@ -23,14 +23,21 @@ from pathlib import Path
 from typing import Any
 
 from weighbridge.comparison import (
+    CSV_SIZES,
+    Sizes,
     Summary,
     csv_rows,
+    csv_sizes,
     findings,
+    how_it_was_made,
     markdown_table,
     mean_and_deviation,
     one_task,
     paired_difference,
+    sampling_error,
     signed,
+    sizes_in_words,
+    sizes_of,
     summarise,
 )
 from weighbridge.errors import RunFolderError, did_you_mean
@@ -76,6 +83,8 @@ class Sources:
         columns: what the rows are called.
         methods: of each of them.
         accuracies: source -> method -> seed -> accuracy in percent.
+        sizes: source -> images that were trained with.
+        made: which labels were read, seeds and command, in Markdown.
     """
 
     target: str
@@ -84,6 +93,8 @@ class Sources:
     columns: tuple[str, ...]
     methods: tuple[str, ...]
     accuracies: dict[str, dict[str, dict[int, float]]]
+    sizes: dict[str, Sizes]
+    made: str
 
 
 def read_results(folder: Path) -> dict[str, Any]:
@@ -143,18 +154,18 @@ def write_grid_tables(folder: Path) -> None:
         }
         for view in seen
     ]
-    write_json(folder / "summary.json", {"title": results["title"], "tables": entries})
+    about = {key: results[key] for key in ("title", "command", "labels")}
+    write_json(folder / "summary.json", {**about, "tables": entries})
 
 
 def _markdown(results: Mapping[str, Any], seen: list[View]) -> str:
     lines, before = [f"# {results['title']}\n"], None
     for view in seen:
         if view.task is not before:
-            before, task = view.task, view.task
-            images = " + ".join(f"{entry['images']:,} {entry['name']}" for entry in task["source"])
-            lines.append(f"## {task['name']}\n\n{images} labelled, {task['target']['images']:,} unlabelled.\n")
+            before = view.task
+            lines.append(f"## {view.task['name']}\n")
         lines.append(f"### {view.heading[0].upper()}{view.heading[1:]}\n\n{markdown_table(view.summary)}")
-    return "\n".join([*lines, results["labels"], ""])
+    return "\n".join([*lines, how_it_was_made(results)])
 
 
 def _csv(seen: list[View]) -> str:
@@ -166,8 +177,10 @@ def _csv(seen: list[View]) -> str:
         error = view.summary.sampling_error
         about = [view.task["source_name"], view.task["target_name"]]
         about += [entry["name"], entry["seen"], entry["images"], "" if error is None else f"{error:.4f}"]
+        about += csv_sizes(view.summary)
         if number == 0:
-            writer.writerow(["source", "target", "evaluation", "seen", "images", "sampling_error", *header])
+            where = ["source", "target", "evaluation", "seen", "images", "sampling_error", *CSV_SIZES]
+            writer.writerow([*where, *header])
         writer.writerows([*about, *row] for row in rows)
     return text.getvalue()
 
@@ -198,7 +211,16 @@ def sources_table(results: Mapping[str, Any], target: str | None = None, evaluat
         for task in tasks
     }
     columns, methods = (tuple(row[key] for row in tasks[0]["rows"]) for key in ("name", "method"))
-    return Sources(target, evaluation, tested[evaluation]["images"], columns, methods, accuracies)
+    return Sources(
+        target=target,
+        evaluation=evaluation,
+        images=tested[evaluation]["images"],
+        columns=columns,
+        methods=methods,
+        accuracies=accuracies,
+        sizes={task["source_name"]: sizes_of(task) for task in tasks},
+        made=how_it_was_made(results),
+    )
 
 
 def sources_markdown(table: Sources) -> str:
@@ -209,16 +231,19 @@ def sources_markdown(table: Sources) -> str:
         lines.append([source, *(_cell(methods[name].values()) for name in table.columns)])
     text = _lines(lines)
     seeds = max((len(values) for methods in table.accuracies.values() for values in methods.values()), default=0)
+    known = [value for methods in table.accuracies.values() for values in methods.values() for value in values.values()]
+    error = f", sampling error ±{sampling_error(statistics.fmean(known), table.images):.1f} points" if known else ""
     note = (
-        f"Accuracy in percent on {table.evaluation} ({table.images:,} images), target {table.target}: mean ± standard "
-        f"deviation over {seeds} seeds."
+        f"Accuracy in percent on {table.evaluation} ({table.images:,} images{error}), target {table.target}: mean ± "
+        f"standard deviation over {seeds} seeds."
     )
+    note += "".join(f"\n- {source}: {sizes_in_words(sizes)}" for source, sizes in table.sizes.items())
     if not others:
-        return f"{text}\n{note}\n"
+        return f"{text}\n{note}\n\n{table.made}"
     differences = [[f"against {first}", *table.columns], ["---", *["---:"] * len(table.columns)]]
     for source in others:
         differences.append([source, *(_against(table, source, first, name) for name in table.columns)])
-    return f"{text}\n{note}\n\n{_lines(differences)}\nPaired differences in points, 95 % t intervals.\n"
+    return f"{text}\n{note}\n\n{_lines(differences)}\nPaired differences in points, 95 % t intervals.\n\n{table.made}"
 
 
 def _against(table: Sources, source: str, first: str, method: str) -> str:

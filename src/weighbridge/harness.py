@@ -129,6 +129,9 @@ def train_all(grid: Grid, out: Path, places: Workplaces, *, at_once: int = 1, ba
         KeyboardInterrupt: when somebody asked to stop; the same call goes on.
     """
     jobs = list(_jobs(grid, out))
+    for row in grid.rows:
+        if sentence := build.caution(row.config):
+            places.watch.tell(f"{row.shown}: {sentence}")
     if at_once > 1 or backend != "loky":
         return _train_apart(jobs, places, at_once, backend)
     diverged: dict[Path, int] = {}

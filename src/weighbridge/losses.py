@@ -77,22 +77,24 @@ def discriminator_accuracy(source_logits: Tensor, target_logits: Tensor) -> Tens
 
 
 def minimum_class_confusion(target_logits: Tensor, temperature: float = 2.5) -> Tensor:
-    """L_MCC: how much the predictions of a batch confuse each class with the others (Jin et al., ECCV 2020, "Minimum
-    Class Confusion"), in [0, 1 - 1/K]; 0 where every image is told for certain, 1 - 1/K where nothing is told.
+    """L_MCC: how much the predictions of a batch confuse each class with the others (Jin et al., ECCV 2020), in
+    [0, 1 - 1/K]; 0 where every image is told for certain, 1 - 1/K where nothing is told.
 
-    Class correlation, uncertainty reweighting and category normalisation of the paper are C = Y^T W Y, each row divided
-    by its sum; the loss is the mean over the classes of what each row has off the diagonal, 1 - C_jj. A row of Y^T W Y
-    sums to sum_i w_i Y_ij, since a row of Y sums to one, so C_jj = sum_i (w_i Y_ij / sum_i w_i Y_ij) Y_ij. The bracket
-    is a softmax over the images, which a class that no image resembles cannot turn into 0 / 0.
+    The paper's paragraphs are "Probability Rescaling", Y = softmax(logits / T); "Class Correlation" and "Uncertainty
+    Reweighting", C = Y^T W Y with w_i proportional to 1 + exp(-H(Y_i)); "Category Normalization", each row of C divided
+    by its sum; and "Minimum Class Confusion", the mean over the rows of what lies off the diagonal, 1 - C_jj. A row of
+    Y^T W Y sums to sum_i w_i Y_ij, since a row of Y sums to one, so C_jj = sum_i (w_i Y_ij / sum_i w_i Y_ij) Y_ij. The
+    bracket is a softmax over the images, which a class that no image resembles cannot turn into 0 / 0.
 
     Args:
         target_logits: (B', K).
         temperature: T > 0 of the probability rescaling Y = softmax(logits / T).
     """
-    log_y = functional.log_softmax(target_logits.float() / temperature, dim=1)  # (B', K)
+    log_y = functional.log_softmax(target_logits.float() / temperature, dim=1)  # (B', K)  Probability Rescaling
     y = log_y.exp()
     entropy = -(y * log_y).sum(dim=1).detach()  # (B',); the weights grade the images, they teach nothing
-    log_w = torch.log1p(torch.exp(-entropy))  # (B',); B' / sum_i w_i is left out: the rows are divided by their sums
+    # Uncertainty Reweighting. B' / sum_i w_i is left out: Category Normalization divides the rows by their sums.
+    log_w = torch.log1p(torch.exp(-entropy))  # (B',)
     share = functional.softmax(log_y + log_w.unsqueeze(1), dim=0)  # (B', K)
     return 1.0 - (share * y).sum(dim=0).mean()
 
@@ -112,7 +114,8 @@ def confident(teacher_logits: Tensor, threshold: float) -> Tensor:
 
 def consistency_loss(student_logits: Tensor, teacher_logits: Tensor, sure: Tensor) -> Tensor:
     """Squared difference of the class probabilities of two networks, mean over classes and images, in [0, 2/K]; images
-    of which the teacher is not sure add nothing (French et al., ICLR 2018, the self-ensembling loss).
+    of which the teacher is not sure add nothing (French et al., ICLR 2018, the self-ensembling loss, as "Confidence
+    thresholding" masks it).
 
     Args:
         student_logits: (B', K).

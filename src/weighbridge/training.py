@@ -86,6 +86,7 @@ def open_workplace(
 def adapt_in(workplace: Workplace, config: Config, out: Path) -> RunFolder:
     """Train in a new run folder."""
     folder = begin_run(workplace, config, out)
+    _caution(workplace, config)
     train_run(workplace, config, folder)
     return folder
 
@@ -112,8 +113,14 @@ def resume(path: Path, watch: Watch | None = None) -> RunFolder:
     workplace = open_workplace(sources, target, config, watch, precision=precision)
     folder = RunFolder.open(path, writes=workplace.fabric.is_global_zero)
     refuse_other_images(workplace, folder)
+    _caution(workplace, config)
     train_run(workplace, config, folder)
     return folder
+
+
+def _caution(workplace: Workplace, config: Config) -> None:
+    if sentence := build.caution(config):
+        workplace.watch.tell(f"{config.method}: {sentence}")
 
 
 def refuse_other_images(workplace: Workplace, folder: RunFolder) -> None:

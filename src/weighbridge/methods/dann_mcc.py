@@ -27,6 +27,8 @@ from weighbridge.types import DomainPair
 class DannMcc(Method):
     """Features from which the domain cannot be told, and a label predictor that does not waver on the target.
 
+    L_CE + mu L_MCC, as `Mcc` has it, and the domain loss of DANN (JMLR 2016, eq. 9) behind a reversal layer.
+
     Args:
         network: G_f, G_y and G_d.
         optimizer: over all parameters of the network.

@@ -20,6 +20,8 @@ from weighbridge.types import DomainPair
 class Mcc(Method):
     """A classifier of the source that must not waver between classes on the target; no adversary.
 
+    The loss is the paper's overall objective: L_CE of the source plus mu L_MCC of the target.
+
     Args:
         network: its domain head is not used.
         optimizer: over the parameters of `network.features` and `network.label_head`.

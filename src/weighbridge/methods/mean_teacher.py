@@ -23,6 +23,8 @@ from weighbridge.types import DomainPair
 class MeanTeacher(Method):
     """A student that learns the source's labels and, on the target, what its own running mean is sure of.
 
+    Sections of the paper stand beside the lines. The running mean is the mean teacher of Tarvainen and Valpola.
+
     Args:
         student: its domain head is not used. The teacher starts as a copy of it, and is what predicts afterwards.
         optimizer: over the parameters of the student's `features` and `label_head`.
@@ -57,16 +59,17 @@ class MeanTeacher(Method):
         if target.second_view is None:
             raise ValueError("mean teacher needs two views of the target images; make pairs with target_views=2")
 
-        # Source and target go through separately, so that batch norm sees one domain at a time.
+        # "Adapting to domain adaptation": source and target go through separately; batch norm sees one at a time.
         source_logits = self.student(source.images)  # (B, K)
         student_logits = self.student(target.images)  # (B', K)
         with torch.no_grad():  # in training mode too: dropout on, and batch norm of the target alone
             teacher_logits = self.network(target.second_view)  # (B', K)
 
         loss_y = label_loss(source_logits, source.labels)
-        sure = confident(teacher_logits, self.threshold)  # (B',)
+        sure = confident(teacher_logits, self.threshold)  # (B',)  "Confidence thresholding", in place of a ramp-up
         loss_c = consistency_loss(student_logits, teacher_logits, sure)
-        loss_b = class_balance_loss(student_logits) * sure.mean()  # no balance before there is confidence
+        # "Class balance loss": none before there is confidence.
+        loss_b = class_balance_loss(student_logits) * sure.mean()
         update(loss_y + self.consistency_weight * (loss_c + self.balance_weight * loss_b), self.optimizers["student"])
 
         with torch.no_grad():

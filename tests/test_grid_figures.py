@@ -127,6 +127,15 @@ def test_the_transition_of_the_weights_of_every_task(grid, tmp_path):
     assert figure.axes[0].get_xlim()[0] == 1  # the snapshot in which most images are missing is left out
 
 
+def test_weights_of_a_method_s_own_are_drawn_too(grid):
+    results = json.loads((grid / "results.json").read_text())
+    for row in results["tasks"][0]["rows"]:
+        row["weighting"] = None
+    (grid / "results.json").write_text(json.dumps(results))
+    titles = [axes.get_title(loc="left") for axes in transition_figure([grid]).axes[::2]]
+    assert titles == ["(a) realtime → photos, seed 0", "(b) both → photos, seed 0"]
+
+
 def test_of_many_classes_the_highest_and_the_lowest_stand_out(tmp_path):
     names = [f"class {k}" for k in range(10)]
     figure = transition_figure([write_run(tmp_path / "run", images=60, classes=names)])

@@ -130,14 +130,14 @@ def _weighted_runs(folder: Path) -> list[tuple[str, Path]]:
         return [(_title(source, name, facts["seed"]), folder)]
     found = []
     for task in read_results(folder)["tasks"]:
-        weighted = [row for row in task["rows"] if row["weighting"] is not None]
-        weighted.sort(key=lambda row: (row["weighting"] != "paper", bool(row.get("variant"))))
-        runs = [run for row in weighted for run in row["runs"] if run["diverged_at"] is None]
+        rows = sorted(task["rows"], key=lambda row: (row["weighting"] != "paper", bool(row.get("variant"))))
+        finished = [run for row in rows for run in row["runs"] if run["diverged_at"] is None]
+        runs = [run for run in finished if (folder / run["folder"] / "weights.npz").is_file()]
         if runs:
             title = _title(task["source_name"], task["target_name"], runs[0]["seed"])
             found.append((title, folder / runs[0]["folder"]))
     if not found:
-        raise RunFolderError(f"no run in '{folder}' has instance weights; add the method weighted-dann")
+        raise RunFolderError(f"no run in '{folder}' has instance weights; add the method weighted-dann or iwdan-mcc")
     return found
 
 

@@ -8,6 +8,7 @@ __all__ = [
     "build_pairs",
     "build_preparation",
     "build_reading",
+    "caution",
     "check_backbone",
     "check_labels",
     "check_processes",

@@ -49,7 +49,7 @@ def test_a_run_folder_holds_everything_that_comes_after(renders, photos, labelle
     assert facts["p_t"] == ("shared-features" if method == "weighted-dann" else None)
     assert read_toml(folder.config)["method"] == method
     assert folder.metrics()["evaluation"] is None
-    assert (folder.path / "weights.csv").exists() == (method == "weighted-dann")
+    assert (folder.path / "weights.csv").exists() == (method in ("weighted-dann", "iwdan-mcc"))
     with (folder.path / "predictions.csv").open() as rows:
         table = list(csv.DictReader(rows))
     assert len(table) == 30
@@ -313,7 +313,6 @@ AUGMENTED = {"rotate": 5.0, "noise": 0.1, "shift": 0.05}
         ("mcc", "source-only", {}),
         ("dann-mcc", "dann", {"new_layer_multiplier": 1.0}),
         ("iwdan-mcc", "dann", {"new_layer_multiplier": 1.0}),
-        ("self-training", "source-only", {"confidence_threshold": 0.8, "mcc_weight": 0.3, **AUGMENTED}),
         ("mean-teacher", "source-only", {"backbone": "small-batchnorm", **AUGMENTED}),
     ],
 )

@@ -139,6 +139,33 @@ def test_between_two_sizes_lies_a_power_law():
     assert table.power_law({32: 3.0}, 32) == 3.0
 
 
+def results_with(*accuracies):
+    """results.json of five classes: source-only with these accuracies on held-out source images, beside a good DANN."""
+    rows = [
+        {"method": "source-only", "runs": [{"source_accuracy": accuracy} for accuracy in accuracies]},
+        {"method": "dann", "runs": [{"source_accuracy": 0.9}]},
+    ]
+    return {"tasks": [{"classes": list("abcde"), "rows": rows}]}
+
+
+def test_a_table_in_which_nothing_was_learned_says_so():
+    assert "right in 25 % of the source's held-out images, chance is 20 %" in table.nothing_learned(results_with(0.25))
+    assert "NOTHING" in table.nothing_learned(results_with(0.2, 0.58))
+    assert table.nothing_learned(results_with(0.2, 0.62)) is None
+    assert table.nothing_learned(results_with(None)) is None
+
+
+def test_rendering_stops_after_its_time_but_not_before_every_class_has_images(tmp_path):
+    plan = dataclasses.replace(table.make_plan(small_machine(), table.Wishes()), few=True)
+    watch = table.until(0.0, lambda done, total: None, tmp_path, plan)
+    for label in table.FEW_CLASSES:
+        watch(1, 100)
+        (tmp_path / label).mkdir()
+    with pytest.raises(table.OutOfTimeError):
+        watch(5, 100)
+    watch(100, 100)
+
+
 def test_training_stops_when_its_time_is_over():
     with table.Clock(math.inf) as clock:
         clock.begin("adapt", 10, 0)
@@ -170,4 +197,5 @@ def test_the_smallest_table_on_a_cpu(tmp_path):
     assert "REDUCED" in done.stdout
     results = json.loads((out / "grid" / "results.json").read_text())
     assert [e["seen"] for e in results["tasks"][0]["evaluations"]] == ["source", "target", "unseen"]
+    assert "NOTHING WAS LEARNED" in written  # three steps cannot teach VGG-16 anything
     assert not list(out.rglob("last.safetensors"))

@@ -124,6 +124,7 @@ LEAST_STEPS = {"none": 600, "file": 300}  # of adaptation; random numbers need l
 MOST_STEPS = 4  # times the least
 GOOD_SEEDS, MOST_SEEDS = 3, 5
 RENDERING = 0.35  # share of the budget, at most
+RENDERING_LATEST = 0.5  # share of what is left then, after which it is stopped
 FOR_SOURCE = 0.3  # share of that, at most; path-traced images get the rest
 TRAINING = 0.8  # share of what is left after rendering that is planned for; the rest is for what was not thought of
 SEED_BYTES = 11e9  # checkpoints and networks of the five runs of a seed
@@ -380,7 +381,7 @@ def settings(size: int, batch: int, pre_steps: int, steps: int, weights: str) ->
         "batch_target": batch,
         "pre_steps": pre_steps,
         "steps": steps,
-        "learning_rate": 0.01 if scratch else 0.003,
+        "learning_rate": 0.003,
         "normalisation": "per-image" if scratch else "imagenet",
         "clip_norm": 1.0,
         "checkpoint_every": pre_steps + steps,  # one, at the end: each takes a gigabyte and seconds
@@ -388,48 +389,54 @@ def settings(size: int, batch: int, pre_steps: int, steps: int, weights: str) ->
 
 
 def render_all(plan: Plan, out: Path, end: float) -> None:
-    """The tests first, which the table needs, then the target, which takes longest, then the source.
+    """The tests first, which the table needs whole, then the target, which takes longest, then the source.
 
-    What is not done by `end` is left out, of every class alike; the next call goes on with it.
+    Of target and source, what is not done by `end` is left out, of every class alike; the next call goes on with it.
     """
     from weighbridge.render.recipe import Recipe
     from weighbridge.render.studio import render
 
     counts = {f"{quality}-test": plan.evaluation for quality in TESTS}
-    counts |= {"realtime": plan.source, "prerendered": plan.target}
-    # The source gets its share even where the rest was slower than was measured.
-    ends = {name: end - (0 if name == "realtime" else FOR_SOURCE * plan.rendering) for name in counts}
-
-    for name in (*(f"{quality}-test" for quality in TESTS), "prerendered", "realtime"):
-        recipe = Recipe("objects", seed=SEED_OF[name], size=plan.size)
+    counts |= {"prerendered": plan.target, "realtime": plan.source}
+    # The source gets its share even where the target was slower than was measured.
+    ends = {"prerendered": end - FOR_SOURCE * (end - time.monotonic()), "realtime": end}
+    for name, count in counts.items():
+        folder = out / "data" / name
         with ProgressBars() as bars:
             show = bars.counting(f"rendering {name}", "images")
-
-            def watch(done: int, total: int, show: Callable[[int, int], None] = show, end: float = ends[name]) -> None:
-                show(done, total)
-                if time.monotonic() > end and done < total:
-                    raise OutOfTimeError
-
             try:
                 render(
-                    recipe,
+                    Recipe("objects", seed=SEED_OF[name], size=plan.size),
                     name.removesuffix("-test"),
-                    out / "data" / name,
-                    count=counts[name],
+                    folder,
+                    count=count,
                     classes=FEW_CLASSES if plan.few else None,
                     variant=VARIANT,
-                    progress=watch,
+                    progress=until(ends.get(name, math.inf), show, folder, plan),
                 )
             except OutOfTimeError:
-                print(f"rendering took longer than was measured: {name} stays smaller than planned")
+                print(f"rendering took longer than was measured: {name} stays smaller than planned", flush=True)
+
+
+def until(end: float, show: Callable[[int, int], None], folder: Path, plan: Plan) -> Callable[[int, int], None]:
+    """Shows how far rendering has come, and stops it after `end`, but not before every class has images."""
+
+    def watch(done: int, total: int) -> None:
+        show(done, total)
+        if time.monotonic() > end and done < total:
+            begun = sum(1 for part in folder.iterdir() if part.is_dir() and not part.name.startswith("."))
+            if begun >= (len(FEW_CLASSES) if plan.few else CLASSES):
+                raise OutOfTimeError
+
+    return watch
 
 
 def write_start(path: Path, sources: Sequence[Path], size: int) -> None:
-    """Random numbers that VGG-16 can start from without batch norm: every layer keeps the deviation of its input at 1.
+    """Random numbers that VGG-16 can start from without batch norm: every convolution puts out a deviation of 1.
 
-    Torchvision's own let the signal fade from layer to layer, and the label loss long stays at chance. So each layer is
-    divided by the deviation of what it puts out on one batch of the source (Mishkin and Matas, "All you need is a good
-    init", ICLR 2016). Labels are not used. All seeds share the file; the last layer is not in use and comes from them.
+    Torchvision's own let the signal fade from layer to layer, and the label loss long stays at chance. So the weights
+    of each convolution are divided by the deviation of what it puts out on one batch of the source (Mishkin and Matas,
+    "All you need is a good init", ICLR 2016). Labels are not used. All seeds share the file but for the last layer.
     """
     import torch
     import torchvision
@@ -447,8 +454,9 @@ def write_start(path: Path, sources: Sequence[Path], size: int) -> None:
     model = torchvision.models.vgg16(weights=None).eval()
     signal = pairs.at(0).source.images
     with torch.no_grad():
-        for layer in (*model.features, model.avgpool, torch.nn.Flatten(), *model.classifier[:-1]):
-            if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+        for layer in model.features:
+            if isinstance(layer, torch.nn.Conv2d):
+                assert layer.bias is not None  # VGG-16 has no batch norm to make up for it
                 layer.bias.zero_()
                 layer.weight /= layer(signal).std().clamp_min(1e-6)
             signal = layer(signal)
@@ -533,11 +541,32 @@ def train_all(plan: Plan, wishes: Wishes, out: Path, end: float) -> list[str]:
     return [f"time was over: the table has {len(finished_seeds)} finished seed(s){left_out}; the same command goes on"]
 
 
+def results_of(out: Path) -> dict[str, Any]:
+    results: dict[str, Any] = json.loads((out / "grid" / "results.json").read_text(encoding="utf-8"))
+    return results
+
+
 def diverged(out: Path) -> list[str]:
     """Methods of which a run diverged."""
-    results = json.loads((out / "grid" / "results.json").read_text(encoding="utf-8"))
-    rows = results["tasks"][0]["rows"]
-    return [row["name"] for row in rows if any(run["diverged_at"] is not None for run in row["runs"])]
+    return [
+        row["name"]
+        for row in results_of(out)["tasks"][0]["rows"]
+        if any(run["diverged_at"] is not None for run in row["runs"])
+    ]
+
+
+def nothing_learned(results: Mapping[str, Any]) -> str | None:
+    """A warning, where source-only does not tell the classes of the source apart: then the table ranks nothing."""
+    task = results["tasks"][0]
+    runs = [run for row in task["rows"] if row["method"] == "source-only" for run in row["runs"]]
+    found = [run["source_accuracy"] for run in runs if run["source_accuracy"] is not None]
+    chance = 1 / len(task["classes"])
+    if not found or sum(found) / len(found) >= 2 * chance:
+        return None
+    return (
+        f"NOTHING WAS LEARNED: source only is right in {100 * sum(found) / len(found):.0f} % of the source's held-out "
+        f"images, chance is {100 * chance:.0f} %; this table shows that all methods ran, and nothing about them"
+    )
 
 
 def trained_seconds(out: Path) -> float:
@@ -652,7 +681,7 @@ def main(words: Sequence[str] | None = None) -> None:
     print(f"{about}\n", flush=True)
     end = started + 60 * options.minutes
     if wishes.given is None:
-        render_all(plan, out, min(end, time.monotonic() + 1.3 * plan.rendering + 5.0))
+        render_all(plan, out, time.monotonic() + RENDERING_LATEST * (end - time.monotonic()))
         tests = {quality: f"data/{quality}-test" for quality in TESTS}
         domains: dict[str, Any] = {
             "sources": {"realtime": "data/realtime"},
@@ -672,7 +701,8 @@ def main(words: Sequence[str] | None = None) -> None:
     otherwise = train_all(plan, wishes, out, end)
     table = (out / "grid" / "table.md").read_text(encoding="utf-8")
     took = f"It took {(time.monotonic() - started) / 60:.1f} minutes"
-    happened = "; ".join([took, *otherwise]) + "."
+    warning = nothing_learned(results_of(out))
+    happened = "; ".join([took, *otherwise, *([warning] if warning else [])]) + "."
     replace_text(out / "table.md", f"{about}\n\n{happened}\n\n{table}")
     print(f"\n{table}\n{happened}{' REDUCED: see above.' if short else ''}\n{out / 'table.md'}")
 

@@ -46,5 +46,6 @@ class ClassRatios(nn.Module):
             source_shares = self.joint.sum(dim=0).clamp_min(1e-6)  # (K,) p_S; a class may be missing for long
             shares = (self.ratios * source_shares).clamp_min(_SMALLEST_SHARE / len(self.ratios))  # (K,) q
             shares = better_shares(shares / shares.sum(), self.joint / source_shares, self.predicted)
-        self.ratios.copy_(shares / source_shares)
-        return self.ratios.clone()
+        ratios = shares / source_shares  # (K,)
+        self.ratios.copy_(ratios)
+        return ratios

@@ -4,7 +4,7 @@ G_f ends where the paper attaches the domain classifier, at the last convolution
 layer that is, is said at each network below.
 """
 
-__all__ = ["BACKBONES", "Network", "build_network", "parameter_count", "split_before_classifier"]
+__all__ = ["BACKBONES", "Network", "build_network", "follow", "parameter_count", "split_before_classifier"]
 
 import math
 import pickle
@@ -92,6 +92,13 @@ def split_before_classifier(network: Network, *hidden: int) -> Network:
         raise TypeError(f"expected the label head to end in a linear layer, got {type(last).__name__}")
     discriminator = _mlp(last.in_features, *hidden, 1).to(last.weight.device)
     return Network(nn.Sequential(network.features, *inner), last, discriminator)
+
+
+@torch.no_grad()
+def follow(teacher: nn.Module, student: nn.Module, alpha: float) -> None:
+    """Move the teacher's parameters towards the student's: alpha of its own, 1 - alpha of theirs; no buffers."""
+    for own, new in zip(teacher.parameters(), student.parameters(), strict=True):
+        own.lerp_(new, 1.0 - alpha)
 
 
 def parameter_count(module: nn.Module) -> int:

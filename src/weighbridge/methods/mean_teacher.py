@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from weighbridge.losses import class_balance_loss, confident, consistency_loss, label_loss
 from weighbridge.methods.base import Method, StepLog, Update
-from weighbridge.networks import Network
+from weighbridge.networks import Network, follow
 from weighbridge.types import DomainPair
 
 
@@ -72,9 +72,7 @@ class MeanTeacher(Method):
         loss_b = class_balance_loss(student_logits) * sure.mean()
         update(loss_y + self.consistency_weight * (loss_c + self.balance_weight * loss_b), self.optimizers["student"])
 
-        with torch.no_grad():
-            for teacher, student in zip(self.network.parameters(), self.student.parameters(), strict=True):
-                teacher.lerp_(student, 1.0 - self.alpha)
+        follow(self.network, self.student, self.alpha)
 
         scalars = {
             "label_loss": loss_y.detach(),

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 from weighbridge.losses import confident, label_loss, minimum_class_confusion, pseudo_label_loss
 from weighbridge.methods.base import Method, StepLog, Update
-from weighbridge.networks import Network
+from weighbridge.networks import Network, follow
 from weighbridge.types import DomainPair
 
 
@@ -77,9 +77,7 @@ class SelfTraining(Method):
         loss = loss_y + self.mcc_weight * loss_mcc + self.pseudo_label_weight * loss_u
         update(loss, self.optimizers["student"])
 
-        with torch.no_grad():
-            for teacher, student in zip(self.network.parameters(), self.student.parameters(), strict=True):
-                teacher.lerp_(student, 1.0 - self.alpha)
+        follow(self.network, self.student, self.alpha)
 
         scalars = {
             "label_loss": loss_y.detach(),

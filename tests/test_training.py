@@ -313,6 +313,11 @@ AUGMENTED = {"rotate": 5.0, "noise": 0.1, "shift": 0.05}
         ("mcc", "source-only", {}),
         ("dann-mcc", "dann", {"new_layer_multiplier": 1.0}),
         ("iwdan-mcc", "dann", {"new_layer_multiplier": 1.0}),
+        (
+            "self-training",
+            "source-only",
+            {"backbone": "small-batchnorm", "confidence_threshold": 0.8, "mcc_weight": 0.0, **AUGMENTED},
+        ),
         ("mean-teacher", "source-only", {"backbone": "small-batchnorm", **AUGMENTED}),
     ],
 )

@@ -46,6 +46,10 @@ def test_whole_numbers_are_taken_where_shares_are_meant():
             "iwdan-mcc has weights of its own, got weighting = 'paper'; leave it out",
         ),
         (
+            {"method": "iwdan-self-training", "weighting": "uniform"},
+            "iwdan-self-training has weights of its own, got weighting = 'uniform'; leave it out",
+        ),
+        (
             {"method": "self-training", "weighting": "paper"},
             "self-training has no domain loss to weight, got weighting = 'paper'",
         ),
@@ -85,7 +89,16 @@ def test_methods_that_skip_the_pre_classifier_take_its_steps_themselves():
     steps = {method: Config(method=method, pre_steps=30, steps=70).total_steps for method in METHODS}
     from_scratch, fine_tuned = (
         ("source-only", "dann"),
-        ("adda", "weighted-dann", "mcc", "dann-mcc", "iwdan-mcc", "mean-teacher", "self-training"),
+        (
+            "adda",
+            "weighted-dann",
+            "mcc",
+            "dann-mcc",
+            "iwdan-mcc",
+            "mean-teacher",
+            "self-training",
+            "iwdan-self-training",
+        ),
     )
     assert steps == {**dict.fromkeys(from_scratch, 100), **dict.fromkeys(fine_tuned, 70)}
 

@@ -88,6 +88,7 @@ METHODS = [
     {"method": "dann-mcc", "weighting": "paper"},
     {"method": "iwdan-mcc", "backbone": "slim-batchnorm"},
     {"method": "self-training", "rotate": 10.0, "confidence_threshold": 0.4},
+    {"method": "iwdan-self-training", "rotate": 10.0, "confidence_threshold": 0.4},
     {"method": "mean-teacher", "backbone": "small-batchnorm", "rotate": 10.0, "confidence_threshold": 0.4},
 ]
 

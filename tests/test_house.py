@@ -36,7 +36,10 @@ FLOORS = [
     {"render.sheet", "render.studio"},
     {"methods.base"},
     {"methods." + name for name in ("source_only", "dann", "adda", "weighted_dann")},
-    {"methods." + name for name in ("mcc", "dann_mcc", "iwdan_mcc", "mean_teacher", "self_training")},
+    {
+        "methods." + name
+        for name in ("mcc", "dann_mcc", "iwdan_mcc", "mean_teacher", "self_training", "iwdan_self_training")
+    },
     {"checkpoint", "evaluate"},
     {"engine"},
     {"tables", "progress", "comparison", "figures"},

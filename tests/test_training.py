@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 import weighbridge
 from conftest import small_config, write_classes
-from weighbridge.config import read_toml
+from weighbridge.config import OWN_WEIGHTS, read_toml
 from weighbridge.engine import Interrupted, Quiet
 from weighbridge.errors import DataError, RunFolderError
 from weighbridge.runs import RunFolder
@@ -31,7 +31,8 @@ def same(a, b):
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
-ALL = ["source-only", "dann", "adda", "weighted-dann", "mcc", "dann-mcc", "iwdan-mcc", "mean-teacher", "self-training"]
+BEYOND = ["mcc", "dann-mcc", "iwdan-mcc", "mean-teacher", "self-training", "iwdan-self-training"]
+ALL = ["source-only", "dann", "adda", "weighted-dann", *BEYOND]
 
 
 @pytest.mark.parametrize("method", ALL)
@@ -49,7 +50,7 @@ def test_a_run_folder_holds_everything_that_comes_after(renders, photos, labelle
     assert facts["p_t"] == ("shared-features" if method == "weighted-dann" else None)
     assert read_toml(folder.config)["method"] == method
     assert folder.metrics()["evaluation"] is None
-    assert (folder.path / "weights.csv").exists() == (method in ("weighted-dann", "iwdan-mcc"))
+    assert (folder.path / "weights.csv").exists() == (method in ("weighted-dann", *OWN_WEIGHTS))
     with (folder.path / "predictions.csv").open() as rows:
         table = list(csv.DictReader(rows))
     assert len(table) == 30
@@ -318,6 +319,11 @@ AUGMENTED = {"rotate": 5.0, "noise": 0.1, "shift": 0.05}
             "source-only",
             {"backbone": "small-batchnorm", "confidence_threshold": 0.8, "mcc_weight": 0.0, **AUGMENTED},
         ),
+        (
+            "iwdan-self-training",
+            "source-only",
+            {"backbone": "small-batchnorm", "confidence_threshold": 0.8, "new_layer_multiplier": 1.0, **AUGMENTED},
+        ),
         ("mean-teacher", "source-only", {"backbone": "small-batchnorm", **AUGMENTED}),
     ],
 )
@@ -333,7 +339,7 @@ def test_methods_beyond_the_paper_bring_darker_photos_to_light(renders, tmp_path
     assert right[method] > 0.9
 
 
-@pytest.mark.parametrize("method", ["mcc", "dann-mcc", "iwdan-mcc", "mean-teacher", "self-training"])
+@pytest.mark.parametrize("method", BEYOND)
 def test_from_scratch_there_is_no_pre_classifier_and_as_many_steps(renders, photos, tmp_path, method):
     tuned, scratch = (
         adapt([renders], photos, small_config(method=method, start=start), tmp_path / start)

@@ -32,7 +32,7 @@ import torch
 from lightning_fabric import Fabric
 
 from weighbridge.class_ratios import ClassRatios
-from weighbridge.config import Config
+from weighbridge.config import OWN_WEIGHTS, Config
 from weighbridge.data.domains import (
     LabelledDomain,
     Reading,
@@ -55,6 +55,7 @@ from weighbridge.methods.base import Method
 from weighbridge.methods.dann import Dann
 from weighbridge.methods.dann_mcc import DannMcc
 from weighbridge.methods.iwdan_mcc import IwdanMcc
+from weighbridge.methods.iwdan_self_training import IwdanSelfTraining
 from weighbridge.methods.mcc import Mcc
 from weighbridge.methods.mean_teacher import MeanTeacher
 from weighbridge.methods.self_training import SelfTraining
@@ -179,7 +180,7 @@ def _augmentation(config: Config) -> Augmentation:
 def caution(config: Config) -> str | None:
     """What whoever trains with these settings, or reads the results, should know; None if there is nothing."""
     moves = _augmentation(config) != Augmentation() or build_reading(config).view.slack
-    if config.method not in ("mean-teacher", "self-training") or moves:
+    if config.method not in ("mean-teacher", "self-training", "iwdan-self-training") or moves:
         return None
     return (
         "both views of each target image are the same, since no augmentation is set, so that the teacher is but an "
@@ -259,6 +260,17 @@ def build_method(config: Config, network: Network, classes: int, p_a: SourceLike
             temperature=config.mcc_temperature,
             strength=_strength(config, default="eq3"),
         )
+    if config.method == "iwdan-self-training":
+        return IwdanSelfTraining(
+            network,
+            _sgd(config, _classifier(network), network.domain_head.parameters()),
+            ClassRatios(classes).to(next(network.parameters()).device),
+            threshold=config.confidence_threshold,
+            pseudo_label_weight=config.pseudo_label_weight,
+            mcc_weight=config.mcc_weight,
+            temperature=config.mcc_temperature,
+            strength=_strength(config, default="eq3"),
+        )
     weighting = _weighting(config, network, p_a)
     if config.method == "dann":
         optimizer = _sgd(config, network.parameters())
@@ -296,7 +308,7 @@ def weighting_name(config: Config) -> str | None:
 
 def weighs_images(config: Config) -> bool:
     """Whether every source image has a weight in the domain loss, by a rule or by the method itself."""
-    return config.method == "iwdan-mcc" or weighting_name(config) is not None
+    return config.method in OWN_WEIGHTS or weighting_name(config) is not None
 
 
 def start_from(pre_classifier: Network, config: Config) -> Network:

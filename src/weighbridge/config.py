@@ -28,8 +28,10 @@ MethodName = Literal[
     "iwdan-mcc",
     "mean-teacher",
     "self-training",
+    "iwdan-self-training",
 ]
 METHODS: tuple[str, ...] = get_args(MethodName)
+OWN_WEIGHTS = ("iwdan-mcc", "iwdan-self-training")  # methods that weigh source images by a rule of their own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,7 @@ class Config:
 
     # What is trained
     method: MethodName = "weighted-dann"
-    """source-only, dann, adda, weighted-dann, mcc, dann-mcc, iwdan-mcc, mean-teacher or self-training."""
+    """What docs/methods/ has: the paper's source-only, dann, adda and weighted-dann, and those beyond it."""
     seed: int = 0
     """Fixes weights, order of images and augmentation."""
     backbone: str = "auto"
@@ -100,7 +102,7 @@ class Config:
     fine_tune_rate: float = 0.001
     """First learning rate of methods that start from the pre-classifier, but for adda and mean-teacher."""
     new_layer_multiplier: float = 10.0
-    """weighted-dann, dann-mcc, iwdan-mcc: how many times faster the new domain classifier learns."""
+    """weighted-dann, dann-mcc and both iwdan: how many times faster the new domain classifier learns."""
     momentum: float = 0.9
     """Of SGD."""
     weight_decay: float = 0.0
@@ -110,7 +112,7 @@ class Config:
 
     # The adversary
     schedule: Literal["default", "eq3", "constant"] = "default"
-    """lambda over training; default: eq3 for dann, dann-mcc and iwdan-mcc, constant for weighted-dann."""
+    """lambda over training; default: constant for weighted-dann, eq3 for all others with a domain classifier."""
     strength: float = 1.0
     """lambda, or what eq. 3 rises to."""
     gamma: float = 10.0
@@ -120,17 +122,17 @@ class Config:
 
     # The target's predictions
     mcc_weight: float = 1.0
-    """mcc, dann-mcc, iwdan-mcc, self-training: how much class confusion counts beside the label loss."""
+    """mcc and what goes with it: how much class confusion counts beside the label loss."""
     mcc_temperature: float = 2.5
-    """mcc, dann-mcc, iwdan-mcc, self-training: T that the target's logits are divided by."""
+    """mcc and what goes with it: T that the target's logits are divided by."""
     mean_teacher_rate: float = 0.001
     """mean-teacher: learning rate of Adam for the student."""
     confidence_threshold: float = 0.968
-    """mean-teacher, self-training: probability above which the teacher is listened to."""
+    """mean-teacher and both self-trainings: probability above which the teacher is listened to."""
     consistency_weight: float = 3.0
     """mean-teacher: how much agreement with the teacher counts beside the label loss."""
     pseudo_label_weight: float = 1.0
-    """self-training: how much the teacher's labels count beside the label loss."""
+    """Both self-trainings: how much the teacher's labels count beside the label loss."""
     class_balance_weight: float = 0.005
     """mean-teacher: how much equally frequent classes count within that; 0 where the photos have them unequally."""
 
@@ -213,7 +215,7 @@ def write_toml(path: Path, values: Mapping[str, Any]) -> None:
     path.write_text(tomli_w.dumps({k: v for k, v in values.items() if v is not None}), encoding="utf-8")
 
 
-_START_CHOSEN = ("mcc", "dann-mcc", "iwdan-mcc", "mean-teacher", "self-training")
+_START_CHOSEN = ("mcc", "dann-mcc", "iwdan-mcc", "mean-teacher", "self-training", "iwdan-self-training")
 _NO_DOMAIN_LOSS = ("source-only", "mcc", "mean-teacher", "self-training")
 _AT_LEAST_ONE = ("image_size", "batch_source", "log_every", "processes")
 _NOT_NEGATIVE = (
@@ -262,8 +264,8 @@ def _check_values(config: Config) -> None:
         raise ConfigError("weighted-dann needs a weighting; for no weights say weighting = 'uniform'")
     if config.method in _NO_DOMAIN_LOSS and config.weighting not in ("default", "none"):
         raise ConfigError(f"{config.method} has no domain loss to weight, got weighting = '{config.weighting}'")
-    if config.method == "iwdan-mcc" and config.weighting not in ("default", "none"):
-        raise ConfigError(f"iwdan-mcc has weights of its own, got weighting = '{config.weighting}'; leave it out")
+    if config.method in OWN_WEIGHTS and config.weighting not in ("default", "none"):
+        raise ConfigError(f"{config.method} has weights of its own, got weighting = '{config.weighting}'; leave it out")
     if not 0.0 <= config.confidence_threshold <= 1.0:
         raise ConfigError(f"confidence_threshold is a probability in [0, 1], got {config.confidence_threshold}")
     if config.mcc_temperature <= 0.0:

@@ -47,6 +47,7 @@ _COLOURS = {  # after Okabe and Ito: told apart by colour-blind readers too
     "iwdan-mcc": "#882255",
     "mean-teacher": "#D55E00",
     "self-training": "#332288",
+    "iwdan-self-training": "#661100",
 }
 _OTHERS = ("#117733", "#999933", "#7A1F3D")  # methods that nobody has chosen a colour for
 _SHADES = (0.0, 0.5, -0.4, 0.75)  # further rows of a method: how far towards white, or towards black where negative

@@ -24,6 +24,7 @@ _NAMES = {
     "iwdan-mcc": "IWDAN + MCC",
     "mean-teacher": "mean teacher",
     "self-training": "self-training",
+    "iwdan-self-training": "IWDAN + self-training",
 }
 _KEYS = ("title", "seeds", "methods", "sources", "targets", "evaluations", "settings", "variants", "skip")
 _OF_A_SINGLE_RUN = {  # setting -> what says it in a comparison and in a grid

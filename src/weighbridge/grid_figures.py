@@ -137,7 +137,7 @@ def _weighted_runs(folder: Path) -> list[tuple[str, Path]]:
             title = _title(task["source_name"], task["target_name"], runs[0]["seed"])
             found.append((title, folder / runs[0]["folder"]))
     if not found:
-        raise RunFolderError(f"no run in '{folder}' has instance weights; add the method weighted-dann or iwdan-mcc")
+        raise RunFolderError(f"no run in '{folder}' has instance weights; add weighted-dann or an iwdan method")
     return found
 
 

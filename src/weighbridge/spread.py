@@ -35,9 +35,9 @@ def spread(
     """Do all jobs, several at once, in processes of their own.
 
     Yields (job, result) as they are done; Ray's come at the end. After Ctrl-C or SIGTERM no job is begun, and those
-    that run are asked to stop: their result is `STOPPED`, and when all have answered KeyboardInterrupt is raised. After
-    a second Ctrl-C they are killed. A worker whose parent is gone ends itself, so that it does not go on writing beside
-    whoever takes up its work.
+    that run are asked to stop: their result is `STOPPED`, and when all have answered KeyboardInterrupt is raised; jobs
+    of Ray cannot be asked, and are waited for. After a second Ctrl-C they are killed. A worker whose parent is gone
+    ends itself, so that it does not go on writing beside whoever takes up its work.
 
     Args:
         work: can be pickled, as the jobs can.

@@ -14,6 +14,7 @@ from weighbridge.methods.adda import Adda
 from weighbridge.methods.dann import Dann
 from weighbridge.methods.dann_mcc import DannMcc
 from weighbridge.methods.iwdan_mcc import IwdanMcc
+from weighbridge.methods.iwdan_self_training import IwdanSelfTraining
 from weighbridge.methods.mcc import Mcc
 from weighbridge.methods.mean_teacher import MeanTeacher
 from weighbridge.methods.self_training import SelfTraining
@@ -388,7 +389,14 @@ def self_training(net, *, learning_rate=0.05, **options):
     return SelfTraining(net, sgd(trained, learning_rate=learning_rate), **options)
 
 
-TEACHERS = pytest.mark.parametrize("taught", [mean_teacher, self_training])
+def iwdan_self_training(net, *, learning_rate=0.05, momentum=0.99, **options):
+    options = {"threshold": 0.0, "mcc_weight": 0.0, **options}
+    return IwdanSelfTraining(
+        net, sgd(net.parameters(), learning_rate=learning_rate), ClassRatios(3, momentum), **options
+    )
+
+
+TEACHERS = pytest.mark.parametrize("taught", [mean_teacher, self_training, iwdan_self_training])
 
 
 @TEACHERS
@@ -421,16 +429,24 @@ def test_the_target_sends_the_student_s_features_a_gradient(weights):
     assert (gradients[3.0] - gradients[0.0]).abs().max() > 1e-5
 
 
-@TEACHERS
-def test_a_teacher_that_is_not_sure_teaches_nothing(taught):
+def unmoved_iwdan_self_training(net, **options):
+    return iwdan_self_training(net, momentum=1.0, **options)  # the ratios stay 1
+
+
+@pytest.mark.parametrize(
+    ("taught", "without"),
+    [(mean_teacher, SourceOnly), (self_training, SourceOnly), (unmoved_iwdan_self_training, Dann)],
+)
+def test_a_teacher_that_is_not_sure_teaches_nothing(taught, without):
     unsure, alone = network(), network()
     method = taught(unsure, threshold=1.0)
-    source_only = SourceOnly(alone, sgd(alone.parameters(), learning_rate=0.05))
+    untaught = without(alone, sgd(alone.parameters(), learning_rate=0.05))
     for k in range(3):
         method.step(two_views(k), k / 3, update)
-        source_only.step(pair(k), k / 3, update)
+        untaught.step(pair(k), k / 3, update)
     for a, b in zip(unsure.parameters(), alone.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=0)
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
+    assert not unchanged(unsure.features, snapshot(network().features))
 
 
 @TEACHERS
@@ -448,21 +464,39 @@ def test_batch_norm_of_the_teacher_sees_the_target_alone(taught):
         assert torch.equal(ours, expected)
 
 
-@pytest.mark.parametrize(("taught", "name"), [(mean_teacher, "mean teacher"), (self_training, "self-training")])
+@pytest.mark.parametrize(
+    ("taught", "name"),
+    [(mean_teacher, "mean teacher"), (self_training, "self-training"), (iwdan_self_training, "self-training")],
+)
 def test_teachers_say_that_they_need_two_views(taught, name):
     with pytest.raises(ValueError, match=f"{name} needs two views of the target images; make pairs with target_vi"):
         taught(network()).step(pair(), 0.0, update)
 
 
+@pytest.mark.parametrize("taught", [self_training, iwdan_self_training])
 @pytest.mark.parametrize("part", ["pseudo_label_weight", "mcc_weight"])
-def test_both_parts_of_self_training_send_the_student_s_features_a_gradient(part):
+def test_both_parts_of_self_training_send_the_student_s_features_a_gradient(part, taught):
     gradients = {}
     for weight in (0.0, 3.0):
         net = network()
         parts = {"pseudo_label_weight": 0.0, "mcc_weight": 0.0, part: weight}
-        self_training(net, **parts).step(two_views(), 0.0, lambda loss, o: loss.backward())
+        taught(net, **parts).step(two_views(), 0.0, lambda loss, o: loss.backward())
         gradients[weight] = torch.cat([p.grad.flatten() for p in net.features.parameters()])
     assert (gradients[3.0] - gradients[0.0]).abs().max() > 1e-5
+
+
+def test_iwdan_self_training_weighs_the_domain_loss_of_the_source_alone():
+    net, batch = network(), two_views()
+    method = iwdan_self_training(net, learning_rate=0.0, momentum=1.0, pseudo_label_weight=0.0)
+    shares = torch.tensor([0.6, 0.3, 0.1])
+    method.ratios.ratios.copy_(3 * shares)
+    method.ratios.predicted.copy_(shares)  # so that a round of EM leaves them
+    domain = net.domain_logits(net.features(torch.cat([batch.source.images, batch.target.images])))
+    losses = nn.functional.softplus(torch.cat([domain[:B], -domain[B:]]))
+    log = method.step(batch, 0.5, update)
+    expected = (3 * shares[batch.source.labels] * losses[:B]).mean() + losses[B:].mean()
+    torch.testing.assert_close(log.weights, 3 * shares[batch.source.labels])
+    torch.testing.assert_close(log.scalars["domain_loss"], expected.detach() / 2)
 
 
 def linear_network():

@@ -14,6 +14,7 @@ from weighbridge.methods.adda import Adda
 from weighbridge.methods.dann import Dann
 from weighbridge.methods.dann_mcc import DannMcc
 from weighbridge.methods.iwdan_mcc import IwdanMcc
+from weighbridge.methods.iwdan_self_training import IwdanSelfTraining
 from weighbridge.methods.mcc import Mcc
 from weighbridge.methods.mean_teacher import MeanTeacher
 from weighbridge.methods.self_training import SelfTraining
@@ -120,6 +121,26 @@ def test_iwdan_mcc_agrees_with_its_twin():
         torch.testing.assert_close(log.weights, weights, rtol=1e-4, atol=1e-5)
     assert (seen[-1] - 1).abs().max() > 0.03
     assert_same(ours, twin)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.36])
+def test_iwdan_self_training_agrees_with_its_twin(threshold):
+    ours, (_, _, pairs) = network(), batches()
+    student, teacher = copy.deepcopy(ours), copy.deepcopy(ours)
+    options = {"alpha": 0.8, "threshold": threshold, "pseudo_label_weight": 2.0, "mcc_weight": 3.0}
+    method = IwdanSelfTraining(ours, sgd_of(ours), ClassRatios(3, momentum=0.5), **options)
+    logs = train(method, pairs)
+    views = [pair.target.second_view for pair in pairs]
+    seen = twins.iwdan_self_training(student, teacher, plain(pairs), views, STEPS, 0.5, *options.values())
+    for log, weights in zip(logs, seen, strict=True):
+        torch.testing.assert_close(log.weights, weights, rtol=1e-4, atol=1e-5)
+    assert (seen[-1] - 1).abs().max() > 0.03
+    shares = [float(log.scalars["confident_share"]) for log in logs]
+    assert all(share == 1 for share in shares) if threshold == 0 else any(0 < share < 1 for share in shares)
+    assert moved(ours.domain_head, network().domain_head) > 1e-3
+    assert_same(ours, student)
+    assert_same(method.network.features, teacher.features)
+    assert_same(method.network.label_head, teacher.label_head)
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.36])

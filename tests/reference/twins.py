@@ -181,19 +181,17 @@ def self_training(student, teacher, batches, views, steps, alpha, threshold, wei
             t.data = alpha * t.data + (1 - alpha) * s.data
 
 
-def iwdan_mcc(G_f, G_y, G_d, batches, steps, momentum, mu=1.0, T=2.5, gamma=10.0):
-    """NeurIPS 2020: `dann_mcc` with w_y = p_T(y) / p_S(y) on the source, one round of EM a step."""
-    K = G_y(G_f(batches[0][0])).shape[1]
-    joint, predicted, ratio = [[(i == j) / K for j in range(K)] for i in range(K)], [1 / K] * K, [1.0] * K
-    parameters, seen = [*G_f.parameters(), *G_y.parameters(), *G_d.parameters()], []
-    optimizer = torch.optim.SGD(parameters, LR, MOMENTUM)
-    for k in range(steps):
-        lam = 2 / (1 + math.exp(-gamma * k / steps)) - 1
-        for group in optimizer.param_groups:
-            group["lr"] = LR / (1 + 10 * k / steps) ** 0.75
-        x_s, y_s, x_t = batches[k]
-        f_s, f_t = G_f(x_s), G_f(x_t)
-        P, Q = F.softmax(G_y(f_s), dim=1).tolist(), F.softmax(G_y(f_t), dim=1).tolist()
+class Ratios:
+    """w_y = p_T(y) / p_S(y) in plain Python, one round of EM a step."""
+
+    def __init__(self, K, momentum):
+        self.K, self.momentum = K, momentum
+        self.joint = [[(i == j) / K for j in range(K)] for i in range(K)]
+        self.predicted, self.ratio = [1 / K] * K, [1.0] * K
+
+    def update(self, z_s, y_s, z_t):
+        K, momentum, joint, predicted, ratio = self.K, self.momentum, self.joint, self.predicted, self.ratio
+        P, Q = F.softmax(z_s, dim=1).tolist(), F.softmax(z_t, dim=1).tolist()
         for i in range(K):
             predicted[i] = momentum * predicted[i] + (1 - momentum) * sum(row[i] for row in Q) / len(Q)
             for j in range(K):
@@ -204,7 +202,23 @@ def iwdan_mcc(G_f, G_y, G_d, batches, steps, momentum, mu=1.0, T=2.5, gamma=10.0
         q = [ratio[j] * p[j] / sum(ratio[i] * p[i] for i in range(K)) for j in range(K)]
         expected = [sum(C[i][j] * q[j] for j in range(K)) for i in range(K)]
         q = [q[j] * sum(C[i][j] * predicted[i] / expected[i] for i in range(K)) for j in range(K)]
-        ratio = [q[j] / p[j] for j in range(K)]
+        self.ratio = [q[j] / p[j] for j in range(K)]
+        return self.ratio
+
+
+def iwdan_mcc(G_f, G_y, G_d, batches, steps, momentum, mu=1.0, T=2.5, gamma=10.0):
+    """NeurIPS 2020: `dann_mcc` with w_y = p_T(y) / p_S(y) on the source, one round of EM a step."""
+    K = G_y(G_f(batches[0][0])).shape[1]
+    ratios = Ratios(K, momentum)
+    parameters, seen = [*G_f.parameters(), *G_y.parameters(), *G_d.parameters()], []
+    optimizer = torch.optim.SGD(parameters, LR, MOMENTUM)
+    for k in range(steps):
+        lam = 2 / (1 + math.exp(-gamma * k / steps)) - 1
+        for group in optimizer.param_groups:
+            group["lr"] = LR / (1 + 10 * k / steps) ** 0.75
+        x_s, y_s, x_t = batches[k]
+        f_s, f_t = G_f(x_s), G_f(x_t)
+        ratio = ratios.update(G_y(f_s), y_s, G_y(f_t))
         w = torch.tensor([ratio[y] for y in y_s])
         seen.append(w)
         label = F.cross_entropy(G_y(f_s), y_s) + mu * minimum_class_confusion_matrix(G_y(f_t), T)
@@ -216,4 +230,41 @@ def iwdan_mcc(G_f, G_y, G_d, batches, steps, momentum, mu=1.0, T=2.5, gamma=10.0
         for parameter, gradient in zip(parameters, [*f_grads, *y_grads, *d_grads], strict=True):
             parameter.grad = gradient
         optimizer.step()
+    return seen
+
+
+def iwdan_self_training(
+    student, teacher, batches, views, steps, momentum, alpha, threshold, weight, mu, T=2.5, gamma=10.0
+):
+    """`iwdan_mcc` with the labels of `self_training`."""
+    G_f, G_y, G_d = student.features, student.label_head, student.domain_head
+    ratios = Ratios(G_y(G_f(batches[0][0])).shape[1], momentum)
+    parameters, seen = [*G_f.parameters(), *G_y.parameters(), *G_d.parameters()], []
+    optimizer = torch.optim.SGD(parameters, LR, MOMENTUM)
+    for k in range(steps):
+        lam = 2 / (1 + math.exp(-gamma * k / steps)) - 1
+        for group in optimizer.param_groups:
+            group["lr"] = LR / (1 + 10 * k / steps) ** 0.75
+        x_s, y_s, x_t = batches[k]
+        f_s, f_t = G_f(x_s), G_f(x_t)
+        z = G_y(f_t)
+        ratio = torch.tensor(ratios.update(G_y(f_s), y_s, z))
+        q = F.softmax(teacher(views[k]), dim=1).detach()
+        log_p = F.log_softmax(z, dim=1)
+        taught = [-log_p[i, int(row.argmax())] for i, row in enumerate(q) if row.max() > threshold]
+        label = (
+            F.cross_entropy(G_y(f_s), y_s) + mu * minimum_class_confusion_matrix(z, T) + weight * sum(taught) / len(q)
+        )
+        w = ratio[y_s]
+        seen.append(w)
+        source = -torch.log(1 - torch.sigmoid(G_d(f_s))).squeeze(1)
+        domain = (w * source).mean() - torch.log(torch.sigmoid(G_d(f_t))).mean()
+        f_grads = torch.autograd.grad(label - lam * domain, list(G_f.parameters()), retain_graph=True)
+        y_grads = torch.autograd.grad(label, list(G_y.parameters()), retain_graph=True)
+        d_grads = torch.autograd.grad(domain, list(G_d.parameters()))
+        for parameter, gradient in zip(parameters, [*f_grads, *y_grads, *d_grads], strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+        for t, s in zip(teacher.parameters(), student.parameters(), strict=True):
+            t.data = alpha * t.data + (1 - alpha) * s.data
     return seen

@@ -2,8 +2,8 @@
 
     WEIGHBRIDGE_DATA=... python experiments/signs-to-gtsrb/prepare.py FOLDER
 
-FOLDER gets icons/ (43 SVG files, mirrored pictures of ten signs, and the eight speed limits with digits of other
-typefaces), backgrounds/ (200 photos of BSDS500's training split), photos.npz (13,070 training photos of GTSRB without
+FOLDER gets icons/ (43 SVG files, drawings/ of four of them as Germany draws them, mirrored pictures of ten signs, and
+the eight speed limits with digits of other typefaces), backgrounds/ (200 photos of BSDS500's training split), photos.npz (13,070 training photos of GTSRB without
 labels) and test.npz (all 12,630 test photos with labels); photos25.npz and test25.npz are those of the 25 classes with
 most photos, of which classes25.txt gives the names.
 """
@@ -11,6 +11,7 @@ most photos, of which classes25.txt gives the names.
 import csv
 import io
 import os
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -35,6 +36,8 @@ def main() -> None:
         rows = csv.DictReader(io.TextIOWrapper(icons.open("classes.csv"), encoding="utf-8"))
         classes = [f"{int(row['class_id']):02}_{row['name']}" for row in rows]
         pictures = {name: _picture(icons, f"png256/{name}.png") for name in classes}
+    for drawing in sorted(Path(__file__).with_name("drawings").glob("*.svg")):
+        shutil.copy(drawing, out / "icons")
     for number in FACE_EITHER_WAY:
         ImageOps.mirror(pictures[classes[number]]).save(out / "icons" / f"{classes[number]}@mirrored.png")
     _typefaces(data, classes, pictures, out / "icons")

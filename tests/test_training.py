@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 import weighbridge
 from conftest import small_config, write_classes
-from weighbridge.config import OWN_WEIGHTS, read_toml
+from weighbridge.config import read_toml
 from weighbridge.engine import Interrupted, Quiet
 from weighbridge.errors import DataError, RunFolderError
 from weighbridge.runs import RunFolder
@@ -50,7 +50,7 @@ def test_a_run_folder_holds_everything_that_comes_after(renders, photos, labelle
     assert facts["p_t"] == ("shared-features" if method == "weighted-dann" else None)
     assert read_toml(folder.config)["method"] == method
     assert folder.metrics()["evaluation"] is None
-    assert (folder.path / "weights.csv").exists() == (method in ("weighted-dann", *OWN_WEIGHTS))
+    assert (folder.path / "weights.csv").exists() == (method in ("weighted-dann", "iwdan-mcc", "iwdan-self-training"))
     with (folder.path / "predictions.csv").open() as rows:
         table = list(csv.DictReader(rows))
     assert len(table) == 30
@@ -261,18 +261,19 @@ def told_by(tmp_path, renders, photos, **changes):
         def tell(self, sentence):
             told.append(sentence)
 
-    config = small_config(method="mean-teacher", pre_steps=1, steps=1, **changes)
+    config = small_config(pre_steps=1, steps=1, **changes)
     adapt([renders], photos, config, tmp_path / f"run-{len(list(tmp_path.iterdir()))}", Listener())
     return told
 
 
-def test_a_teacher_that_sees_what_the_student_sees_is_told_once(renders, photos, tmp_path):
-    (sentence,) = told_by(tmp_path, renders, photos)
-    assert sentence.startswith("mean-teacher: both views of each target image are the same, since no augmentation is")
+@pytest.mark.parametrize("method", ["mean-teacher", "self-training", "iwdan-self-training"])
+def test_a_teacher_that_sees_what_the_student_sees_is_told_once(renders, photos, tmp_path, method):
+    (sentence,) = told_by(tmp_path, renders, photos, method=method)
+    assert sentence.startswith(f"{method}: both views of each target image are the same, since no augmentation is")
     assert "set rotate, shift, zoom, noise, crop or others" in sentence
-    assert told_by(tmp_path, renders, photos, noise=0.1) == []
-    assert told_by(tmp_path, renders, photos, crop=0.2) == []
-    assert len(told_by(tmp_path, renders, photos, crop=0.01)) == 1  # less than a pixel
+    assert told_by(tmp_path, renders, photos, method=method, noise=0.1) == []
+    assert told_by(tmp_path, renders, photos, method=method, crop=0.2) == []
+    assert len(told_by(tmp_path, renders, photos, method=method, crop=0.01)) == 1  # less than a pixel
 
 
 def test_the_python_face(renders, photos, tmp_path):
@@ -322,7 +323,13 @@ AUGMENTED = {"rotate": 5.0, "noise": 0.1, "shift": 0.05}
         (
             "iwdan-self-training",
             "source-only",
-            {"backbone": "small-batchnorm", "confidence_threshold": 0.8, "new_layer_multiplier": 1.0, **AUGMENTED},
+            {
+                "backbone": "small-batchnorm",
+                "confidence_threshold": 0.8,
+                "mcc_weight": 0.0,
+                "strength": 0.1,
+                **AUGMENTED,
+            },
         ),
         ("mean-teacher", "source-only", {"backbone": "small-batchnorm", **AUGMENTED}),
     ],

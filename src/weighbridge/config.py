@@ -40,7 +40,7 @@ class Config:
 
     # What is trained
     method: MethodName = "weighted-dann"
-    """What docs/methods/ has: the paper's source-only, dann, adda and weighted-dann, and those beyond it."""
+    """One of the paper's, source-only, dann, adda and weighted-dann, or one beyond it: see the README."""
     seed: int = 0
     """Fixes weights, order of images and augmentation."""
     backbone: str = "auto"
@@ -48,7 +48,7 @@ class Config:
     weights: str = "none"
     """Where the backbone starts: none (random), imagenet (downloads), or a file."""
     start: Literal["pre-classifier", "scratch"] = "pre-classifier"
-    """mcc and what follows it: from the pre-classifier, or as dann does; the others start as their papers say."""
+    """mcc, dann-mcc, mean-teacher, the iwdan and self-training methods: from the pre-classifier, or as dann does."""
 
     # What it sees
     image_size: int = 32
@@ -122,9 +122,9 @@ class Config:
 
     # The target's predictions
     mcc_weight: float = 1.0
-    """mcc and what goes with it: how much class confusion counts beside the label loss."""
+    """mcc, dann-mcc, the iwdan and self-training methods: how much class confusion counts beside the label loss."""
     mcc_temperature: float = 2.5
-    """mcc and what goes with it: T that the target's logits are divided by."""
+    """mcc, dann-mcc, the iwdan and self-training methods: T that the target's logits are divided by."""
     mean_teacher_rate: float = 0.001
     """mean-teacher: learning rate of Adam for the student."""
     confidence_threshold: float = 0.968

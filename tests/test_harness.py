@@ -148,6 +148,42 @@ def test_every_model_is_tested_on_every_evaluation(finished):
     assert seen[1] == [("photos", "target", False), ("dim", "source", True)]
 
 
+def test_a_model_is_tested_again_only_where_it_the_images_or_the_labels_are_others(place):
+    (place / "grid.toml").write_text(SMALL)
+    out = compare_grid(place / "grid.toml", place / "out")
+    runs = {run["folder"]: run for task in results_of(out)["tasks"] for row in task["rows"] for run in row["runs"]}
+    folder = next(name for name in runs if "bright-to-photos" in name and name.endswith("source-only"))
+    record = out / folder / "evaluations.json"
+    true = json.loads(record.read_text())
+    forged = json.loads(record.read_text())
+    for facts in forged.values():  # as if all were told wrong: whoever reads the record says so, whoever tests does not
+        facts["confusion"] = [row[1:] + row[:1] for row in facts["confusion"]]
+
+    def told(change):
+        record.write_text(json.dumps(forged))
+        change()
+        compare_grid(place / "grid.toml", out)
+        tasks = results_of(out)["tasks"]
+        (run,) = (r for task in tasks for row in task["rows"] for r in row["runs"] if r["folder"] == folder)
+        return run["accuracies"]
+
+    was = runs[folder]["accuracies"]
+    read = told(lambda: None)
+    assert all(read[name] != was[name] for name in was)
+    image = next((place / "labelled").rglob("*.png"))
+    renamed = image.with_name("another.png")
+    assert told(lambda: image.rename(renamed)) == {"photos": was["photos"], "dim": read["dim"]}
+    wrong = next(other for other in (place / "labelled").iterdir() if other != image.parent)
+    moved = told(lambda: renamed.rename(wrong / "another.png"))
+    assert moved["dim"] == read["dim"]
+    assert json.loads(record.read_text())["photos"]["images"] == true["photos"]["images"]
+    assert json.loads(record.read_text())["photos"]["mark"] != true["photos"]["mark"]
+    model = out / folder / "model.safetensors"
+    assert (
+        told(lambda: shutil.copy(out / folder.replace("source-only", "dann") / model.name, model))["dim"] != read["dim"]
+    )
+
+
 def test_results_say_where_they_come_from(finished):
     results = results_of(finished)
     assert results["seeds"] == [0, 1]

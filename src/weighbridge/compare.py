@@ -3,12 +3,15 @@
 __all__ = ["compare", "compare_grid"]
 
 import dataclasses
+import hashlib
+import json
 import statistics
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from weighbridge import build
@@ -17,6 +20,7 @@ from weighbridge.config import Config, from_mapping, read_toml, write_toml
 from weighbridge.data.domains import LabelledDomain
 from weighbridge.engine import Quiet, Watch
 from weighbridge.errors import ConfigError, RunFolderError
+from weighbridge.evaluate import Evaluation
 from weighbridge.grid import Grid, Row, Task, grid_of, read_grid
 from weighbridge.grid_tables import write_grid_tables
 from weighbridge.harness import Workplaces, check_started, precision_of, run_folder, train_all
@@ -229,10 +233,9 @@ def _run_results(
     if step is not None:
         return {**about, "accuracies": {}, **dict.fromkeys(_NOTHING), "diverged_at": step}
     run = Run(path)
-    found = run.test(domains) if domains else {}
+    found = _tested(run, domains)
     if noted is not None:
         run.note(found[noted[0]], str(noted[1]))
-        write_json(path / "evaluations.json", {name: evaluation.facts() for name, evaluation in found.items()})
     held_out = run.metrics["source_held_out"]
     return {
         **about,
@@ -243,6 +246,31 @@ def _run_results(
         "seconds": run.metrics["seconds"],
         "diverged_at": None,
     }
+
+
+def _tested(run: Run, domains: Mapping[str, LabelledDomain]) -> dict[str, Evaluation]:
+    """All tests of a run. Those on record for the same model, images and labels are not made again."""
+    if not domains:
+        return {}
+    file = run.folder.path / "evaluations.json"
+    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    with run.folder.model.open("rb") as model:
+        weights = hashlib.file_digest(model, "sha256").digest()
+    marks = {name: _mark(weights, domain) for name, domain in domains.items()}
+    new = {name: domain for name, domain in domains.items() if known.get(name, {}).get("mark") != marks[name]}
+    made = run.test(new) if new else {}
+    found = {name: made[name] if name in made else Evaluation.of(known[name]) for name in domains}
+    if new or found.keys() != known.keys():
+        write_json(file, {name: {"mark": marks[name], **evaluation.facts()} for name, evaluation in found.items()})
+    return found
+
+
+def _mark(weights: bytes, labelled: LabelledDomain) -> str:
+    """Another one where the model, an image, a label or a class is another."""
+    digest = hashlib.sha256(weights)
+    digest.update(repr((labelled.fingerprint, len(labelled), labelled.classes)).encode("utf-8", "backslashreplace"))
+    digest.update(labelled.labels.whole().astype(np.int64).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _last_domain_accuracy(run: Run) -> float | None:

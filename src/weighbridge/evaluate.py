@@ -2,9 +2,9 @@
 
 __all__ = ["Evaluation", "Predictions", "TargetSummary", "evaluate", "label_logits", "predict", "stored_likelihood"]
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -32,6 +32,11 @@ class Evaluation:
 
     classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Self:
+        """What `facts` was made of."""
+        return cls(tuple(facts["per_class"]), tuple(map(tuple, facts["confusion"])))
 
     @property
     def images(self) -> int:

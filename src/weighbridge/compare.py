@@ -268,7 +268,7 @@ def _tested(run: Run, domains: Mapping[str, LabelledDomain]) -> dict[str, Evalua
 def _mark(weights: bytes, labelled: LabelledDomain) -> str:
     """Another one where the model, an image, a label or a class is another."""
     digest = hashlib.sha256(weights)
-    digest.update(repr((labelled.fingerprint, len(labelled), labelled.classes)).encode("utf-8", "backslashreplace"))
+    digest.update(repr((labelled.fingerprint, labelled.classes)).encode("utf-8", "backslashreplace"))
     digest.update(labelled.labels.whole().astype(np.int64).tobytes())
     return digest.hexdigest()[:16]
 

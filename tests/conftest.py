@@ -46,7 +46,14 @@ def write_classes(folder: Path, *, count: int = 12, shade: int = 255, seed: int 
 
 def small_config(**changes) -> Config:
     """Settings with which a run on the small domains takes a second."""
-    settings = {"backbone": "small", "image_size": 16, "channels": 1, "batch_source": 8, "batch_target": 6}
+    settings = {
+        "method": "weighted-dann",
+        "backbone": "small",
+        "image_size": 16,
+        "channels": 1,
+        "batch_source": 8,
+        "batch_target": 6,
+    }
     return Config(**(settings | {"pre_steps": 10, "steps": 10, "device": "cpu", "precision": "fp32"} | changes))
 
 

@@ -116,7 +116,7 @@ def test_compare_writes_one_table_and_goes_on_where_it_was(call, renders, photos
     assert len((tmp_path / "c/table.csv").read_text().splitlines()) == 7
     table = (tmp_path / "c/table.md").read_text()
     assert table.startswith("# Comparison\n\n| method |")
-    assert "32 renders source images, 4 more held out; 30 target images; 24 evaluation images: sampling error" in table
+    assert "32 source images, 4 more held out; 30 target images; 24 evaluation images: sampling error" in table
     command = shlex.join(map(str, ["weighbridge", *words, "--seeds", "2"]))
     assert table.endswith(f"Seeds 0, 1; made by\n\n```\n{command}\n```\n")
     assert json.loads((tmp_path / "c/summary.json").read_text())["command"] == command

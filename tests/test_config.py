@@ -17,6 +17,8 @@ def test_a_setting_survives_its_file(tmp_path):
 def test_whole_numbers_are_taken_where_shares_are_meant():
     assert Config(rotate=3).rotate == 3.0
     assert isinstance(Config(rotate=3).rotate, float)
+    assert isinstance(Config(strength=1).strength, float)
+    assert Config(strength=None) == Config()
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,10 @@ def test_whole_numbers_are_taken_where_shares_are_meant():
         ({"momentum": -0.1}, "momentum must not be negative, got -0.1"),
         ({"method": "dann", "steps": 0, "pre_steps": 0}, "dann needs at least 1 step, got pre_steps=0, steps=0"),
         ({"folds": 1}, "cross-fitting needs folds of at least 2, got 1"),
-        ({"batch_target": 0}, "weighted-dann looks at target images: batch_target must be at least 1, got 0"),
+        ({"strength": True}, "strength must be float, got True"),
+        ({"strength": float("inf")}, "strength must be a number, got inf"),
+        ({"strength": -0.1}, "strength must not be negative, got -0.1"),
+        ({"batch_target": 0}, "iwdan-mcc looks at target images: batch_target must be at least 1, got 0"),
         (
             {"processes": 3},
             "batch_source and batch_target must divide among 3 processes, got 64 and 64",
@@ -43,11 +48,11 @@ def test_whole_numbers_are_taken_where_shares_are_meant():
         ({"method": "mcc", "batch_target": 0}, "mcc looks at target images: batch_target must be at least 1, got 0"),
         (
             {"method": "iwdan-mcc", "weighting": "paper"},
-            "iwdan-mcc has weights of its own, got weighting = 'paper'; leave it out",
+            "iwdan-mcc has weights of its own, got weighting = 'paper'; leave it out, or take method = 'weighted-dann'",
         ),
         (
             {"method": "iwdan-self-training", "weighting": "uniform"},
-            "iwdan-self-training has weights of its own, got weighting = 'uniform'; leave it out",
+            "iwdan-self-training has weights of its own, got weighting = 'uniform'; leave it out, or take method = 'weighted-dann'",
         ),
         (
             {"method": "self-training", "weighting": "paper"},

@@ -107,7 +107,7 @@ def test_sources_against_each_other_seed_by_seed(grid, tmp_path):
     assert "| both | +10.0 [+10.0, +10.0] | +10.0 [+10.0, +10.0] | +10.0 [+10.0, +10.0] | - |" in text
     # mean accuracy (52 + 62 + 72 + 62 + 72 + 82) / 6 = 67 %, sqrt(0.67 * 0.33 / 400) = 2.35 %
     assert "on photos (400 images, sampling error ±2.4 points), target photos: mean ± standard deviation over" in text
-    assert "\n- both: 90 both source images, 9 more held out; 80 target images\n" in text
+    assert "\n- both: 90 source images, 9 more held out; 80 target images\n" in text
     assert text.endswith("l\n\nSeeds 0, 1, 2; made by\n\n```\nc\n```\n")
     assert shows_something(sources_figure(table), tmp_path / "f.png")
     assert "30.0 ± 0.0" in sources_markdown(sources_table(read_results(grid), evaluation="other"))

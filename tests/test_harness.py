@@ -211,7 +211,7 @@ def test_the_tables_of_all_tasks_and_evaluations(finished):
     table = (finished / "table.md").read_text()
     assert table.startswith("# Stripes\n\n## bright to photos\n\n### Tested on photos: target domain, 24 images\n")
     assert table.count("Mean ± standard deviation over 2 seeds; paired differences in points, 95 % t intervals; ") == 4
-    assert table.count(" 32 bright source images, 4 more held out; 18 target images; 24 evaluation images: ") == 1
+    assert table.count(" 32 source images, 4 more held out; 18 target images; 24 evaluation images: ") == 1
     assert re.search(r" \d+ bright \+ \d+ dim source images, \d+ more held out; 18 target images; 36 eval", table)
     command = results_of(finished)["command"]
     assert table.endswith(f"alone.\n\nSeeds 0, 1; made by\n\n```\n{command}\n```\n")

@@ -346,6 +346,23 @@ def test_methods_beyond_the_paper_bring_darker_photos_to_light(renders, tmp_path
     assert right[method] > 0.9
 
 
+@pytest.mark.parametrize(
+    ("method", "given", "strength"),
+    [
+        ("weighted-dann", None, 1.0),
+        ("dann", None, 0.9998),  # eq. 3 of the paper at 19 steps of 20, gamma 10
+        ("iwdan-mcc", None, 0.09998),
+        ("iwdan-self-training", None, 0.09998),
+        ("iwdan-mcc", 0.5, 0.4999),
+        ("iwdan-mcc", 0.0, 0.0),
+    ],
+)
+def test_lambda_that_is_left_out_is_that_of_the_method(renders, photos, tmp_path, method, given, strength):
+    config = small_config(method=method, strength=given, pre_steps=1, steps=20 - (method == "dann"), log_every=1)
+    folder = adapt([renders], photos, config, tmp_path / "run")
+    assert folder.records()[-1]["strength"] == pytest.approx(strength, abs=1e-4)
+
+
 @pytest.mark.parametrize("method", BEYOND)
 def test_from_scratch_there_is_no_pre_classifier_and_as_many_steps(renders, photos, tmp_path, method):
     tuned, scratch = (

@@ -154,13 +154,14 @@ def compare(
     with _bars(lambda: _same_command(path)) as bars:
         _scan_first(bars, {"source": renders, "target": [photos], "evaluation": [evaluation] if evaluation else []})
         from weighbridge.compare import compare as run_compare
+        from weighbridge.grid import DEFAULT_METHODS
 
         folder = run_compare(
             renders,
             photos,
             settings,
             path,
-            methods=methods or ["source-only", "dann", "adda", "weighted-dann"],
+            methods=methods or DEFAULT_METHODS,
             seeds=range(5 if seeds is None else seeds),
             evaluation=evaluation,
             title=title or "Comparison",

@@ -289,7 +289,8 @@ def how_it_was_made(results: Mapping[str, Any]) -> str:
 
 def sizes_in_words(sizes: Sizes) -> str:
     """Such as "900 realtime + 900 prerendered source images, 200 more held out; 80 target images"."""
-    source = " + ".join(f"{images:,} {printable(name)}" for name, images in sizes.source)
+    counts = [(f"{images:,}", printable(name)) for name, images in sizes.source]
+    source = counts[0][0] if len(counts) == 1 else " + ".join(f"{count} {name}" for count, name in counts)
     held_out = "" if sizes.held_out is None else f", {sizes.held_out:,} more held out"
     return f"{source} source images{held_out}; {sizes.target:,} target images"
 

@@ -39,8 +39,8 @@ class Config:
     """Settings of one run; the defaults are the recipe that docs/recipe.md explains."""
 
     # What is trained
-    method: MethodName = "weighted-dann"
-    """One of the paper's, source-only, dann, adda and weighted-dann, or one beyond it: see the README."""
+    method: MethodName = "iwdan-mcc"
+    """This project's recipe, or one of the paper's: source-only, dann, adda, weighted-dann. All: see the README."""
     seed: int = 0
     """Fixes weights, order of images and augmentation."""
     backbone: str = "auto"
@@ -113,8 +113,8 @@ class Config:
     # The adversary
     schedule: Literal["default", "eq3", "constant"] = "default"
     """lambda over training; default: constant for weighted-dann, eq3 for all others with a domain classifier."""
-    strength: float = 1.0
-    """lambda, or what eq. 3 rises to."""
+    strength: float | None = None
+    """lambda, or what eq. 3 rises to; left out: 0.1 for both iwdan methods, 1 for all others, as published."""
     gamma: float = 10.0
     """How soon lambda of eq. 3 rises."""
     adda_rate: float = 0.0002
@@ -236,17 +236,21 @@ def _check_values(config: Config) -> None:
             if value not in choices:
                 hint_text = did_you_mean(str(value), map(str, choices))
                 raise ConfigError(f"{field.name} cannot be '{value}'. {hint_text}")
-        elif hint is float and isinstance(value, int) and not isinstance(value, bool):
+            continue
+        if value is None and type(None) in get_args(hint):
+            continue
+        kind = next((part for part in get_args(hint) if part is not type(None)), hint)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
             object.__setattr__(config, field.name, float(value))
-        elif type(value) is not hint:
-            raise ConfigError(f"{field.name} must be {hint.__name__}, got {value!r}")
-        if hint is float and not math.isfinite(getattr(config, field.name)):
+        elif type(value) is not kind:
+            raise ConfigError(f"{field.name} must be {kind.__name__}, got {value!r}")
+        if kind is float and not math.isfinite(getattr(config, field.name)):
             raise ConfigError(f"{field.name} must be a number, got {value}")
     for name in _AT_LEAST_ONE:
         if getattr(config, name) < 1:
             raise ConfigError(f"{name} must be at least 1, got {getattr(config, name)}")
     for name in _NOT_NEGATIVE:
-        if getattr(config, name) < 0:
+        if (getattr(config, name) or 0) < 0:
             raise ConfigError(f"{name} must not be negative, got {getattr(config, name)}")
     if config.invert > 1.0:
         raise ConfigError(f"invert is a probability in [0, 1], got {config.invert}")
@@ -265,7 +269,10 @@ def _check_values(config: Config) -> None:
     if config.method in _NO_DOMAIN_LOSS and config.weighting not in ("default", "none"):
         raise ConfigError(f"{config.method} has no domain loss to weight, got weighting = '{config.weighting}'")
     if config.method in OWN_WEIGHTS and config.weighting not in ("default", "none"):
-        raise ConfigError(f"{config.method} has weights of its own, got weighting = '{config.weighting}'; leave it out")
+        raise ConfigError(
+            f"{config.method} has weights of its own, got weighting = '{config.weighting}'; leave it out, "
+            "or take method = 'weighted-dann'"
+        )
     if not 0.0 <= config.confidence_threshold <= 1.0:
         raise ConfigError(f"confidence_threshold is a probability in [0, 1], got {config.confidence_threshold}")
     if config.mcc_temperature <= 0.0:

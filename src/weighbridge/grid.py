@@ -1,6 +1,6 @@
 """What a grid is: methods x sources x targets x seeds, from one TOML file or from a single comparison's options."""
 
-__all__ = ["Grid", "Row", "Task", "grid_of", "method_row", "read_grid"]
+__all__ = ["DEFAULT_METHODS", "Grid", "Row", "Task", "grid_of", "method_row", "read_grid"]
 
 import dataclasses
 import hashlib
@@ -14,6 +14,7 @@ from typing import Any
 from weighbridge.config import METHODS, Config, from_mapping, read_toml
 from weighbridge.errors import ConfigError, did_you_mean
 
+DEFAULT_METHODS = ("source-only", "dann", "adda", "weighted-dann", "iwdan-mcc")  # the paper's four, and the default
 _NAMES = {
     "source-only": "source only",
     "dann": "DANN",
@@ -218,7 +219,7 @@ def _rows(values: Mapping[str, Any], where: str) -> tuple[Row, ...]:
         if key in settings:
             raise ConfigError(f"a grid takes {instead}; the setting {key} belongs to a single run ({where})")
     config = from_mapping(settings, where=f"[settings] {where}")
-    methods = values.get("methods", ["source-only", "dann", "adda", "weighted-dann"])
+    methods = values.get("methods", list(DEFAULT_METHODS))
     if not isinstance(methods, list) or not all(isinstance(name, str) for name in methods):
         raise ConfigError(f"methods is a list such as ['source-only', 'dann'], got {methods!r} ({where})")
     rows = [method_row(name, config) for name in dict.fromkeys(methods)]

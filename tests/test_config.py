@@ -52,7 +52,8 @@ def test_whole_numbers_are_taken_where_shares_are_meant():
         ),
         (
             {"method": "iwdan-self-training", "weighting": "uniform"},
-            "iwdan-self-training has weights of its own, got weighting = 'uniform'",
+            "iwdan-self-training has weights of its own, got weighting = 'uniform'; "
+            "leave it out, or take method = 'weighted-dann'",
         ),
         (
             {"method": "self-training", "weighting": "paper"},

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from conftest import stripes, write_classes
+from weighbridge.config import read_toml, write_toml
 from weighbridge.errors import LeftOutWarning
 from weighbridge.trained import Run
 
@@ -89,6 +90,9 @@ def test_adapt_predict_evaluate_report(call, renders, photos, labelled_photos, t
     status, out, _ = call("adapt", "--source", renders, "--target", photos, "--out", "runs/first", *QUICK)
     assert status == 0
     assert "runs/first/report.html" in out
+    run = Run(tmp_path / "runs/first")
+    assert run.config.method == "iwdan-mcc"  # where none is asked for
+    assert run.config.strength == 0.1
 
     status, out, _ = call("predict", "runs/first", photos, "--out", "labels.csv")
     assert (status, out) == (0, "30 images labelled in labels.csv\n")
@@ -118,10 +122,13 @@ def test_compare_writes_one_table_and_goes_on_where_it_was(call, renders, photos
     assert table.startswith("# Comparison\n\n| method |")
     assert "32 source images, 4 more held out; 30 target images; 24 evaluation images: sampling error" in table
     command = shlex.join(map(str, ["weighbridge", *words, "--seeds", "2"]))
-    assert table.endswith(f"Seeds 0, 1; made by\n\n```\n{command}\n```\n")
+    assert table.endswith(f"Seeds 0, 1; settings {results['settings']}; made by\n\n```\n{command}\n```\n")
+    assert len((tmp_path / "c/differences.csv").read_text().splitlines()) == 1 + 6 * 5
     assert json.loads((tmp_path / "c/summary.json").read_text())["command"] == command
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "c").rglob("model.safetensors")}
     assert len(before) == 14
+    config = read_toml(tmp_path / "c/config.toml")  # as it was written when weighted-dann was the default
+    write_toml(tmp_path / "c/config.toml", config | {"method": "weighted-dann", "strength": 1.0})
 
     status, _, _ = call(*words, "--seeds", "3")
     assert status == 0
@@ -195,6 +202,7 @@ BASE = ["adapt", "--source", "renders", "--target", "photos", "--out", "run"]
         ([*BASE, "--held-out", "1.5"], "held_out is a share of the source in [0, 1), got 1.5"),
         ([*BASE, "--backbone", "resnet81"], "Did you mean 'resnet18'?"),
         ([*BASE, "--weighting", "uniform"], "leave it out, or take method = 'weighted-dann'"),
+        (["compare", *BASE[1:], "--weighting", "inverse"], "in a comparison: --methods weighted-dann:inverse"),
         ([*BASE, "--method", "weighted-dann", "--weighting", "none"], "for no weights say weighting = 'uniform'"),
         ([*BASE, "--image-size", "15"], "backbone 'small' takes images of 8 to 64 pixels"),
         (["compare", *BASE[1:], "--methods", "dan"], "there is no method 'dan'. Did you mean 'dann'?"),

@@ -48,12 +48,13 @@ def test_whole_numbers_are_taken_where_shares_are_meant():
         ({"method": "mcc", "batch_target": 0}, "mcc looks at target images: batch_target must be at least 1, got 0"),
         (
             {"method": "iwdan-mcc", "weighting": "paper"},
-            "iwdan-mcc has weights of its own, got weighting = 'paper'; leave it out, or take method = 'weighted-dann'",
+            "iwdan-mcc has weights of its own, got weighting = 'paper'; "
+            "leave it out, or take method = 'weighted-dann' (in a comparison: --methods weighted-dann:paper)",
         ),
         (
             {"method": "iwdan-self-training", "weighting": "uniform"},
             "iwdan-self-training has weights of its own, got weighting = 'uniform'; "
-            "leave it out, or take method = 'weighted-dann'",
+            "leave it out, or take method = 'weighted-dann' (in a comparison: --methods weighted-dann:uniform)",
         ),
         (
             {"method": "self-training", "weighting": "paper"},

@@ -38,6 +38,11 @@ def test_a_source_is_no_target_of_itself_and_pairs_may_be_left_out(tmp_path):
     assert [task.folder for task in grid.tasks] == ["a-to-t", "both-to-a"]
 
 
+def test_without_methods_there_are_the_four_of_osumi_et_al_and_what_adapt_takes(tmp_path):
+    rows = read(tmp_path, PLAIN.split("\n", 2)[2]).rows
+    assert [row.name for row in rows] == ["source-only", "dann", "adda", "weighted-dann", Config().method]
+
+
 def test_a_variant_is_a_method_with_settings_of_its_own(tmp_path):
     variants = '[settings]\nsteps = 7\n[variants.gentle]\nmethod = "weighted-dann:inverse"\nstrength = 0.1\n'
     row = read(tmp_path, PLAIN + variants).rows[-1]

@@ -12,7 +12,7 @@ from weighbridge.config import METHODS
 from weighbridge.errors import RunFolderError
 from weighbridge.figures import row_colours
 from weighbridge.grid_figures import _looks, methods_figure, sources_figure, transition_figure
-from weighbridge.grid_tables import read_results, sources_markdown, sources_table, views
+from weighbridge.grid_tables import differences_csv, read_results, sources_markdown, sources_table, views
 
 CLASSES = ["a", "b", "c"]
 
@@ -40,7 +40,7 @@ def write_run(path, images=20, steps=9, classes=CLASSES):
     (path / "run.json").write_text(json.dumps(facts))
     label = np.arange(images, dtype=np.int32) % len(classes)
     weights = 1 + 0.1 * label + np.linspace(0, 0.1, steps)[:, None] * np.ones(images)
-    weights[0, : images // 2 + 1] = np.nan  # most were not seen yet
+    weights[0, images // 20 :] = np.nan  # hardly any were seen yet
     np.savez(path / "weights.npz", step=np.arange(steps), row=np.arange(images), label=label, weights=weights)
     return path
 
@@ -97,6 +97,25 @@ def test_a_bar_per_method_and_domain_with_its_interval_and_the_unseen_domain_mar
     # accuracies 50, 52, 54: deviation 2, t(0.975, 2) = 4.3027, half width 4.3027 * 2 / sqrt(3) = 4.968
     assert axes.lines[0].get_ydata() == pytest.approx([52 - 4.968, 52 + 4.968], abs=1e-3)
     assert [text.get_text() for text in axes.texts].count("diverged") == 2
+
+
+def test_every_row_less_every_other_seed_by_seed(grid):
+    header, *lines = differences_csv(read_results(grid)).splitlines()
+    assert header == "source,target,evaluation,row,less,seeds,difference,low,high"
+    assert len(lines) == 2 * 2 * 3 * 2  # sources, evaluations, rows that did not diverge, others
+    assert "realtime,photos,photos,weighted DANN,source only,3,20.0000,20.0000,20.0000" in lines
+    assert "both,photos,photos,source only,DANN,3,-10.0000,-10.0000,-10.0000" in lines
+
+
+def test_results_are_read_under_any_name(grid, tmp_path):
+    copy = tmp_path / "published.json"
+    copy.write_bytes((grid / "results.json").read_bytes())
+    assert read_results(copy) == read_results(grid)
+    assert shows_something(methods_figure(copy), tmp_path / "f.png")
+    for text in ("{}", "[]", "{"):
+        copy.write_text(text)
+        with pytest.raises(RunFolderError, match=r"published.json' holds no results of a comparison or grid"):
+            read_results(copy)
 
 
 def test_sources_against_each_other_seed_by_seed(grid, tmp_path):

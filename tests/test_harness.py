@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from conftest import small_config, stripes, write_classes
 from weighbridge import build
 from weighbridge.compare import compare, compare_grid
+from weighbridge.config import Config
 from weighbridge.errors import DataError, RunFolderError
 from weighbridge.report import write_report
 
@@ -214,7 +215,8 @@ def test_the_tables_of_all_tasks_and_evaluations(finished):
     assert table.count(" 32 source images, 4 more held out; 18 target images; 24 evaluation images: ") == 1
     assert re.search(r" \d+ bright \+ \d+ dim source images, \d+ more held out; 18 target images; 36 eval", table)
     command = results_of(finished)["command"]
-    assert table.endswith(f"alone.\n\nSeeds 0, 1; made by\n\n```\n{command}\n```\n")
+    made = f"Seeds 0, 1; settings {results_of(finished)['settings']}; made by"
+    assert table.endswith(f"alone.\n\n{made}\n\n```\n{command}\n```\n")
     assert "### Tested on dim: a domain never seen in training, 36 images\n" in table
     assert "### Tested on dim: source domain, 36 images, the very images that were trained on\n" in table
     assert table.count("24 evaluation images: sampling error ±") == 2
@@ -263,7 +265,7 @@ def test_a_comparison_is_the_grid_of_its_one_task(place):
     single = compare(
         [Path("bright")],
         Path("photos"),
-        small_config(folds=2),
+        small_config(method=Config().method, folds=2),
         place / "single",
         methods=["dann", "weighted-dann:permuted"],
         seeds=range(2),

@@ -14,7 +14,7 @@ from PIL import Image
 from conftest import small_config, stripes, write_classes
 from weighbridge import build, figures
 from weighbridge.compare import compare
-from weighbridge.config import METHODS
+from weighbridge.config import METHODS, Config
 from weighbridge.errors import LeftOutWarning, RunFolderError
 from weighbridge.networks import build_network
 from weighbridge.report import write_report
@@ -35,11 +35,11 @@ def folders(tmp_path_factory):
         Image.fromarray(pixels).save(photos / f"{number:03}.png")
     methods = ["source-only", "dann", "adda", "weighted-dann"]
     title = "<b>fonts & photos</b>"
-    config = small_config(steps=40, log_every=2, fine_tune_rate=0.02)
+    config = small_config(method=Config().method, steps=40, log_every=2, fine_tune_rate=0.02)
     comparison = compare(
         [source], photos, config, place / "c", methods=methods, seeds=[0, 1], evaluation=labelled, title=title
     )
-    run = adapt([source], photos, config, place / "run")
+    run = adapt([source], photos, config.replace(method="weighted-dann"), place / "run")
     Run(run.path).evaluate(labelled)
     write_report(run.path)
     return comparison, run.path

@@ -63,6 +63,16 @@ def test_a_run_folder_holds_everything_that_comes_after(renders, photos, labelle
     assert json.loads((folder.path / "metrics.json").read_text())["evaluation"]["accuracy"] == evaluation.accuracy
 
 
+@pytest.mark.parametrize("method", ["weighted-dann", "iwdan-mcc"])
+def test_weights_rank_images_one_by_one_or_class_by_class(renders, photos, tmp_path, method):
+    folder = adapt([renders], photos, small_config(method=method, steps=20, fine_tune_rate=0.01), tmp_path / "run")
+    with (folder.path / "weights.csv").open() as rows:
+        table = [(row["label"], row["mean_weight"]) for row in csv.DictReader(rows)]
+    assert len(table) == 32
+    assert len(set(table)) == 3 if method == "iwdan-mcc" else len(set(table)) > 20
+    assert [float(weight) for _, weight in table] == sorted((float(weight) for _, weight in table), reverse=True)
+
+
 def test_the_classes_are_learned(renders, labelled_photos, photos, tmp_path):
     config = small_config(method="source-only", pre_steps=0, steps=60, learning_rate=0.05)
     folder = adapt([renders], photos, config, tmp_path / "run")
@@ -314,7 +324,7 @@ AUGMENTED = {"rotate": 5.0, "noise": 0.1, "shift": 0.05}
     [
         ("mcc", "source-only", {}),
         ("dann-mcc", "dann", {"new_layer_multiplier": 1.0}),
-        ("iwdan-mcc", "dann", {"new_layer_multiplier": 1.0}),
+        ("iwdan-mcc", "dann", {"new_layer_multiplier": 1.0, "strength": 1.0}),
         (
             "self-training",
             "source-only",
@@ -347,20 +357,23 @@ def test_methods_beyond_the_paper_bring_darker_photos_to_light(renders, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("method", "given", "strength"),
+    ("method", "given", "first", "last"),
     [
-        ("weighted-dann", None, 1.0),
-        ("dann", None, 0.9998),  # eq. 3 of the paper at 19 steps of 20, gamma 10
-        ("iwdan-mcc", None, 0.09998),
-        ("iwdan-self-training", None, 0.09998),
-        ("iwdan-mcc", 0.5, 0.4999),
-        ("iwdan-mcc", 0.0, 0.0),
+        ("weighted-dann", None, 1.0, 1.0),
+        ("dann", None, 0.0, 1.0),
+        ("dann-mcc", None, 0.0, 1.0),
+        ("iwdan-mcc", None, 0.0, 0.1),
+        ("iwdan-self-training", None, 0.0, 0.1),
+        ("iwdan-mcc", 0.5, 0.0, 0.5),
+        ("iwdan-mcc", 0.0, 0.0, 0.0),
     ],
 )
-def test_lambda_that_is_left_out_is_that_of_the_method(renders, photos, tmp_path, method, given, strength):
+def test_lambda_that_is_left_out_is_that_of_the_method(renders, photos, tmp_path, method, given, first, last):
     config = small_config(method=method, strength=given, pre_steps=1, steps=20 - (method == "dann"), log_every=1)
     folder = adapt([renders], photos, config, tmp_path / "run")
-    assert folder.records()[-1]["strength"] == pytest.approx(strength, abs=1e-4)
+    records = [record["strength"] for record in folder.records() if record["stage"] != "pre-classifier"]
+    assert [records[0], records[-1]] == pytest.approx([first, last], abs=3e-4)  # eq. 3 is 0.9998 at 19 steps of 20
+    assert read_toml(folder.config)["strength"] == (last if given is None else given)  # what was used is written down
 
 
 @pytest.mark.parametrize("method", BEYOND)

@@ -66,7 +66,6 @@ from weighbridge.optim import adam, sgd
 from weighbridge.schedules import constant_strength, reversal_strength
 from weighbridge.weights import WEIGHTINGS
 
-_LIGHT = 0.1  # lambda of the recipes: label-free scores on signs put it above 1 (experiments/signs-to-gtsrb)
 _PRECISION = "WEIGHBRIDGE_PRECISION"
 
 
@@ -337,12 +336,9 @@ def _weighting(config: Config, network: Network, p_a: SourceLikelihood | None) -
 
 def _strength(config: Config, *, default: str) -> Callable[[float], float]:
     schedule = config.schedule if config.schedule != "default" else default
-    strength = _LIGHT if config.method in OWN_WEIGHTS else 1.0
-    if config.strength is not None:
-        strength = config.strength
     if schedule == "constant":
-        return constant_strength(strength)
-    return lambda progress: strength * reversal_strength(progress, config.gamma)
+        return constant_strength(config.full_strength)
+    return lambda progress: config.full_strength * reversal_strength(progress, config.gamma)
 
 
 def _classifier(network: Network) -> list[torch.nn.Parameter]:

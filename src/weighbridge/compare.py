@@ -22,7 +22,7 @@ from weighbridge.engine import Quiet, Watch
 from weighbridge.errors import ConfigError, RunFolderError
 from weighbridge.evaluate import Evaluation
 from weighbridge.grid import Grid, Row, Task, grid_of, read_grid
-from weighbridge.grid_tables import write_grid_tables
+from weighbridge.grid_tables import as_grid, differences_csv, write_grid_tables
 from weighbridge.harness import Workplaces, check_started, precision_of, run_folder, train_all
 from weighbridge.report import write_report
 from weighbridge.runs import command_line, replace_text, write_json
@@ -93,6 +93,7 @@ def compare(
         text = f"# {results['title']}\n\n{markdown_table(summary)}\n{how_it_was_made(results)}"
         replace_text(out / "table.md", text)
         replace_text(out / "table.csv", csv_table(summary))
+        replace_text(out / "differences.csv", differences_csv(as_grid(results)))
         write_report(out)
     fabric.barrier()
     return out if fabric.is_global_zero else None
@@ -299,7 +300,8 @@ def _labels_used(grid: Grid) -> str:
 def _refuse_other_settings(out: Path, config: Config) -> None:
     before = dataclasses.asdict(from_mapping(read_toml(out / "config.toml"), where=str(out / "config.toml")))
     now = dataclasses.asdict(config)
-    changed = [key for key in now if now[key] != before[key]]
+    rows = ("method", "weighting", "strength")  # of a single run; `check_started` compares rows one by one
+    changed = [key for key in now if now[key] != before[key] and key not in rows]
     if changed:
         listed = ", ".join(f"{key} ({before[key]} there, {now[key]} now)" for key in changed)
         raise RunFolderError(f"'{out}' holds a comparison with other settings: {listed}. Choose another --out.")

@@ -155,8 +155,8 @@ def one_task(results: Mapping[str, Any], task: Mapping[str, Any], evaluation: st
         rows.append({**row, "runs": runs})
     facts = {key: task[key] for key in ("source", "held_out", "target", "classes", "image_size") if key in task}
     facts["evaluation"] = tested and {"name": tested["name"], "images": tested["images"]}
-    kept = ("title", "command", "seeds", "machine", "labels", "seconds")
-    return {**{key: results[key] for key in kept}, "task": facts, "rows": rows}
+    kept = ("title", "command", "settings", "seeds", "machine", "labels", "seconds")
+    return {**{key: results[key] for key in kept if key in results}, "task": facts, "rows": rows}
 
 
 def summarise(results: Mapping[str, Any]) -> Summary:
@@ -282,9 +282,10 @@ def table_note(summary: Summary) -> str:
 
 
 def how_it_was_made(results: Mapping[str, Any]) -> str:
-    """What ends a file of tables, in Markdown: which labels were read, the seeds, and the command."""
+    """What ends a file of tables, in Markdown: which labels were read, seeds, hash of the settings, command."""
     seeds = ", ".join(map(str, results["seeds"]))
-    return f"{results['labels']}\n\nSeeds {seeds}; made by\n\n```\n{results['command']}\n```\n"
+    settings = f"settings {results['settings']}; " if "settings" in results else ""
+    return f"{results['labels']}\n\nSeeds {seeds}; {settings}made by\n\n```\n{results['command']}\n```\n"
 
 
 def sizes_in_words(sizes: Sizes) -> str:

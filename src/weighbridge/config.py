@@ -114,7 +114,7 @@ class Config:
     schedule: Literal["default", "eq3", "constant"] = "default"
     """lambda over training; default: constant for weighted-dann, eq3 for all others with a domain classifier."""
     strength: float | None = None
-    """lambda, or what eq. 3 rises to; left out: 0.1 for both iwdan methods, 1 for all others, as published."""
+    """lambda, or what eq. 3 rises to; left out: 0.1 for both iwdan methods, 1 for all others."""
     gamma: float = 10.0
     """How soon lambda of eq. 3 rises."""
     adda_rate: float = 0.0002
@@ -140,9 +140,9 @@ class Config:
     weighting: Literal["default", "none", "paper", "uniform", "permuted", "inverse", "normalised"] = "default"
     """Which rule makes w of P_a and P_t; default: paper for weighted-dann, none for the others."""
     p_a: Literal["stored", "per-step", "cross-fitted"] = "stored"
-    """stored: once per image; per-step: on the step's own pixels; cross-fitted: by a network that did not see it."""
+    """Of eq. 5. stored: once per image; per-step: on the step's pixels; cross-fitted: by networks that never saw it."""
     p_t: Literal["auto", "shared-features", "training-pass", "evaluation-pass"] = "auto"
-    """How P_t is read; auto: by a pass of its own where G_f has batch norm or dropout, else from the training pass."""
+    """Of eq. 5: how it is read; auto: by a pass of its own if G_f has batch norm or dropout, else from training's."""
     folds: int = 5
     """Of cross-fitting."""
 
@@ -172,6 +172,13 @@ class Config:
         """Whether training starts from random or published weights; otherwise it starts from the pre-classifier's."""
         chosen = self.method in _START_CHOSEN and self.start == "scratch"
         return chosen or self.method in ("source-only", "dann")
+
+    @property
+    def full_strength(self) -> float:
+        """lambda, or what eq. 3 rises to; where `strength` is left out, that of the method."""
+        if self.strength is not None:
+            return self.strength
+        return 0.1 if self.method in OWN_WEIGHTS else 1.0  # label-free scores on signs put 0.1 above 1: docs/recipe.md
 
     @property
     def total_steps(self) -> int:
@@ -271,7 +278,7 @@ def _check_values(config: Config) -> None:
     if config.method in OWN_WEIGHTS and config.weighting not in ("default", "none"):
         raise ConfigError(
             f"{config.method} has weights of its own, got weighting = '{config.weighting}'; leave it out, "
-            "or take method = 'weighted-dann'"
+            f"or take method = 'weighted-dann' (in a comparison: --methods weighted-dann:{config.weighting})"
         )
     if not 0.0 <= config.confidence_threshold <= 1.0:
         raise ConfigError(f"confidence_threshold is a probability in [0, 1], got {config.confidence_threshold}")

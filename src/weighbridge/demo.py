@@ -1,6 +1,6 @@
-"""`weighbridge demo`: printed digits against scanned handwriting, every method, nothing to download."""
+"""`weighbridge demo`: printed digits against scanned handwriting, nothing to download."""
 
-__all__ = ["DEMO_METHODS", "demo", "demo_config"]
+__all__ = ["demo", "demo_config"]
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +9,8 @@ from weighbridge.compare import compare
 from weighbridge.config import Config
 from weighbridge.data.digits import write_demo_data
 from weighbridge.engine import Watch
+from weighbridge.grid import DEFAULT_METHODS
 
-DEMO_METHODS = ("source-only", "dann", "adda", "weighted-dann", "weighted-dann:uniform")
 _TITLE = "Printed digits to handwriting"
 PER_CLASS = 200  # renders of each digit in each quality
 
@@ -30,14 +30,14 @@ def demo_config() -> Config:
 
 
 def demo(out: Path, *, seeds: Sequence[int] = (0, 1, 2), watch: Watch | None = None) -> Path | None:
-    """Write the demo's images below `out`, train and compare every method on them, and write the report."""
+    """Write the demo's images below `out`, train and compare the methods on them, and write the report."""
     data = write_demo_data(out / "data", per_class=PER_CLASS, size=16, seed=0)
     return compare(
         [data.realtime, data.prerendered],
         data.handwritten,
         demo_config(),
         out / "comparison",
-        methods=DEMO_METHODS,
+        methods=DEFAULT_METHODS,
         seeds=seeds,
         evaluation=data.handwritten_labelled,
         title=_TITLE,

@@ -148,7 +148,7 @@ def weights_figure(folder: Path, samples: int = 12) -> Figure | None:
 def read_weights(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int32] | None] | None:
     """Steps (T,), weights (T, S) and classes (S,) of the images that a run followed; None if it had no weights.
 
-    Snapshots come in once half of the images have been seen; NaN for those that were not.
+    Snapshots come in once a tenth of the images and one of each class have been seen; NaN for those that were not.
     """
     path = folder / "weights.npz"
     if not path.is_file():
@@ -156,7 +156,10 @@ def read_weights(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.float32], 
     with np.load(path, allow_pickle=False) as archive:
         steps, weights = archive["step"], archive["weights"]
         label = archive.get("label")
-    enough = np.isfinite(weights).mean(axis=1) >= 0.5
+    seen = np.isfinite(weights)
+    enough = seen.mean(axis=1) >= 0.1
+    if label is not None:
+        enough &= np.all([seen[:, label == k].any(axis=1) for k in np.unique(label)], axis=0)
     return (steps[enough], weights[enough], label) if enough.sum() > 1 else None
 
 
@@ -209,16 +212,18 @@ def confusion_figure(folder: Path) -> Figure | None:
 
 
 def extremes_figure(folder: Path, count: int = 12) -> Figure | None:
-    """The source images with the highest and the lowest mean weight."""
+    """The source images of highest and lowest mean weight; one of each class where classes share one."""
     path = folder / "weights.csv"
     if not path.is_file():
         return None
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:  # as `runs.replace_rows` writes
         rows = [row for row in csv.DictReader(lines) if row["mean_weight"] != "nan"]
-    if len(rows) < 2 * count or not Path(rows[0]["file"]).is_file():
+    rows = list({(row["label"], row["mean_weight"]): row for row in rows}.values())
+    count = min(count, len(rows) // 2)
+    if not count or not Path(rows[0]["file"]).is_file():
         return None
     figure = Figure(figsize=(WIDTH, 2.1), layout="constrained")
-    grid = figure.subplots(2, count)
+    grid = figure.subplots(2, count, squeeze=False)
     for line, (title, chosen) in enumerate((("highest", rows[:count]), ("lowest", rows[::-1][:count]))):
         for axes, row in zip(grid[line], chosen, strict=True):
             axes.axis("off")

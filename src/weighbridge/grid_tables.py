@@ -5,6 +5,7 @@ __all__ = [
     "Sources",
     "View",
     "as_grid",
+    "differences_csv",
     "read_results",
     "sources_markdown",
     "sources_table",
@@ -15,6 +16,7 @@ __all__ = [
 import csv
 import dataclasses
 import io
+import itertools
 import json
 import statistics
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -100,13 +102,19 @@ class Sources:
 def read_results(folder: Path) -> dict[str, Any]:
     """results.json of a grid, or that of a comparison as a grid of one task.
 
+    Args:
+        folder: of a comparison or grid, or a copy of its results.json under any name.
+
     Raises:
         RunFolderError: if there is none.
     """
+    file = folder if folder.is_file() else folder / "results.json"
     try:
-        return as_grid(json.loads((folder / "results.json").read_text(encoding="utf-8")))
+        return as_grid(json.loads(file.read_text(encoding="utf-8")))
     except OSError as error:
         raise RunFolderError(f"expected a finished comparison or grid (results.json) in '{folder}'") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunFolderError(f"'{file}' holds no results of a comparison or grid") from error
 
 
 def as_grid(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,8 +148,9 @@ def views(results: Mapping[str, Any]) -> Iterator[View]:
 
 
 def write_grid_tables(folder: Path) -> None:
-    """table.md, table.csv and summary.json from results.json."""
+    """table.md, table.csv, differences.csv and summary.json from results.json."""
     results = read_results(folder)
+    replace_text(folder / "differences.csv", differences_csv(results))
     seen = list(views(results))
     replace_text(folder / "table.md", _markdown(results, seen))
     replace_text(folder / "table.csv", _csv(seen))
@@ -185,6 +194,30 @@ def _csv(seen: list[View]) -> str:
     return text.getvalue()
 
 
+def differences_csv(results: Mapping[str, Any]) -> str:
+    """Every row less every other of its task, paired seed by seed, on every evaluation: points, 95 % t intervals."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["source", "target", "evaluation", "row", "less", "seeds", "difference", "low", "high"])
+    for task in results["tasks"]:
+        for name in [entry["name"] for entry in task["evaluations"]]:
+            accuracies = {row["name"]: _by_seed(row, name) for row in task["rows"]}
+            for (row, ours), (other, theirs) in itertools.permutations(accuracies.items(), 2):
+                shared = [seed for seed in ours if seed in theirs]
+                if not shared:
+                    continue
+                interval = paired_difference([ours[s] for s in shared], [theirs[s] for s in shared])
+                edges = ["" if v is None else f"{v:.4f}" for v in (interval.mean, interval.low, interval.high)]
+                writer.writerow([task["source_name"], task["target_name"], name, row, other, interval.n, *edges])
+    return text.getvalue()
+
+
+def _by_seed(row: Mapping[str, Any], evaluation: str) -> dict[int, float]:
+    """seed -> accuracy in percent, without the seeds that diverged."""
+    finished = [run for run in row["runs"] if run["diverged_at"] is None]
+    return {run["seed"]: 100 * run["accuracies"][evaluation] for run in finished}
+
+
 def sources_table(results: Mapping[str, Any], target: str | None = None, evaluation: str | None = None) -> Sources:
     """Sources against each other on one target (Osumi et al. 2019, table 1).
 
@@ -202,13 +235,7 @@ def sources_table(results: Mapping[str, Any], target: str | None = None, evaluat
     seen = [name for name, entry in tested.items() if entry["seen"] == "target"]
     evaluation = _chosen(evaluation or (seen[0] if seen else None), list(tested), "evaluation")
     accuracies = {
-        task["source_name"]: {
-            row["name"]: {
-                run["seed"]: 100 * run["accuracies"][evaluation] for run in row["runs"] if run["diverged_at"] is None
-            }
-            for row in task["rows"]
-        }
-        for task in tasks
+        task["source_name"]: {row["name"]: _by_seed(row, evaluation) for row in task["rows"]} for task in tasks
     }
     columns, methods = (tuple(row[key] for row in tasks[0]["rows"]) for key in ("name", "method"))
     return Sources(

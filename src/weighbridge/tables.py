@@ -34,11 +34,15 @@ def write_split(folder: Path, training: LabelledDomain, held_out: LabelledDomain
     replace_rows(folder / "split.csv", ("file", "split"), rows)
 
 
-def write_weights(folder: RunFolder, history: WeightHistory, source: LabelledDomain) -> None:
+def write_weights(folder: RunFolder, history: WeightHistory, source: LabelledDomain, *, by_class: bool = False) -> None:
     """weights.npz: the weights of some source images over time. weights.csv: a row per source image, best mean first.
 
     The arrays of weights.npz: `step` (T,), `row` (S,), which images, `label` (S,), their classes in the order of
     run.json, and `weights` (T, S), NaN before the first visit.
+
+    Args:
+        by_class: whether the method weighs classes, so that images of one differ only in when they were drawn: each is
+            then given the mean of its class.
     """
     if not folder.writes:
         return
@@ -47,8 +51,20 @@ def write_weights(folder: RunFolder, history: WeightHistory, source: LabelledDom
     label, origin = source.labels.whole(), source.source.whole()  # (N,)
     np.savez_compressed(folder.path / "weights.npz", step=steps, row=followed, label=label[followed], weights=weights)
     mean, last = history.mean().numpy(), history.last().numpy()  # (N,), NaN where never seen: these come last
+    if by_class:
+        mean, last = _class_means(mean, label), _class_means(last, label)
     rows = (
         (source.files[i], source.classes[label[i]], source.source_names[origin[i]], f"{mean[i]:.6f}", f"{last[i]:.6f}")
         for i in np.argsort(-mean, kind="stable").tolist()
     )
     replace_rows(folder.path / "weights.csv", ("file", "label", "source", "mean_weight", "last_weight"), rows)
+
+
+def _class_means(values: NDArray[Any], label: NDArray[Any]) -> NDArray[Any]:
+    """The mean of its class for each image, over images that were seen; NaN where none was. All (N,)."""
+    seen = np.isfinite(values)
+    counts = np.bincount(label[seen], minlength=int(label.max()) + 1)  # (K,)
+    sums = np.bincount(label[seen], weights=values[seen], minlength=len(counts))  # (K,)
+    with np.errstate(invalid="ignore"):
+        means: NDArray[Any] = (sums / counts)[label]
+    return means

@@ -29,7 +29,7 @@ from lightning_fabric import Fabric
 import weighbridge
 from weighbridge import build
 from weighbridge.checkpoint import load_network, save_network
-from weighbridge.config import Config, from_mapping, read_toml, write_toml
+from weighbridge.config import OWN_WEIGHTS, Config, from_mapping, read_toml, write_toml
 from weighbridge.data.columns import Column
 from weighbridge.data.domains import LabelledDomain, UnlabelledDomain, left_out_sentence
 from weighbridge.data.index import Rejected
@@ -204,7 +204,7 @@ def _train(
     if folder.writes:
         save_network(folder.model, method.network)
         if history is not None:
-            write_weights(folder, history, data.source)
+            write_weights(folder, history, data.source, by_class=config.method in OWN_WEIGHTS)
         _write_metrics(workplace, config, folder, method.network, seconds)
     fabric.barrier()  # whoever goes on may read what the first process wrote
 
@@ -293,7 +293,7 @@ def begin_run(workplace: Workplace, config: Config, path: Path) -> RunFolder:
     workplace.fabric.barrier()  # all have looked before one of them makes it
     if writes:
         with RunFolder.create(path) as folder:
-            write_toml(folder.config, dataclasses.asdict(config))
+            write_toml(folder.config, dataclasses.asdict(config) | {"strength": config.full_strength})
             folder.write_facts(facts)
             if not path.name.startswith(("pre-classifier", "fold-")):  # parts of a run, on the same images
                 write_quarantine(folder.path, _domains(workplace))

@@ -81,9 +81,8 @@ def _grid_page(folder: Path) -> str:
     if any(task["evaluations"] for task in results["tasks"]):
         caption = "Every method on every domain: mean over seeds with 95 % intervals"
         pictures.append(_picture(folder, folder, "methods", grid_figures.methods_figure, caption))
-    if any(row["weighting"] for task in results["tasks"] for row in task["rows"]):
-        caption = "Transition of the instance weights, first seed of every task"
-        pictures.append(_picture(folder, folder, "weights", _transition_figure, caption))
+    caption = "Transition of the instance weights, first seed of every task"
+    pictures.append(_picture(folder, folder, "weights", _transition_figure, caption))
     sections = [
         {
             "task": view.task["name"],
@@ -114,7 +113,7 @@ def _grid_page(folder: Path) -> str:
 def _transition_figure(folder: Path) -> Figure | None:
     try:
         return grid_figures.transition_figure([folder])
-    except RunFolderError:  # every run with weights diverged, or none was long enough
+    except RunFolderError:  # no method has weights, every run with them diverged, or none was long enough
         return None
 
 

@@ -34,7 +34,8 @@ def adapt(
         target: a flat or nested folder of images, a CSV manifest or an .npz; labels in it are never read.
         out: the run folder to make.
         progress: draw progress bars on standard error.
-        settings: any field of `weighbridge.config.Config`, such as method="dann" or image_size=64.
+        settings: any field of `weighbridge.config.Config`, such as method="dann" or image_size=64; without a method,
+            iwdan-mcc.
 
     Returns:
         The finished run: predict, evaluate, metrics, path.

@@ -120,7 +120,7 @@ def compare(
             group=_DATA,
             consume_multiple=True,
             negative=(),
-            help="METHOD or METHOD:WEIGHTING, such as weighted-dann:permuted.",
+            help="METHOD or METHOD:WEIGHTING, such as weighted-dann:permuted; left out: five, of which one is adapt's.",
         ),
     ] = None,
     seeds: Annotated[int | None, Parameter(group=_DATA, help="How many paired seeds: 0, 1, 2, ...; 5.")] = None,

@@ -40,7 +40,7 @@ class Config:
 
     # What is trained
     method: MethodName = "iwdan-mcc"
-    """This project's recipe, or one of the paper's: source-only, dann, adda, weighted-dann. All: see the README."""
+    """By default the least harmful here; weighted-dann is that of Osumi et al. (MVA 2019). All: see the README."""
     seed: int = 0
     """Fixes weights, order of images and augmentation."""
     backbone: str = "auto"

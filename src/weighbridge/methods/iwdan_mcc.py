@@ -38,7 +38,8 @@ class IwdanMcc(Method):
         ratios: the estimate of w_y, which starts at 1.
         mcc_weight: mu, the trade-off of the class confusion, >= 0; 0 is IWDAN alone.
         temperature: T > 0 of the probability rescaling.
-        strength: progress in [0, 1] -> lambda; the DANN paper's schedule with gamma = 10.
+        strength: progress in [0, 1] -> lambda; the DANN paper's schedule with gamma = 10, a tenth of it by default in
+            `weighbridge adapt`.
     """
 
     def __init__(

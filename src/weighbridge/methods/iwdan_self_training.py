@@ -48,7 +48,8 @@ class IwdanSelfTraining(Method):
         pseudo_label_weight: of the loss on these labels beside the label loss, >= 0.
         mcc_weight: mu, of the class confusion, >= 0.
         temperature: T > 0 of the class confusion's probability rescaling.
-        strength: progress in [0, 1] -> lambda; the DANN paper's schedule with gamma = 10.
+        strength: progress in [0, 1] -> lambda; the DANN paper's schedule with gamma = 10, a tenth of it by default in
+            `weighbridge adapt`.
     """
 
     target_views = 2

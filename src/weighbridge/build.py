@@ -258,6 +258,7 @@ def build_method(config: Config, network: Network, classes: int, p_a: SourceLike
             ClassRatios(classes).to(next(network.parameters()).device),
             mcc_weight=config.mcc_weight,
             temperature=config.mcc_temperature,
+            weigh_labels=config.weigh_labels,
             strength=_strength(config, default="eq3"),
         )
     if config.method == "iwdan-self-training":
@@ -269,6 +270,7 @@ def build_method(config: Config, network: Network, classes: int, p_a: SourceLike
             pseudo_label_weight=config.pseudo_label_weight,
             mcc_weight=config.mcc_weight,
             temperature=config.mcc_temperature,
+            weigh_labels=config.weigh_labels,
             strength=_strength(config, default="eq3"),
         )
     weighting = _weighting(config, network, p_a)

@@ -137,6 +137,8 @@ class Config:
     """mean-teacher: how much equally frequent classes count within that; 0 where the photos have them unequally."""
 
     # The instance weights
+    weigh_labels: bool = False
+    """Both iwdan: whether class ratios are in the label loss too, as in the code of their authors."""
     weighting: Literal["default", "none", "paper", "uniform", "permuted", "inverse", "normalised"] = "default"
     """Which rule makes w of P_a and P_t; default: paper for weighted-dann, none for the others."""
     p_a: Literal["stored", "per-step", "cross-fitted"] = "stored"

@@ -20,13 +20,16 @@ from torch.nn import functional
 from weighbridge.types import SOURCE, TARGET
 
 
-def label_loss(label_logits: Tensor, labels: Tensor) -> Tensor:
+def label_loss(label_logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
     """L_y: mean cross-entropy over the source images, the first sum of eq. 4.
 
     Args:
         label_logits: (B, K). labels: (B,) int64 in [0, K).
+        weights: (B,), detached, for (1/B) sum_i w_i l_i; None for w = 1.
     """
-    return functional.cross_entropy(label_logits.float(), labels)
+    if weights is None:
+        return functional.cross_entropy(label_logits.float(), labels)
+    return (weights * functional.cross_entropy(label_logits.float(), labels, reduction="none")).mean()
 
 
 def per_image_domain_loss(domain_logits: Tensor, domain: int) -> Tensor:

@@ -486,18 +486,19 @@ def test_both_parts_of_self_training_send_the_student_s_features_a_gradient(part
     assert (gradients[3.0] - gradients[0.0]).abs().max() > 1e-5
 
 
-def still_iwdan_mcc(net):
-    return unmoved_iwdan_mcc(net, sgd(net.parameters(), learning_rate=0.0), mcc_weight=0.0)
+def still_iwdan_mcc(net, **options):
+    return unmoved_iwdan_mcc(net, sgd(net.parameters(), learning_rate=0.0), mcc_weight=0.0, **options)
 
 
-def still_iwdan_self_training(net):
-    return unmoved_iwdan_self_training(net, learning_rate=0.0, pseudo_label_weight=0.0)
+def still_iwdan_self_training(net, **options):
+    return unmoved_iwdan_self_training(net, learning_rate=0.0, pseudo_label_weight=0.0, **options)
 
 
 @pytest.mark.parametrize("still", [still_iwdan_mcc, still_iwdan_self_training])
-def test_iwdan_weights_go_into_the_domain_loss_of_the_source_alone(still):
+@pytest.mark.parametrize("weigh_labels", [False, True])
+def test_iwdan_weights_go_into_the_losses_of_the_source_alone(still, weigh_labels):
     net, batch = network(), two_views()
-    method = still(net)
+    method = still(net, weigh_labels=weigh_labels)
     shares = torch.tensor([0.6, 0.3, 0.1])
     method.ratios.ratios.copy_(3 * shares)
     method.ratios.predicted.copy_(shares)  # so that a round of EM leaves them
@@ -507,6 +508,9 @@ def test_iwdan_weights_go_into_the_domain_loss_of_the_source_alone(still):
     expected = (3 * shares[batch.source.labels] * losses[:B]).mean() + losses[B:].mean()
     torch.testing.assert_close(log.weights, 3 * shares[batch.source.labels])
     torch.testing.assert_close(log.scalars["domain_loss"], expected.detach() / 2)
+    per_image = nn.functional.cross_entropy(net(batch.source.images), batch.source.labels, reduction="none")
+    of_labels = 3 * shares[batch.source.labels] if weigh_labels else torch.ones(B)
+    torch.testing.assert_close(log.scalars["label_loss"], (of_labels * per_image).mean().detach())
 
 
 def linear_network():

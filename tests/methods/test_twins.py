@@ -112,26 +112,30 @@ def test_dann_mcc_agrees_with_its_twin():
     assert_same(ours, twin)
 
 
-def test_iwdan_mcc_agrees_with_its_twin():
+@pytest.mark.parametrize("weigh_labels", [False, True])
+def test_iwdan_mcc_agrees_with_its_twin(weigh_labels):
     ours, (_, _, pairs) = network(), batches()
     twin = copy.deepcopy(ours)
-    logs = train(IwdanMcc(ours, sgd_of(ours), ClassRatios(3, momentum=0.5), mcc_weight=3.0), pairs)
-    seen = twins.iwdan_mcc(twin.features, twin.label_head, twin.domain_head, plain(pairs), STEPS, momentum=0.5, mu=3.0)
+    ratios = ClassRatios(3, momentum=0.5)
+    logs = train(IwdanMcc(ours, sgd_of(ours), ratios, mcc_weight=3.0, weigh_labels=weigh_labels), pairs)
+    seen = twins.iwdan_mcc(
+        twin.features, twin.label_head, twin.domain_head, plain(pairs), STEPS, 0.5, weigh_labels, mu=3.0
+    )
     for log, weights in zip(logs, seen, strict=True):
         torch.testing.assert_close(log.weights, weights, rtol=1e-4, atol=1e-5)
     assert (seen[-1] - 1).abs().max() > 0.03
     assert_same(ours, twin)
 
 
-@pytest.mark.parametrize("threshold", [0.0, 0.36])
-def test_iwdan_self_training_agrees_with_its_twin(threshold):
+@pytest.mark.parametrize(("threshold", "weigh_labels"), [(0.0, False), (0.36, False), (0.36, True)])
+def test_iwdan_self_training_agrees_with_its_twin(threshold, weigh_labels):
     ours, (_, _, pairs) = network(), batches()
     student, teacher = copy.deepcopy(ours), copy.deepcopy(ours)
     options = {"alpha": 0.8, "threshold": threshold, "pseudo_label_weight": 2.0, "mcc_weight": 3.0}
-    method = IwdanSelfTraining(ours, sgd_of(ours), ClassRatios(3, momentum=0.5), **options)
+    method = IwdanSelfTraining(ours, sgd_of(ours), ClassRatios(3, momentum=0.5), weigh_labels=weigh_labels, **options)
     logs = train(method, pairs)
     views = [pair.target.second_view for pair in pairs]
-    seen = twins.iwdan_self_training(student, teacher, plain(pairs), views, STEPS, 0.5, *options.values())
+    seen = twins.iwdan_self_training(student, teacher, plain(pairs), views, STEPS, 0.5, weigh_labels, *options.values())
     for log, weights in zip(logs, seen, strict=True):
         torch.testing.assert_close(log.weights, weights, rtol=1e-4, atol=1e-5)
     assert (seen[-1] - 1).abs().max() > 0.03

@@ -206,7 +206,7 @@ class Ratios:
         return self.ratio
 
 
-def iwdan_mcc(G_f, G_y, G_d, batches, steps, momentum, mu=1.0, T=2.5, gamma=10.0):
+def iwdan_mcc(G_f, G_y, G_d, batches, steps, momentum, weigh_labels, mu=1.0, T=2.5, gamma=10.0):
     """NeurIPS 2020: `dann_mcc` with w_y = p_T(y) / p_S(y) on the source, one round of EM a step."""
     K = G_y(G_f(batches[0][0])).shape[1]
     ratios = Ratios(K, momentum)
@@ -221,7 +221,9 @@ def iwdan_mcc(G_f, G_y, G_d, batches, steps, momentum, mu=1.0, T=2.5, gamma=10.0
         ratio = ratios.update(G_y(f_s), y_s, G_y(f_t))
         w = torch.tensor([ratio[y] for y in y_s])
         seen.append(w)
-        label = F.cross_entropy(G_y(f_s), y_s) + mu * minimum_class_confusion_matrix(G_y(f_t), T)
+        of_labels = w if weigh_labels else torch.ones(len(y_s))
+        label = -(of_labels * F.log_softmax(G_y(f_s), dim=1)[range(len(y_s)), y_s]).mean()
+        label = label + mu * minimum_class_confusion_matrix(G_y(f_t), T)
         source = -torch.log(1 - torch.sigmoid(G_d(f_s))).squeeze(1)
         domain = (w * source).mean() - torch.log(torch.sigmoid(G_d(f_t))).mean()
         f_grads = torch.autograd.grad(label - lam * domain, list(G_f.parameters()), retain_graph=True)
@@ -234,7 +236,7 @@ def iwdan_mcc(G_f, G_y, G_d, batches, steps, momentum, mu=1.0, T=2.5, gamma=10.0
 
 
 def iwdan_self_training(
-    student, teacher, batches, views, steps, momentum, alpha, threshold, weight, mu, T=2.5, gamma=10.0
+    student, teacher, batches, views, steps, momentum, weigh_labels, alpha, threshold, weight, mu, T=2.5, gamma=10.0
 ):
     """`iwdan_mcc` with the labels of `self_training`."""
     G_f, G_y, G_d = student.features, student.label_head, student.domain_head
@@ -252,10 +254,10 @@ def iwdan_self_training(
         q = F.softmax(teacher(views[k]), dim=1).detach()
         log_p = F.log_softmax(z, dim=1)
         taught = [-log_p[i, int(row.argmax())] for i, row in enumerate(q) if row.max() > threshold]
-        label = (
-            F.cross_entropy(G_y(f_s), y_s) + mu * minimum_class_confusion_matrix(z, T) + weight * sum(taught) / len(q)
-        )
         w = ratio[y_s]
+        of_labels = w if weigh_labels else torch.ones(len(y_s))
+        label = -(of_labels * F.log_softmax(G_y(f_s), dim=1)[range(len(y_s)), y_s]).mean()
+        label = label + mu * minimum_class_confusion_matrix(z, T) + weight * sum(taught) / len(q)
         seen.append(w)
         source = -torch.log(1 - torch.sigmoid(G_d(f_s))).squeeze(1)
         domain = (w * source).mean() - torch.log(torch.sigmoid(G_d(f_t))).mean()

@@ -38,6 +38,8 @@ class IwdanMcc(Method):
         ratios: the estimate of w_y, which starts at 1.
         mcc_weight: mu, the trade-off of the class confusion, >= 0; 0 is IWDAN alone.
         temperature: T > 0 of the probability rescaling.
+        weigh_labels: whether w_y is in the label loss too, as in the authors' code, for a classifier of the target's
+            shares.
         strength: progress in [0, 1] -> lambda; the DANN paper's schedule with gamma = 10, a tenth of it by default in
             `weighbridge adapt`.
     """
@@ -50,6 +52,7 @@ class IwdanMcc(Method):
         *,
         mcc_weight: float = 1.0,
         temperature: float = 2.5,
+        weigh_labels: bool = False,
         strength: Callable[[float], float] = reversal_strength,
     ) -> None:
         self.network = network
@@ -57,6 +60,7 @@ class IwdanMcc(Method):
         self.ratios = ratios
         self.mcc_weight = mcc_weight
         self.temperature = temperature
+        self.weigh_labels = weigh_labels
         self.strength = strength
 
     def step(self, pair: DomainPair, progress: float, update: Update) -> StepLog:
@@ -65,12 +69,12 @@ class IwdanMcc(Method):
 
         features = self.network.features(torch.cat([source.images, target.images]))  # (M, F)
         label_logits = self.network.label_head(features)  # (M, K)
-        loss_y = label_loss(label_logits[:count], source.labels)
-        loss_mcc = minimum_class_confusion(label_logits[count:], self.temperature)
-
         # How often each class occurs among the photos, as far as predictions and their known confusions tell.
         ratios = self.ratios.update(label_logits[:count], source.labels, label_logits[count:])  # (K,)
         weights = ratios[source.labels]  # (B,)
+
+        loss_y = label_loss(label_logits[:count], source.labels, weights if self.weigh_labels else None)
+        loss_mcc = minimum_class_confusion(label_logits[count:], self.temperature)
 
         strength = self.strength(progress)
         domain_logits = self.network.domain_logits(reverse_gradient(features, strength))  # (M,)

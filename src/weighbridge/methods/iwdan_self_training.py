@@ -48,6 +48,8 @@ class IwdanSelfTraining(Method):
         pseudo_label_weight: of the loss on these labels beside the label loss, >= 0.
         mcc_weight: mu, of the class confusion, >= 0.
         temperature: T > 0 of the class confusion's probability rescaling.
+        weigh_labels: whether w_y is in the label loss too, as in the authors' code, for a classifier of the target's
+            shares.
         strength: progress in [0, 1] -> lambda; the DANN paper's schedule with gamma = 10, a tenth of it by default in
             `weighbridge adapt`.
     """
@@ -65,6 +67,7 @@ class IwdanSelfTraining(Method):
         pseudo_label_weight: float = 1.0,
         mcc_weight: float = 1.0,
         temperature: float = 2.5,
+        weigh_labels: bool = False,
         strength: Callable[[float], float] = reversal_strength,
     ) -> None:
         self.student = student
@@ -76,6 +79,7 @@ class IwdanSelfTraining(Method):
         self.pseudo_label_weight = pseudo_label_weight
         self.mcc_weight = mcc_weight
         self.temperature = temperature
+        self.weigh_labels = weigh_labels
         self.strength = strength
 
     def step(self, pair: DomainPair, progress: float, update: Update) -> StepLog:
@@ -91,13 +95,13 @@ class IwdanSelfTraining(Method):
         with torch.no_grad():  # in training mode too: batch norm of the target alone
             teacher_logits = self.network(target.second_view)  # (B', K)
 
-        loss_y = label_loss(source_logits, source.labels)
+        ratios = self.ratios.update(source_logits, source.labels, student_logits)  # (K,)
+        weights = ratios[source.labels]  # (B,)
+
+        loss_y = label_loss(source_logits, source.labels, weights if self.weigh_labels else None)
         loss_mcc = minimum_class_confusion(student_logits, self.temperature)
         sure = confident(teacher_logits, self.threshold)  # (B',)
         loss_u = pseudo_label_loss(student_logits, teacher_logits, sure)
-
-        ratios = self.ratios.update(source_logits, source.labels, student_logits)  # (K,)
-        weights = ratios[source.labels]  # (B,)
 
         strength = self.strength(progress)
         source_domain = self.student.domain_logits(reverse_gradient(source_features, strength))  # (B,)

@@ -3,10 +3,9 @@
     WEIGHBRIDGE_DATA=... python experiments/signs-to-gtsrb/prepare.py FOLDER
 
 FOLDER gets icons/ (43 SVG files, drawings/ of four of them as Germany draws them, mirrored pictures of ten signs, and
-the eight speed limits with digits of other typefaces),
-backgrounds/ (200 photos of BSDS500's training split), photos.npz (13,070 training photos of GTSRB without
-labels) and test.npz (all 12,630 test photos with labels); photos25.npz and test25.npz are those of the 25 classes with
-most photos, of which classes25.txt gives the names.
+the eight speed limits with digits of other typefaces), backgrounds/ (200 photos of BSDS500's training split),
+photos.npz (13,070 training photos of GTSRB without labels) and test.npz (all 12,630 test photos with labels);
+photos25.npz and test25.npz are those of the 25 classes with most photos, of which classes25.txt gives the names.
 """
 
 import csv

@@ -16,6 +16,7 @@ __all__ = [
     "mean_and_deviation",
     "mean_interval",
     "one_task",
+    "paired_by_seed",
     "paired_difference",
     "sampling_error",
     "signed",
@@ -137,6 +138,12 @@ def paired_difference(a: Sequence[float], b: Sequence[float], confidence: float 
     return Interval(mean, mean - margin, mean + margin, n)
 
 
+def paired_by_seed(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Interval | None:
+    """`paired_difference` of values by seed, over the seeds that both have; None if they share none."""
+    shared = [seed for seed in ours if seed in theirs]
+    return paired_difference([ours[s] for s in shared], [theirs[s] for s in shared]) if shared else None
+
+
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     """Mean of values, at least one, with Student's t interval."""
     return paired_difference(values, [0.0] * len(values), confidence)
@@ -180,10 +187,8 @@ def summarise(results: Mapping[str, Any]) -> Summary:
             other = place.get(baseline)
             if other is None or other == k:
                 continue
-            shared = [seed for seed in accuracies[k] if seed in accuracies[other]]
-            if shared:
-                ours, theirs = [accuracies[k][s] for s in shared], [accuracies[other][s] for s in shared]
-                differences.append(Difference(to, paired_difference(ours, theirs)))
+            if interval := paired_by_seed(accuracies[k], accuracies[other]):
+                differences.append(Difference(to, interval))
         rows.append(
             Row(
                 name=row["name"],

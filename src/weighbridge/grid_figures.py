@@ -17,7 +17,7 @@ from matplotlib.patches import Patch
 from weighbridge.comparison import mean_interval
 from weighbridge.errors import RunFolderError
 from weighbridge.figures import INK, WIDTH, draw_weights, nth_of_its_method, read_weights, row_colours, shown, tidy
-from weighbridge.grid_tables import Sources, read_results
+from weighbridge.grid_tables import Sources, accuracies_by_seed, read_results
 from weighbridge.runs import RunFolder
 
 _CLASS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
@@ -52,7 +52,10 @@ def methods_figure(folder: Path) -> Figure:
             groups.append(f"{_short(entry['name'], len(task['evaluations']))}\n{under}")
             if entry["seen"] == "unseen":
                 axes.axvspan(place - 0.5, place + 0.5, color="#f0f0f0", zorder=0, linewidth=0)
-        values = [[_accuracies(row, entry["name"]) for entry in task["evaluations"]] for row in task["rows"]]
+        values = [
+            [list(accuracies_by_seed(row, entry["name"]).values()) for entry in task["evaluations"]]
+            for row in task["rows"]
+        ]
         _grouped_bars(axes, groups, values, [row["method"] for row in rows])
         axes.set_title(f"{shown(task['source_name'])} → {shown(task['target_name'])}", fontsize=10, loc="left")
     _legend(figure, [row["name"] for row in rows], [row["method"] for row in rows], len(results["seeds"]))
@@ -188,10 +191,6 @@ def _apart(values: Sequence[float], gap: float) -> list[float]:
 def _short(name: str, groups: int) -> str:
     """A name that stays within its group; a letter of the labels is about five points wide."""
     return shown(name, min(24, int(72 * _PLOT_WIDTH / groups / 5.5)))
-
-
-def _accuracies(row: dict[str, Any], evaluation: str) -> list[float]:
-    return [100 * run["accuracies"][evaluation] for run in row["runs"] if run["diverged_at"] is None]
 
 
 def _panels(count: int, rows: int) -> tuple[Figure, list[Axes]]:

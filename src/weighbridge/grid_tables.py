@@ -4,6 +4,7 @@ __all__ = [
     "SEEN",
     "Sources",
     "View",
+    "accuracies_by_seed",
     "as_grid",
     "differences_csv",
     "read_results",
@@ -35,7 +36,7 @@ from weighbridge.comparison import (
     markdown_table,
     mean_and_deviation,
     one_task,
-    paired_difference,
+    paired_by_seed,
     sampling_error,
     signed,
     sizes_in_words,
@@ -201,18 +202,17 @@ def differences_csv(results: Mapping[str, Any]) -> str:
     writer.writerow(["source", "target", "evaluation", "row", "less", "seeds", "difference", "low", "high"])
     for task in results["tasks"]:
         for name in [entry["name"] for entry in task["evaluations"]]:
-            accuracies = {row["name"]: _by_seed(row, name) for row in task["rows"]}
+            accuracies = {row["name"]: accuracies_by_seed(row, name) for row in task["rows"]}
             for (row, ours), (other, theirs) in itertools.permutations(accuracies.items(), 2):
-                shared = [seed for seed in ours if seed in theirs]
-                if not shared:
+                interval = paired_by_seed(ours, theirs)
+                if interval is None:
                     continue
-                interval = paired_difference([ours[s] for s in shared], [theirs[s] for s in shared])
                 edges = ["" if v is None else f"{v:.4f}" for v in (interval.mean, interval.low, interval.high)]
                 writer.writerow([task["source_name"], task["target_name"], name, row, other, interval.n, *edges])
     return text.getvalue()
 
 
-def _by_seed(row: Mapping[str, Any], evaluation: str) -> dict[int, float]:
+def accuracies_by_seed(row: Mapping[str, Any], evaluation: str) -> dict[int, float]:
     """seed -> accuracy in percent, without the seeds that diverged."""
     finished = [run for run in row["runs"] if run["diverged_at"] is None]
     return {run["seed"]: 100 * run["accuracies"][evaluation] for run in finished}
@@ -235,7 +235,8 @@ def sources_table(results: Mapping[str, Any], target: str | None = None, evaluat
     seen = [name for name, entry in tested.items() if entry["seen"] == "target"]
     evaluation = _chosen(evaluation or (seen[0] if seen else None), list(tested), "evaluation")
     accuracies = {
-        task["source_name"]: {row["name"]: _by_seed(row, evaluation) for row in task["rows"]} for task in tasks
+        task["source_name"]: {row["name"]: accuracies_by_seed(row, evaluation) for row in task["rows"]}
+        for task in tasks
     }
     columns, methods = (tuple(row[key] for row in tasks[0]["rows"]) for key in ("name", "method"))
     return Sources(
@@ -274,9 +275,8 @@ def sources_markdown(table: Sources) -> str:
 
 
 def _against(table: Sources, source: str, first: str, method: str) -> str:
-    ours, theirs = table.accuracies[source][method], table.accuracies[first][method]
-    shared = [seed for seed in ours if seed in theirs]
-    return signed(paired_difference([ours[s] for s in shared], [theirs[s] for s in shared])) if shared else "-"
+    interval = paired_by_seed(table.accuracies[source][method], table.accuracies[first][method])
+    return "-" if interval is None else signed(interval)
 
 
 def _cell(values: Collection[float]) -> str:

@@ -69,6 +69,7 @@ class IwdanMcc(Method):
 
         features = self.network.features(torch.cat([source.images, target.images]))  # (M, F)
         label_logits = self.network.label_head(features)  # (M, K)
+
         # How often each class occurs among the photos, as far as predictions and their known confusions tell.
         ratios = self.ratios.update(label_logits[:count], source.labels, label_logits[count:])  # (K,)
         weights = ratios[source.labels]  # (B,)

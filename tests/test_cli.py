@@ -86,6 +86,17 @@ def test_the_version(call):
 # ---- the whole way ----
 
 
+def test_only_weighbridge_speaks(renders, photos, tmp_path):
+    said = {}
+    for precision in ("fp32", "bf16"):  # in which Fabric has something to say of its own
+        words = [*QUICK[:-1], precision]
+        running = start("adapt", "--source", renders, "--target", photos, "--out", precision, *words, cwd=tmp_path)
+        _, err = running.communicate(timeout=240)
+        assert running.returncode == 0, err
+        said[precision] = [re.sub(r"[\d.]+", "", line) for line in err.splitlines()]
+    assert said["bf16"] == said["fp32"]
+
+
 def test_adapt_predict_evaluate_report(call, renders, photos, labelled_photos, tmp_path):
     status, out, _ = call("adapt", "--source", renders, "--target", photos, "--out", "runs/first", *QUICK)
     assert status == 0

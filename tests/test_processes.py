@@ -33,6 +33,8 @@ def test_two_processes_train_what_one_trains(renders, photos, tmp_path, method):
         )
         assert done.returncode == 0, done.stderr[-2000:]
         assert done.stdout.count("report.html") == 1  # one of them speaks
+        assert "lightning" not in done.stderr.lower()
+        assert "distributed" not in done.stderr
         assert len(re.findall(r"^adapt: (\d+) of \1 steps", done.stderr, re.MULTILINE)) == 1
         runs[processes] = load_file(out / "model.safetensors")
         assert (out / "predictions.csv").is_file()

@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 import copy
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -151,6 +152,7 @@ def build_machine(config: Config) -> Machine:
 
 
 def build_fabric(machine: Machine) -> Fabric:
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells of itself otherwise, once a run
     return Fabric(
         accelerator="cuda" if machine.device == "cuda" else "cpu",
         devices=machine.processes,

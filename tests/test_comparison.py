@@ -11,6 +11,7 @@ from weighbridge.comparison import (
     markdown_table,
     paired_difference,
     summarise,
+    table_cells,
     table_note,
 )
 
@@ -187,6 +188,21 @@ def test_the_tables_carry_seeds_intervals_and_sizes():
     assert len({len(line.split(",")) for line in lines}) == 1
     assert lines[0].endswith(",source_images,held_out,target_images,images,sampling_error")
     assert lines[1].endswith(",2250,250,3000,1234,1.3782")
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        (("dann", "weighted"), ["to DANN"]),
+        (("source_only", "weighted"), ["to source only"]),
+        (("source_only", "dann", "weighted"), ["to DANN", "to source only"]),
+        (("weighted", "uniform"), []),
+    ],
+)
+def test_differences_have_a_column_where_there_is_somebody_to_differ_from(rows, columns):
+    header, *cells = table_cells(summarise(results(**{row: [0.5, 0.6] for row in rows})))
+    assert header == ["method", "accuracy %", *columns, "source %", "seconds"]
+    assert {len(row) for row in cells} == {len(header)}
 
 
 def test_results_of_before_say_what_they_can():

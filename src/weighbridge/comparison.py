@@ -397,15 +397,17 @@ def _against_source(row: Row) -> list[str]:
 
 
 def table_cells(summary: Summary) -> list[list[str]]:
-    """The table as text, header first."""
+    """The table as text, header first; differences to what is not in it have no column."""
     labelled = summary.evaluation_images is not None
-    header = ["method", "accuracy %", "to DANN", "to source only"] if labelled else ["method"]
+    against = {"dann": "to DANN", "source-only": "to source only"} if labelled else {}
+    against = {to: column for to, column in against.items() if any(_difference(row, to) for row in summary.rows)}
+    header = ["method", "accuracy %", *against.values()] if labelled else ["method"]
     table = [[*header, "source %", "seconds"]]
     for row in summary.rows:
         cells = [row.name + (f" ({row.diverged} diverged)" if row.diverged else "")]
         if labelled:
             cells.append(mean_and_deviation(row.accuracy, row.sd))
-            cells += [signed(interval) if (interval := _difference(row, to)) else "" for to in ("dann", "source-only")]
+            cells += [signed(interval) if (interval := _difference(row, to)) else "" for to in against]
         cells.append("-" if row.source_accuracy is None else f"{row.source_accuracy:.1f}")
         table.append([*cells, "-" if row.seconds is None else f"{row.seconds:.1f}"])
     return table

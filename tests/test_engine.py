@@ -301,6 +301,7 @@ def test_a_network_that_never_learns_is_noticed_after_a_while(setting, tmp_path)
     ) as e:
         one.fit(one.method(), run, steps=300, log_every=10)
     assert 199 <= e.value.step < 260
+    assert str(e.value).endswith("Try more steps, another learning rate or --backbone small.")
 
 
 def test_sigterm_leaves_a_checkpoint_too(setting, tmp_path):

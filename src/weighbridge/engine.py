@@ -36,6 +36,8 @@ _RUNAWAY_DOMAIN_LOSS = 10.0  # times ln 2
 _CHANCE = 0.95  # times ln K: nothing is told apart
 _CHANCE_STEPS = 50  # in a row; tolerated until the classes were once learned, or until
 _SLOW_START = 200  # steps, and half of the run, are over
+_CALM = "a lower learning rate, --clip-norm 1, or a smaller --strength"
+_LEARN = "more steps, another learning rate or --backbone small"  # small has normalised layers
 
 _SNAPSHOTS = 40  # of the weights, over a run
 _NOTED_AT_ONCE = 200  # steps whose weights are written down together,
@@ -353,7 +355,8 @@ class _Runaway:
                 f"{by} the label loss went back to {label:.3g}, which is chance: the features lost the classes", step
             )
         if lasting and step >= self._late:
-            self._stop(f"{by} the label loss is still {label:.3g}, which is chance: nothing is learned", step)
+            what = f"{by} the label loss is still {label:.3g}, which is chance: nothing is learned"
+            self._stop(what, step, f"a smaller --strength, {_LEARN}" if "domain_loss" in scalars else _LEARN)
 
     def state(self) -> Tensor:
         """Everything seen that still matters, for a checkpoint."""
@@ -366,10 +369,10 @@ class _Runaway:
         self._label.extend(value for value in windows[:_WINDOW] if not math.isnan(value))
         self._domain.extend(value for value in windows[_WINDOW:] if not math.isnan(value))
 
-    def _stop(self, what: str, step: int) -> NoReturn:
+    def _stop(self, what: str, step: int, advice: str = _CALM) -> NoReturn:
         kept = f"The last good checkpoint is {self._folder.checkpoint}. " if self._folder.checkpoint.is_file() else ""
         raise DivergenceError(
-            f"{self._stage}: {what}. {kept}Try a lower learning rate, --clip-norm 1, or a smaller --strength.",
+            f"{self._stage}: {what}. {kept}Try {advice}.",
             step=step,
         )
 

@@ -83,6 +83,19 @@ class _Job:
         return self.needs_home and self.row.config.p_a == "cross-fitted"
 
 
+@dataclass(frozen=True)
+class _Diverged:
+    """How a run ended that did not get to its end.
+
+    Attributes:
+        step: counted from 1.
+        why: the message of its error, in which is said what to try.
+    """
+
+    step: int
+    why: str
+
+
 def run_folder(out: Path, task: Task, seed: int, row: Row) -> Path:
     """Where a run of a grid lies."""
     return out / task.folder / f"seed-{seed}" / row.folder
@@ -143,9 +156,10 @@ def train_all(grid: Grid, out: Path, places: Workplaces, *, at_once: int = 1, ba
     diverged: dict[Path, int] = {}
     for number, job in enumerate(jobs):
         places.watch.about(job.label, number, len(jobs))
-        step = _train(job, places)
-        if step is not None:
-            diverged[job.folder] = step
+        ending = _train(job, places)
+        if ending is not None:
+            places.watch.tell(f"{job.label}: {ending.why}")
+            diverged[job.folder] = ending.step
     return diverged
 
 
@@ -169,13 +183,13 @@ def _train_apart(jobs: Sequence[_Job], places: Workplaces, at_once: int, backend
         results = spread(work, possible, at_once=at_once, backend=backend, gpu=_wants_gpu(jobs))
         left = len(possible)
         try:
-            for job, step in results:
-                if step == STOPPED:
+            for job, ending in results:
+                if ending == STOPPED:
                     continue
                 left, done = left - 1, done + 1
-                if isinstance(step, int):
-                    ended[job.path] = step
-                places.watch.tell(f"{job.label}: {_outcome(job, step)}")
+                if isinstance(ending, _Diverged):
+                    ended[job.path] = ending.step
+                places.watch.tell(f"{job.label}: {_outcome(job, ending)}")
                 places.watch.about(f"{min(at_once, left)} at once", done, total)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"stopped with {done} of {total} runs done") from None
@@ -190,8 +204,8 @@ def _jobs(grid: Grid, out: Path) -> Iterator[_Job]:
                 yield _Job(task, row, seed, folder, folder.with_name(row.home))
 
 
-def _train(job: _Job, places: Workplaces) -> int | None:
-    """None, or the step at which it diverged."""
+def _train(job: _Job, places: Workplaces) -> _Diverged | None:
+    """None if it got to its end."""
     folder = RunFolder(job.folder)
     if folder.complete and not job.shared:
         return None
@@ -209,7 +223,7 @@ def _train(job: _Job, places: Workplaces) -> int | None:
             folder = begin_run(workplace, job.config, job.folder)
         train_run(workplace, job.config, folder, pre_classifier=home)
     except DivergenceError as error:
-        return error.step + 1
+        return _Diverged(error.step + 1, str(error))
     return None
 
 
@@ -218,13 +232,13 @@ def _places_of_this_process(precision: str | None) -> Workplaces:
     return Workplaces(precision, Quiet())
 
 
-def _train_in_worker(job: _Job, *, precision: str | None) -> int | None:
+def _train_in_worker(job: _Job, *, precision: str | None) -> _Diverged | None:
     return _train(job, _places_of_this_process(precision))
 
 
-def _outcome(job: _Job, step: int | str | None) -> str:
-    if step is not None:
-        return f"diverged at step {step}"
+def _outcome(job: _Job, ending: _Diverged | str | None) -> str:
+    if isinstance(ending, _Diverged):
+        return ending.why
     return f"{RunFolder(job.path).metrics()['seconds']:.0f} s"
 
 

@@ -149,6 +149,17 @@ def test_domains_that_were_not_aligned_are_said():
     assert "DANN did not align" not in text.replace("weighted DANN did", "")
 
 
+def test_a_source_half_learned_is_said():
+    data = results(source_only=[0.5, 0.5], weighted=[0.5, 0.5])
+    assert not any("knows the source less well" in sentence for sentence in findings(summarise(data)))
+    for run in data["rows"][1]["runs"]:
+        run["source_accuracy"] = 0.955
+    assert (
+        "weighted DANN knows the source less well than training on it alone does, 95.5 against 99.0 % of its held-out "
+        "images: it was trained on it too little, or lost it while adapting."
+    ) in findings(summarise(data))
+
+
 def test_chance_and_few_seeds_are_said():
     text = said(dann=[0.5, 0.5], weighted=[0.9, 0.9])
     assert "DANN is at chance (50.0 %): its training collapsed." in text

@@ -42,6 +42,7 @@ from weighbridge.inspection.wording import printable
 CSV_SIZES = ("source_images", "held_out", "target_images")
 _FEW_SEEDS = 5
 _NOT_ALIGNED = 0.9  # share of the domain labels still told right at the end; 0.5 is chance
+_FORGOTTEN = 3.0  # points on held-out source images below training on the source alone
 _SURE = 3.0  # sampling errors above chance: an accuracy below this is nothing learned
 
 
@@ -253,6 +254,7 @@ def findings(summary: Summary) -> list[str]:
             said += _share_of_weights(row)
         if row.method != "source-only":
             said += _against_source(row)
+            said += _on_its_own_source(row, summary)
         if row.domain_accuracy is not None and row.domain_accuracy > _NOT_ALIGNED:
             said.append(
                 f"{row.name} did not align the domains: at the end its domain classifier is right about "
@@ -394,6 +396,17 @@ def _against_source(row: Row) -> list[str]:
     if interval.low > 0:
         return [f"{row.name} helped: {signed(interval)} points over training on the source alone."]
     return [f"{row.name} against the source alone: {signed(interval)} points, which may be luck."]
+
+
+def _on_its_own_source(row: Row, summary: Summary) -> list[str]:
+    """What may lie behind a low accuracy and has nothing to do with the target."""
+    alone = next((other.source_accuracy for other in summary.rows if other.method == "source-only"), None)
+    if alone is None or row.source_accuracy is None or row.source_accuracy > alone - _FORGOTTEN:
+        return []
+    return [
+        f"{row.name} knows the source less well than training on it alone does, {row.source_accuracy:.1f} against "
+        f"{alone:.1f} % of its held-out images: it was trained on it too little, or lost it while adapting."
+    ]
 
 
 def table_cells(summary: Summary) -> list[list[str]]:

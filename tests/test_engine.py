@@ -294,14 +294,15 @@ def test_dropout_is_resumed_bit_for_bit_too(setting, tmp_path):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_a_network_that_never_learns_is_noticed_after_a_while(setting, tmp_path):
-    run, one = folder(tmp_path), setting(method="source-only", backbone="lenet", learning_rate=0.0, steps=300)
+@pytest.mark.parametrize(("method", "advice"), [("source-only", ""), ("dann", "a smaller --strength, ")])
+def test_a_network_that_never_learns_is_noticed_after_a_while(setting, tmp_path, method, advice):
+    run, one = folder(tmp_path), setting(method=method, backbone="lenet", learning_rate=0.0, steps=300)
     with pytest.raises(
         DivergenceError, match=r"the label loss is still 1\.\d+, which is chance: nothing is learned"
     ) as e:
         one.fit(one.method(), run, steps=300, log_every=10)
     assert 199 <= e.value.step < 260
-    assert str(e.value).endswith("Try more steps, another learning rate or --backbone small.")
+    assert str(e.value).endswith(f"Try {advice}more steps, another learning rate or --backbone small.")
 
 
 def test_sigterm_leaves_a_checkpoint_too(setting, tmp_path):

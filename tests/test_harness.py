@@ -413,7 +413,8 @@ def test_a_killed_grid_goes_on_and_comes_out_the_same(uninterrupted):
     process = start(uninterrupted, "killed", "--jobs", "2")
     said, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
-    assert re.search(r"bright to photos · seed 0 · wild: .* step \d+.* Try a lower learning rate", err)
+    why = r"adapt: .+ (at|by) step \d+\. .*Try a lower learning rate"
+    assert re.search(rf"bright to photos · seed 0 · wild: {why}", err)
     assert "tables killed/table.md" in said
     assert {path.with_name("model.safetensors").stat().st_mtime_ns for path in kept} == models_kept
     assert_same_models(models(out), models(uninterrupted / "whole"))

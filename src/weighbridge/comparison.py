@@ -412,8 +412,8 @@ def _on_its_own_source(row: Row, summary: Summary) -> list[str]:
 def table_cells(summary: Summary) -> list[list[str]]:
     """The table as text, header first; differences to what is not in it have no column."""
     labelled = summary.evaluation_images is not None
-    against = {"dann": "to DANN", "source-only": "to source only"} if labelled else {}
-    against = {to: column for to, column in against.items() if any(_difference(row, to) for row in summary.rows)}
+    columns = {"dann": "to DANN", "source-only": "to source only"}
+    against = {to: column for to, column in columns.items() if any(_difference(row, to) for row in summary.rows)}
     header = ["method", "accuracy %", *against.values()] if labelled else ["method"]
     table = [[*header, "source %", "seconds"]]
     for row in summary.rows:

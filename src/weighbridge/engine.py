@@ -158,7 +158,7 @@ class WeightHistory:
         weights = torch.cat([weights for _, weights in self._waiting]).cpu().float()
         self._waiting = []
         block = index // _BLOCK
-        for number in block.unique().tolist():  # type: ignore[no-untyped-call]
+        for number in torch.unique(block).tolist():
             rows = slice(number * _BLOCK, (number + 1) * _BLOCK)
             place, new = index[block == number] - rows.start, weights[block == number]
             last = self._last[rows]

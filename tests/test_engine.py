@@ -301,8 +301,29 @@ def test_a_network_that_never_learns_is_noticed_after_a_while(setting, tmp_path,
         DivergenceError, match=r"the label loss is still 1\.\d+, which is chance: nothing is learned"
     ) as e:
         one.fit(one.method(), run, steps=300, log_every=10)
-    assert 199 <= e.value.step < 260
+    assert e.value.step == 299
     assert str(e.value).endswith(f"Try {advice}more steps, another learning rate or --backbone small.")
+
+
+@pytest.mark.parametrize(
+    ("steps", "stops_at"), [(200, None), (201, 200), (600, 599), (1500, 1000), (4000, 2000), (40, None)]
+)
+def test_half_of_a_long_run_and_all_of_a_short_one_may_be_at_chance(tmp_path, steps, stops_at):
+    watch = _Runaway("pre-classifier", steps, 3, folder(tmp_path))
+    stopped = None
+    for step in range(steps):
+        try:
+            watch.see(step, {"label_loss": math.log(3)})
+        except DivergenceError as error:
+            stopped = error.step
+            break
+    assert stopped == stops_at
+
+
+def test_what_leaves_chance_late_goes_on(tmp_path):
+    watch = _Runaway("pre-classifier", 600, 3, folder(tmp_path))
+    for step in range(600):
+        watch.see(step, {"label_loss": math.log(3) if step < 550 else 0.9})
 
 
 def test_sigterm_leaves_a_checkpoint_too(setting, tmp_path):

@@ -35,7 +35,8 @@ _RUNAWAY_LABEL_LOSS = 3.0  # times ln K
 _RUNAWAY_DOMAIN_LOSS = 10.0  # times ln 2
 _CHANCE = 0.95  # times ln K: nothing is told apart
 _CHANCE_STEPS = 50  # in a row; tolerated until the classes were once learned, or until
-_SLOW_START = 200  # steps, and half of the run, are over
+_SLOW_START = 1000  # steps, and half of the run, are over, or all of it; some networks leave chance late, and then fast
+_TOO_FEW = 200  # steps, after which nobody can tell
 _CALM = "a lower learning rate, --clip-norm 1, or a smaller --strength"
 _LEARN = "more steps, another learning rate or --backbone small"  # small has normalised layers
 
@@ -322,7 +323,7 @@ class _Runaway:
 
     def __init__(self, stage: str, steps: int, classes: int, folder: RunFolder) -> None:
         self._stage, self._folder = stage, folder
-        self._late = max(_SLOW_START, steps // 2)
+        self._late = max(_TOO_FEW, min(steps - 1, max(_SLOW_START, steps // 2)))
         self._chance = math.log(classes)
         self._label: deque[float] = deque(maxlen=_WINDOW)
         self._domain: deque[float] = deque(maxlen=_WINDOW)

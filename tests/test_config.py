@@ -92,6 +92,24 @@ def test_every_setting_is_explained():
             assert len(following.value.value) > 5
 
 
+@pytest.mark.parametrize(
+    ("method", "strength", "rate", "multiplier"),
+    [
+        ("weighted-dann", 1.0, 0.001, 10.0),
+        ("dann-mcc", 1.0, 0.01, 1.0),
+        ("self-training", 1.0, 0.01, 1.0),
+        ("iwdan-mcc", 0.1, 0.01, 1.0),
+        ("iwdan-self-training", 0.1, 0.01, 1.0),
+    ],
+)
+def test_what_is_left_out_is_settled_by_the_method(method, strength, rate, multiplier):
+    names = ("strength", "fine_tune_rate", "new_layer_multiplier")
+    left_out, given = Config(method=method), Config(method=method, **dict.fromkeys(names, 0))
+    assert [left_out.settled()[name] for name in names] == [strength, rate, multiplier]
+    assert [given.settled()[name] for name in names] == [0.0, 0.0, 0.0]
+    assert from_mapping(left_out.settled()).settled() == left_out.settled()
+
+
 def test_methods_that_skip_the_pre_classifier_take_its_steps_themselves():
     steps = {method: Config(method=method, pre_steps=30, steps=70).total_steps for method in METHODS}
     from_scratch, fine_tuned = (

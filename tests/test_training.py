@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 import weighbridge
 from conftest import small_config, write_classes
+from weighbridge import build, likelihoods
 from weighbridge.config import read_toml
 from weighbridge.engine import Interrupted, Quiet
 from weighbridge.errors import DataError, RunFolderError
@@ -372,6 +373,26 @@ def test_lambda_that_is_left_out_is_that_of_the_method(renders, photos, tmp_path
     records = [record["strength"] for record in folder.records() if record["stage"] != "pre-classifier"]
     assert [records[0], records[-1]] == pytest.approx([first, last], abs=3e-4)  # eq. 3 is 0.9998 at 19 steps of 20
     assert read_toml(folder.config)["strength"] == (last if given is None else given)  # what was used is written down
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "rate", "new"),
+    [
+        ("weighted-dann", {}, 0.001, 0.01),
+        ("iwdan-mcc", {}, 0.01, 0.01),
+        ("iwdan-self-training", {}, 0.01, 0.01),
+        ("dann-mcc", {"fine_tune_rate": 0.003, "new_layer_multiplier": 5}, 0.003, 0.015),
+        ("iwdan-mcc", {"start": "scratch", "learning_rate": 0.02, "new_layer_multiplier": 5}, 0.02, 0.02),
+    ],
+)
+def test_rates_that_are_left_out_are_those_of_the_method(method, given, rate, new):
+    config = small_config(method=method, **given)
+    network = build.new_network(config, 2, torch.device("cpu"), torch.contiguous_format)
+    p_a = likelihoods.per_step(network) if method == "weighted-dann" else None
+    (optimizer,) = build.build_method(config, network, 2, p_a).optimizers.values()
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    for part, expected in ((network.features, rate), (network.label_head, rate), (network.domain_head, new)):
+        assert all(rates[id(p)] == pytest.approx(expected) for p in part.parameters())
 
 
 @pytest.mark.parametrize("method", BEYOND)

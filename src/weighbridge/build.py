@@ -341,8 +341,8 @@ def _weighting(config: Config, network: Network, p_a: SourceLikelihood | None) -
 def _strength(config: Config, *, default: str) -> Callable[[float], float]:
     schedule = config.schedule if config.schedule != "default" else default
     if schedule == "constant":
-        return constant_strength(config.full_strength)
-    return lambda progress: config.full_strength * reversal_strength(progress, config.gamma)
+        return constant_strength(config.of_method("strength"))
+    return lambda progress: config.of_method("strength") * reversal_strength(progress, config.gamma)
 
 
 def _classifier(network: Network) -> list[torch.nn.Parameter]:
@@ -357,8 +357,8 @@ def _sgd(
     return sgd(
         parameters,
         new,
-        learning_rate=config.learning_rate if config.from_scratch else config.fine_tune_rate,
-        new_multiplier=1.0 if config.from_scratch else config.new_layer_multiplier,
+        learning_rate=config.learning_rate if config.from_scratch else config.of_method("fine_tune_rate"),
+        new_multiplier=1.0 if config.from_scratch else config.of_method("new_layer_multiplier"),
         momentum=config.momentum,
         weight_decay=config.weight_decay,
         fused=config.fused,

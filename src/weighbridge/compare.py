@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from weighbridge import build
 from weighbridge.comparison import csv_table, how_it_was_made, markdown_table, one_task, summarise
-from weighbridge.config import Config, from_mapping, read_toml, write_toml
+from weighbridge.config import OF_METHOD, Config, from_mapping, read_toml, write_toml
 from weighbridge.data.domains import LabelledDomain
 from weighbridge.engine import Quiet, Watch
 from weighbridge.errors import ConfigError, RunFolderError
@@ -300,7 +300,7 @@ def _labels_used(grid: Grid) -> str:
 def _refuse_other_settings(out: Path, config: Config) -> None:
     before = dataclasses.asdict(from_mapping(read_toml(out / "config.toml"), where=str(out / "config.toml")))
     now = dataclasses.asdict(config)
-    rows = ("method", "weighting", "strength")  # of a single run; `check_started` compares rows one by one
+    rows = ("method", "weighting", *OF_METHOD)  # of a single run; `check_started` compares rows one by one
     changed = [key for key in now if now[key] != before[key] and key not in rows]
     if changed:
         listed = ", ".join(f"{key} ({before[key]} there, {now[key]} now)" for key in changed)

@@ -4,7 +4,7 @@ The same names are keys in a TOML file, options on the command line (`--image-si
 `weighbridge.adapt`.
 """
 
-__all__ = ["METHODS", "Config", "from_mapping", "read_toml", "write_toml"]
+__all__ = ["METHODS", "OF_METHOD", "OWN_WEIGHTS", "Config", "from_mapping", "read_toml", "write_toml"]
 
 import dataclasses
 import math
@@ -32,6 +32,12 @@ MethodName = Literal[
 ]
 METHODS: tuple[str, ...] = get_args(MethodName)
 OWN_WEIGHTS = ("iwdan-mcc", "iwdan-self-training")  # methods that weigh source images by a rule of their own
+# Settings that may be left out -> what they are for all methods, and for some. Label-free scores: docs/recipe.md.
+OF_METHOD: dict[str, tuple[float, dict[str, float]]] = {
+    "strength": (1.0, dict.fromkeys(OWN_WEIGHTS, 0.1)),
+    "fine_tune_rate": (0.01, {"weighted-dann": 0.001}),
+    "new_layer_multiplier": (1.0, {"weighted-dann": 10.0}),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +105,10 @@ class Config:
     """Steps of adaptation."""
     learning_rate: float = 0.01
     """First learning rate of networks trained from the start."""
-    fine_tune_rate: float = 0.001
-    """First learning rate of methods that start from the pre-classifier, but for adda and mean-teacher."""
-    new_layer_multiplier: float = 10.0
-    """weighted-dann, dann-mcc and both iwdan: how many times faster the new domain classifier learns."""
+    fine_tune_rate: float | None = None
+    """First rate from the pre-classifier on, not of adda and mean-teacher; 0.001: weighted-dann, 0.01: all others."""
+    new_layer_multiplier: float | None = None
+    """How many times faster a domain classifier beside it learns; left out: 10 for weighted-dann, 1 for all others."""
     momentum: float = 0.9
     """Of SGD."""
     weight_decay: float = 0.0
@@ -175,12 +181,17 @@ class Config:
         chosen = self.method in _START_CHOSEN and self.start == "scratch"
         return chosen or self.method in ("source-only", "dann")
 
-    @property
-    def full_strength(self) -> float:
-        """lambda, or what eq. 3 rises to; where `strength` is left out, that of the method."""
-        if self.strength is not None:
-            return self.strength
-        return 0.1 if self.method in OWN_WEIGHTS else 1.0  # label-free scores on signs put 0.1 above 1: docs/recipe.md
+    def of_method(self, name: str) -> float:
+        """The setting of this name, one of `OF_METHOD`; where it is left out, that of the method."""
+        given: float | None = getattr(self, name)
+        if given is not None:
+            return given
+        for_all, for_some = OF_METHOD[name]
+        return for_some.get(self.method, for_all)
+
+    def settled(self) -> dict[str, Any]:
+        """Every setting, those of the method written down where they are left out."""
+        return dataclasses.asdict(self) | {name: self.of_method(name) for name in OF_METHOD}
 
     @property
     def total_steps(self) -> int:

@@ -26,6 +26,7 @@ def demo_config() -> Config:
         steps=400,
         learning_rate=0.05,
         fine_tune_rate=0.01,
+        new_layer_multiplier=10.0,
     )
 
 

@@ -7,7 +7,6 @@ import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -120,8 +119,8 @@ def check_started(workplace: Workplace, grid: Grid, out: Path, task: Task) -> No
         folder = RunFolder(job.folder)
         if job.task != task or not folder.started:
             continue
-        before = _settled(from_mapping(read_toml(folder.config), where=str(folder.config)))
-        now = _settled(job.config)
+        before = from_mapping(read_toml(folder.config), where=str(folder.config)).settled()
+        now = job.config.settled()
         changed = [f"{key} ({before[key]} there, {now[key]} now)" for key in now if now[key] != before[key]]
         if changed:
             raise RunFolderError(
@@ -129,11 +128,6 @@ def check_started(workplace: Workplace, grid: Grid, out: Path, task: Task) -> No
                 f"Choose another --out, give the row another name, or delete that run"
             )
         refuse_other_images(workplace, folder)
-
-
-def _settled(config: Config) -> dict[str, Any]:
-    """Every setting; a lambda that is left out is the same as that of the method, written down."""
-    return dataclasses.asdict(config) | {"strength": config.full_strength}
 
 
 def train_all(grid: Grid, out: Path, places: Workplaces, *, at_once: int = 1, backend: str = "loky") -> dict[Path, int]:

@@ -293,7 +293,7 @@ def begin_run(workplace: Workplace, config: Config, path: Path) -> RunFolder:
     workplace.fabric.barrier()  # all have looked before one of them makes it
     if writes:
         with RunFolder.create(path) as folder:
-            write_toml(folder.config, dataclasses.asdict(config) | {"strength": config.full_strength})
+            write_toml(folder.config, config.settled())
             folder.write_facts(facts)
             if not path.name.startswith(("pre-classifier", "fold-")):  # parts of a run, on the same images
                 write_quarantine(folder.path, _domains(workplace))

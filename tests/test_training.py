@@ -383,15 +383,17 @@ def test_lambda_that_is_left_out_is_that_of_the_method(renders, photos, tmp_path
         ("iwdan-self-training", {}, 0.01, 0.01),
         ("dann-mcc", {"fine_tune_rate": 0.003, "new_layer_multiplier": 5}, 0.003, 0.015),
         ("iwdan-mcc", {"start": "scratch", "learning_rate": 0.02, "new_layer_multiplier": 5}, 0.02, 0.02),
+        ("adda", {"adda_rate": 0.003}, 0.003, 0.003),
+        ("adda", {"adda_rate": 0.003, "adda_discriminator_rate": 0.1}, 0.003, 0.1),
     ],
 )
 def test_rates_that_are_left_out_are_those_of_the_method(method, given, rate, new):
     config = small_config(method=method, **given)
     network = build.new_network(config, 2, torch.device("cpu"), torch.contiguous_format)
     p_a = likelihoods.per_step(network) if method == "weighted-dann" else None
-    (optimizer,) = build.build_method(config, network, 2, p_a).optimizers.values()
-    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
-    for part, expected in ((network.features, rate), (network.label_head, rate), (network.domain_head, new)):
+    optimizers = build.build_method(config, network, 2, p_a).optimizers.values()
+    rates = {id(p): group["lr"] for one in optimizers for group in one.param_groups for p in group["params"]}
+    for part, expected in ((network.features, rate), (network.domain_head, new)):
         assert all(rates[id(p)] == pytest.approx(expected) for p in part.parameters())
 
 

@@ -382,6 +382,8 @@ def settings(size: int, batch: int, pre_steps: int, steps: int, weights: str) ->
         "pre_steps": pre_steps,
         "steps": steps,
         "learning_rate": 0.003,
+        "adda_rate": 2e-6,
+        "adda_discriminator_rate": 2e-4,
         "normalisation": "per-image" if scratch else "imagenet",
         "clip_norm": 1.0,
         "checkpoint_every": pre_steps + steps,  # one, at the end: each takes a gigabyte and seconds

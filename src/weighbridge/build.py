@@ -289,11 +289,12 @@ def build_method(config: Config, network: Network, classes: int, p_a: SourceLike
             weighting=weighting,
         )
     if config.method == "adda":
+        rate, of_d = config.adda_rate, config.adda_discriminator_rate
         return Adda(
             network,
-            encoder_optimizer=adam(network.features.parameters(), learning_rate=config.adda_rate, fused=config.fused),
+            encoder_optimizer=adam(network.features.parameters(), learning_rate=rate, fused=config.fused),
             discriminator_optimizer=adam(
-                network.domain_head.parameters(), learning_rate=config.adda_rate, fused=config.fused
+                network.domain_head.parameters(), learning_rate=rate if of_d is None else of_d, fused=config.fused
             ),
             weighting=weighting,
         )

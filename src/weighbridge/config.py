@@ -125,6 +125,8 @@ class Config:
     """How soon lambda of eq. 3 rises."""
     adda_rate: float = 0.0002
     """adda: learning rate of Adam for encoder and discriminator."""
+    adda_discriminator_rate: float | None = None
+    """adda: that of the discriminator, where the encoder is too fast for it; left out: adda_rate."""
 
     # The target's predictions
     mcc_weight: float = 1.0
@@ -242,7 +244,15 @@ _NOT_NEGATIVE = (
     *("seed", "steps", "pre_steps", "batch_target"),
     *("crop", "rotate", "shift", "zoom", "shear", "brightness", "contrast", "noise", "invert"),
     *("learning_rate", "fine_tune_rate", "new_layer_multiplier", "momentum", "weight_decay", "clip_norm"),
-    *("strength", "gamma", "adda_rate", "mcc_weight", "mean_teacher_rate", "checkpoint_every"),
+    *(
+        "strength",
+        "gamma",
+        "adda_rate",
+        "adda_discriminator_rate",
+        "mcc_weight",
+        "mean_teacher_rate",
+        "checkpoint_every",
+    ),
     *("consistency_weight", "class_balance_weight", "pseudo_label_weight"),
 )
 

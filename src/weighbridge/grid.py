@@ -36,7 +36,7 @@ _OF_A_SINGLE_RUN = {  # setting -> what says it in a comparison and in a grid
 # What the training of a pre-classifier never looks at. Only rows that differ in nothing else share one.
 _AFTER_THE_PRE_CLASSIFIER = (
     *("method", "weighting", "steps", "fine_tune_rate", "new_layer_multiplier", "schedule", "strength", "gamma"),
-    *("adda_rate", "p_a", "p_t", "start", "mcc_weight", "mcc_temperature"),
+    *("adda_rate", "adda_discriminator_rate", "p_a", "p_t", "start", "mcc_weight", "mcc_temperature"),
     *("mean_teacher_rate", "confidence_threshold", "consistency_weight", "class_balance_weight"),
     *("pseudo_label_weight", "weigh_labels"),
 )

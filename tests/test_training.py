@@ -400,7 +400,7 @@ def test_rates_that_are_left_out_are_those_of_the_method(method, given, rate, ne
 @pytest.mark.parametrize("method", BEYOND)
 def test_from_scratch_there_is_no_pre_classifier_and_as_many_steps(renders, photos, tmp_path, method):
     tuned, scratch = (
-        adapt([renders], photos, small_config(method=method, start=start), tmp_path / start)
+        adapt([renders], photos, small_config(method=method, start=start, fine_tune_rate=0.001), tmp_path / start)
         for start in ("pre-classifier", "scratch")
     )
     assert (tuned.path / "pre-classifier").is_dir()

@@ -139,7 +139,10 @@ def test_compare_writes_one_table_and_goes_on_where_it_was(call, renders, photos
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "c").rglob("model.safetensors")}
     assert len(before) == 14
     config = read_toml(tmp_path / "c/config.toml")  # as it was written when weighted-dann was the default
-    write_toml(tmp_path / "c/config.toml", config | {"method": "weighted-dann", "strength": 1.0})
+    old = {"fine_tune_rate": 0.001, "new_layer_multiplier": 10.0}
+    write_toml(tmp_path / "c/config.toml", config | old | {"method": "weighted-dann", "strength": 1.0})
+    for written in (tmp_path / "c").glob("seed-*/*/config.toml"):  # these rates stood there for all methods
+        write_toml(written, read_toml(written) | old)
 
     status, _, _ = call(*words, "--seeds", "3")
     assert status == 0
@@ -161,6 +164,17 @@ def test_a_teacher_without_augmentation_is_said_at_the_start_and_under_the_table
     assert " ".join(out.split()).count(said) == 1
     status, out, err = call(*words, "--out", "moved", "--rotate", "10")
     assert (status, "both views" in out + err) == (0, False)
+
+
+def test_a_comparison_at_rates_that_were_the_default_goes_on_with_them_written_down(call, renders, photos, tmp_path):
+    words = ["compare", "--source", renders, "--target", photos, "--out", "c", "--methods", "iwdan-mcc", *QUICK]
+    assert call(*words, "--seeds", "1")[0] == 0
+    written = tmp_path / "c/seed-0/iwdan-mcc/config.toml"
+    write_toml(written, read_toml(written) | {"fine_tune_rate": 0.001, "new_layer_multiplier": 10.0})
+    status, _, err = call(*words, "--seeds", "2")
+    assert status == 2
+    assert "fine_tune_rate (0.001 there, 0.01 now), new_layer_multiplier (10.0 there, 1.0 now)" in " ".join(err.split())
+    assert call(*words, "--seeds", "2", "--fine-tune-rate", "0.001", "--new-layer-multiplier", "10")[0] == 0
 
 
 def test_a_comparison_does_not_go_on_with_other_images(call, renders, photos, tmp_path):

@@ -107,7 +107,6 @@ def test_what_is_left_out_is_settled_by_the_method(method, strength, rate, multi
     left_out, given = Config(method=method), Config(method=method, **dict.fromkeys(names, 0))
     assert [left_out.settled()[name] for name in names] == [strength, rate, multiplier]
     assert [given.settled()[name] for name in names] == [0.0, 0.0, 0.0]
-    assert from_mapping(left_out.settled()).settled() == left_out.settled()
 
 
 def test_methods_that_skip_the_pre_classifier_take_its_steps_themselves():

@@ -21,6 +21,7 @@ from conftest import small_config, stripes, write_classes
 from weighbridge import build
 from weighbridge.compare import compare, compare_grid
 from weighbridge.config import Config
+from weighbridge.engine import Quiet
 from weighbridge.errors import DataError, RunFolderError
 from weighbridge.report import write_report
 
@@ -206,6 +207,24 @@ def test_what_diverged_is_told_and_left_out_of_every_mean(finished):
     table = (finished / "table.md").read_text()
     assert "| wild (2 diverged) | - |" in table
     assert "| wild-start (2 diverged) | - |" in table
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_pre_classifier_that_comes_to_nothing_is_trained_once(place, at_once):
+    methods = 'methods = ["dann", "weighted-dann", "weighted-dann:uniform", "mcc"]'
+    (place / "grid.toml").write_text(re.sub("methods = .*", methods, SMALL) + "learning_rate = 1e9\n")
+
+    class Told(Quiet):
+        said = ""
+
+        def tell(self, what):
+            self.said += what + "\n"
+
+    out = compare_grid(place / "grid.toml", place / "out", at_once=at_once, watch=(watch := Told()))
+    ended = [row["runs"][0]["diverged_at"] for row in results_of(out)["tasks"][0]["rows"]]
+    assert all(ended)
+    assert len(set(ended[1:])) == 1
+    assert watch.said.count("pre-classifier: the weights of") == 2  # one a task
 
 
 def test_the_tables_of_all_tasks_and_evaluations(finished):

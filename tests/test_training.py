@@ -324,8 +324,8 @@ AUGMENTED = {"rotate": 5.0, "noise": 0.1, "shift": 0.05}
     ("method", "floor", "settings"),
     [
         ("mcc", "source-only", {}),
-        ("dann-mcc", "dann", {"new_layer_multiplier": 1.0}),
-        ("iwdan-mcc", "dann", {"new_layer_multiplier": 1.0, "strength": 1.0}),
+        ("dann-mcc", "dann", {}),
+        ("iwdan-mcc", "dann", {"strength": 1.0}),
         (
             "self-training",
             "source-only",
@@ -379,6 +379,7 @@ def test_lambda_that_is_left_out_is_that_of_the_method(renders, photos, tmp_path
     ("method", "given", "rate", "new"),
     [
         ("weighted-dann", {}, 0.001, 0.01),
+        ("dann-mcc", {}, 0.01, 0.01),
         ("iwdan-mcc", {}, 0.01, 0.01),
         ("iwdan-self-training", {}, 0.01, 0.01),
         ("dann-mcc", {"fine_tune_rate": 0.003, "new_layer_multiplier": 5}, 0.003, 0.015),

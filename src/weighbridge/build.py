@@ -354,7 +354,7 @@ def _classifier(network: Network) -> list[torch.nn.Parameter]:
 def _sgd(
     config: Config, parameters: Iterable[torch.nn.Parameter], new: Iterable[torch.nn.Parameter] = ()
 ) -> torch.optim.Optimizer:
-    """SGD at the rate that the start asks for; `new` learns faster where the rest is fine-tuned."""
+    """SGD at the rate that the start asks for; `new` at a multiple of it where the rest is fine-tuned."""
     return sgd(
         parameters,
         new,

@@ -195,6 +195,12 @@ class Config:
         """Every setting, those of the method written down where they are left out."""
         return dataclasses.asdict(self) | {name: self.of_method(name) for name in OF_METHOD}
 
+    def read_by_the_method(self) -> dict[str, Any]:
+        """`settled`, without the rates of fine-tuning where nothing is fine-tuned by them: two runs alike are equal."""
+        unread = self.from_scratch or self.method in ("adda", "mean-teacher")
+        rates = ("fine_tune_rate", "new_layer_multiplier") if unread else ()
+        return {name: value for name, value in self.settled().items() if name not in rates}
+
     @property
     def total_steps(self) -> int:
         """Steps of this method's own training; from scratch it also does what others leave to the pre-classifier."""

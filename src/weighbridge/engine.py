@@ -217,7 +217,7 @@ def fit(
         folder.trim_log(done)
 
     def checkpoint(step: int) -> None:
-        _refuse_broken_weights(method, step, folder)
+        _refuse_broken_weights(method, stage, step, folder)
         if folder.writes:
             seconds = torch.tensor(seconds_before + time.perf_counter() - started, dtype=torch.float64)
             extra = {**(history.state() if history else {}), "seconds": seconds, "runaway": runaway.state()}
@@ -378,13 +378,13 @@ class _Runaway:
         )
 
 
-def _refuse_broken_weights(method: Method, step: int, folder: RunFolder) -> None:
+def _refuse_broken_weights(method: Method, stage: str, step: int, folder: RunFolder) -> None:
     """A finite loss can still have led to an update that is not: never let that replace a good checkpoint."""
     for module in method.modules().values():
         for name, parameter in module.named_parameters():
             if not bool(torch.isfinite(parameter).all()):
                 raise DivergenceError(
-                    f"the weights of {name} stopped being numbers at step {step}. "
+                    f"{stage}: the weights of {name} stopped being numbers at step {step}. "
                     f"The last good checkpoint, if any, is {folder.checkpoint}. Try a lower learning rate.",
                     step=step - 1,
                 )

@@ -112,7 +112,7 @@ class Grid:
 
     def fingerprint(self) -> str:
         """A hash over all that decides which runs there are and what each of them does."""
-        runs = {row.name: dataclasses.asdict(row.config) for row in self.rows}
+        runs = {row.name: row.config.settled() for row in self.rows}
         tasks = [[task.name, *map(str, task.source), str(task.target)] for task in self.tasks]
         text = json.dumps([runs, tasks, self.seeds, sorted(self.evaluations)], sort_keys=True)
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]

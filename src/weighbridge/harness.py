@@ -119,15 +119,21 @@ def check_started(workplace: Workplace, grid: Grid, out: Path, task: Task) -> No
         folder = RunFolder(job.folder)
         if job.task != task or not folder.started:
             continue
-        before = from_mapping(read_toml(folder.config), where=str(folder.config)).settled()
-        now = job.config.settled()
-        changed = [f"{key} ({before[key]} there, {now[key]} now)" for key in now if now[key] != before[key]]
+        before = from_mapping(read_toml(folder.config), where=str(folder.config)).read_by_the_method()
+        now = job.config.read_by_the_method()
+        changed = [
+            f"{key} ({_said(before[key])} there, {_said(now[key])} now)" for key in now if now[key] != before[key]
+        ]
         if changed:
             raise RunFolderError(
                 f"the run in '{folder.path}' was begun with other settings: {', '.join(changed)}. "
                 f"Choose another --out, give the row another name, or delete that run"
             )
         refuse_other_images(workplace, folder)
+
+
+def _said(value: object) -> str:
+    return "left out" if value is None else str(value)
 
 
 def train_all(grid: Grid, out: Path, places: Workplaces, *, at_once: int = 1, backend: str = "loky") -> dict[Path, int]:
@@ -148,12 +154,18 @@ def train_all(grid: Grid, out: Path, places: Workplaces, *, at_once: int = 1, ba
     if at_once > 1 or backend != "loky":
         return _train_apart(jobs, places, at_once, backend)
     diverged: dict[Path, int] = {}
+    fallen: dict[Path, int] = {}  # pre-classifier that came to nothing -> step
     for number, job in enumerate(jobs):
         places.watch.about(job.label, number, len(jobs))
+        if job.needs_home and job.home in fallen:  # nothing to start from
+            diverged[job.folder] = fallen[job.home]
+            continue
         ending = _train(job, places)
         if ending is not None:
             places.watch.tell(f"{job.label}: {ending.why}")
             diverged[job.folder] = ending.step
+            if job.needs_home and not RunFolder(job.home).complete:
+                fallen[job.home] = ending.step
     return diverged
 
 

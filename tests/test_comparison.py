@@ -146,6 +146,7 @@ def test_domains_that_were_not_aligned_are_said():
         run["domain_accuracy"] = 0.98
     text = " ".join(findings(summarise(data)))
     assert "weighted DANN did not align the domains: at the end its domain classifier is right about 98 %" in text
+    assert text.count("weighbridge inspect lists") == 1
     assert "DANN did not align" not in text.replace("weighted DANN did", "")
 
 

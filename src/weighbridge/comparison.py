@@ -262,6 +262,8 @@ def findings(summary: Summary) -> list[str]:
             )
         if row.accuracy is not None and row.accuracy < nothing_learned:
             said.append(f"{row.name} is at chance ({summary.chance:.1f} %): its training collapsed.")
+    if any((row.domain_accuracy or 0.0) > _NOT_ALIGNED for row in scored):
+        said.append("What gives the domains away without a look at content, weighbridge inspect lists.")
     if summary.seeds < _FEW_SEEDS:
         few = "One seed is" if summary.seeds == 1 else f"{summary.seeds} seeds are"
         said.append(f"{few} few: the intervals are wide, and a difference inside one may be luck.")

@@ -347,7 +347,7 @@ AUGMENTED = {"rotate": 5.0, "noise": 0.1, "shift": 0.05}
 )
 def test_methods_beyond_the_paper_bring_darker_photos_to_light(renders, tmp_path, method, floor, settings):
     photos = write_classes(tmp_path / "photos", shade=40, seed=5)
-    common = {"pre_steps": 60, "steps": 100, "learning_rate": 0.03, "fine_tune_rate": 0.02}
+    common = {"pre_steps": 60, "steps": 100, "learning_rate": 0.03, "fine_tune_rate": 0.02, "normalisation": "half"}
     config = small_config(batch_source=12, batch_target=12, **common, **settings)
     runs = {name: adapt([renders], photos, config.replace(method=name), tmp_path / name) for name in (method, floor)}
     told = {name: run.metrics()["target"]["mutual_information"] for name, run in runs.items()}  # no label is needed

@@ -71,8 +71,8 @@ class Config:
     """Stop at images that cannot be used, instead of listing them and going on."""
     balance: Literal["none", "source", "class", "both"] = "none"
     """What every batch shows equally: the sources, the classes, or each class of each source."""
-    normalisation: Literal["half", "imagenet", "per-image"] = "half"
-    """Pixel scale, the same for both domains."""
+    normalisation: Literal["half", "imagenet", "per-image"] = "per-image"
+    """Pixel scale of both domains; per-image: each to mean 0 and deviation 1; half: from -1 to 1."""
     batch_source: int = 64
     """B, source images per step."""
     batch_target: int = 64

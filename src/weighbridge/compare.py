@@ -23,7 +23,7 @@ from weighbridge.errors import ConfigError, RunFolderError
 from weighbridge.evaluate import Evaluation
 from weighbridge.grid import Grid, Row, Task, grid_of, read_grid
 from weighbridge.grid_tables import as_grid, differences_csv, write_grid_tables
-from weighbridge.harness import Workplaces, check_started, precision_of, run_folder, train_all
+from weighbridge.harness import Workplaces, changed_settings, check_started, precision_of, run_folder, train_all
 from weighbridge.report import write_report
 from weighbridge.runs import command_line, replace_text, write_json
 from weighbridge.trained import Run
@@ -301,7 +301,6 @@ def _refuse_other_settings(out: Path, config: Config) -> None:
     before = dataclasses.asdict(from_mapping(read_toml(out / "config.toml"), where=str(out / "config.toml")))
     now = dataclasses.asdict(config)
     rows = ("method", "weighting", *OF_METHOD)  # of a single run; `check_started` compares rows one by one
-    changed = [key for key in now if now[key] != before[key] and key not in rows]
+    changed = changed_settings(before, {key: value for key, value in now.items() if key not in rows})
     if changed:
-        listed = ", ".join(f"{key} ({before[key]} there, {now[key]} now)" for key in changed)
-        raise RunFolderError(f"'{out}' holds a comparison with other settings: {listed}. Choose another --out.")
+        raise RunFolderError(f"'{out}' holds a comparison with other settings: {changed}. Choose another --out.")

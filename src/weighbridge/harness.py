@@ -1,10 +1,10 @@
 """Every run of a grid that is not finished yet, here or in other processes. Behind `weighbridge compare`."""
 
-__all__ = ["Workplaces", "check_started", "precision_of", "run_folder", "train_all"]
+__all__ = ["Workplaces", "changed_settings", "check_started", "precision_of", "run_folder", "train_all"]
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,19 +121,19 @@ def check_started(workplace: Workplace, grid: Grid, out: Path, task: Task) -> No
             continue
         before = from_mapping(read_toml(folder.config), where=str(folder.config)).read_by_the_method()
         now = job.config.read_by_the_method()
-        changed = [
-            f"{key} ({_said(before[key])} there, {_said(now[key])} now)" for key in now if now[key] != before[key]
-        ]
-        if changed:
+        if changed := changed_settings(before, now):
             raise RunFolderError(
-                f"the run in '{folder.path}' was begun with other settings: {', '.join(changed)}. "
+                f"the run in '{folder.path}' was begun with other settings: {changed}. "
                 f"Choose another --out, give the row another name, or delete that run"
             )
         refuse_other_images(workplace, folder)
 
 
-def _said(value: object) -> str:
-    return "left out" if value is None else str(value)
+def changed_settings(before: Mapping[str, object], now: Mapping[str, object]) -> str:
+    """Which settings are others now, and what they were, in words; "" if none is."""
+    pairs = {key: (before[key], now[key]) for key in now if now[key] != before[key]}
+    said = {key: ["left out" if value is None else str(value) for value in pair] for key, pair in pairs.items()}
+    return ", ".join(f"{key} ({there} there, {here} now)" for key, (there, here) in said.items())
 
 
 def train_all(grid: Grid, out: Path, places: Workplaces, *, at_once: int = 1, backend: str = "loky") -> dict[Path, int]:

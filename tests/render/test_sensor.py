@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 
 from weighbridge.render.recipe import Recipe
-from weighbridge.render.sensor import CAMERA, SENSOR, develop
+from weighbridge.render.sensor import CAMERA, SENSOR, SHARPENING, develop
 
 
 def nominal(**changes):
-    return {**{name: knob.nominal for name, knob in CAMERA.items()}, **changes}
+    return {**{name: knob.nominal for name, knob in {**CAMERA, **SHARPENING}.items()}, **changes}
 
 
 def seen(radiance, **changes):
@@ -110,6 +110,18 @@ def test_haze_and_negative_contrast_flatten_and_positive_contrast_sharpens():
     assert spread["flat"] == pytest.approx(spread["plain"] / 2, rel=0.02)
 
 
+def test_sharpening_steepens_an_edge_and_leaves_the_rest():
+    plain, sharp = (
+        seen(edge(), blur=2.0).astype(int)[32, :, 0],
+        seen(edge(), blur=2.0, sharpening=1.0).astype(int)[32, :, 0],
+    )
+    assert np.diff(sharp).max() > 1.3 * np.diff(plain).max()
+    assert sharp.min() < plain.min() - 10, "dark beside bright is darker"
+    assert sharp.max() > plain.max() + 10
+    np.testing.assert_array_equal(sharp[:16], plain[:16])
+    np.testing.assert_array_equal(sharp[-16:], plain[-16:])
+
+
 def test_black_is_lifted_and_white_stays():
     assert np.unique(seen(grey(0.0), black=0.04)).tolist() == [10]  # 0.04 * 255 = 10.2
     assert np.unique(seen(grey(1.0), black=0.04)).tolist() == [255]
@@ -135,7 +147,7 @@ def test_every_draw_of_the_camera_gives_an_image():
     recipe = Recipe("objects")
     for index in range(200):
         for knobs in (SENSOR, CAMERA):
-            factors = recipe.factors(knobs, "mug", index, "camera")
+            factors = recipe.factors({**knobs, **SHARPENING}, "mug", index, "camera")
             image = develop(edge(24), factors, np.random.default_rng(index))
             assert image.shape == (24, 24, 3)
             assert image.dtype == np.uint8

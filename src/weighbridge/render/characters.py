@@ -40,7 +40,7 @@ from weighbridge.render.plates import (
 )
 from weighbridge.render.recipe import Choice, Factors, Knob, Range
 from weighbridge.render.scene import Array, Material, Mesh, Part, Scene, joined, linear
-from weighbridge.render.sensor import SENSOR
+from weighbridge.render.sensor import SENSOR, SHARPENING
 from weighbridge.render.textures import Backdrops, Grain, colour, pattern, plain, texels
 
 CLASSES = tuple(string.digits + string.ascii_uppercase)
@@ -157,7 +157,8 @@ class Characters:
         names = tuple(sorted(self._fonts))
         font = Choice(names, _PLAIN_FONT if _PLAIN_FONT in names else names[0], "file that the letter is taken from")
         background = Choice(self._around.kinds, "plain", "what is seen past the board")
-        return {"font": font, **_CHARACTER, "background": background, **LIGHT, **_LIGHT, **SENSOR, **_SENSOR}
+        seen = {**LIGHT, **_LIGHT, **SENSOR, **_SENSOR, **SHARPENING}
+        return {"font": font, **_CHARACTER, "background": background, **seen}
 
     def scene(self, label: str, factors: Factors, random: Generator) -> Scene:
         """A letter on its board; see `Family.scene`."""

@@ -19,7 +19,7 @@ from weighbridge.render.family import FACING, LIGHT, light_of
 from weighbridge.render.meshes import load_mesh, mesh_classes
 from weighbridge.render.recipe import Choice, Factors, Knob, Range
 from weighbridge.render.scene import Array, Camera, Material, Mesh, Part, Scene
-from weighbridge.render.sensor import CAMERA, SENSOR
+from weighbridge.render.sensor import CAMERA, SENSOR, SHARPENING
 from weighbridge.render.textures import PATTERNS, Backdrops, Grain, colour, pattern, plain, texels
 
 _OWN_LOOK = {  # what meshes of the user's bring themselves
@@ -143,7 +143,7 @@ class Objects:
         look = _SIMULATED if camera else _STUDIO
         if self._files is not None:
             look = {name: knob for name, knob in look.items() if name not in _OWN_LOOK}
-        self.knobs: Mapping[str, Knob] = {**look, "background": background}
+        self.knobs: Mapping[str, Knob] = {**look, "background": background, **SHARPENING}
         self.notes = ("photo", "mesh") if self._files is not None else ("photo",)
 
     @property

@@ -1,10 +1,10 @@
-"""From linear radiance to the bytes of a photo: lens, exposure, sensor, development, JPEG.
+"""From linear radiance to the bytes of a photo: lens, exposure, sensor, development, sharpening, JPEG.
 
 Every step reads one factor and does nothing at its nominal value, so that at strength 0 an image is only exposed and
 given its screen curve.
 """
 
-__all__ = ["CAMERA", "SENSOR", "develop"]
+__all__ = ["CAMERA", "SENSOR", "SHARPENING", "develop"]
 
 from collections.abc import Mapping
 from typing import Any
@@ -46,12 +46,18 @@ CAMERA: Mapping[str, Knob] = {
 }
 
 
+# Off unless a recipe asks for it. Families put it last: the place of a knob decides what is drawn for it.
+SHARPENING: Mapping[str, Knob] = {
+    "sharpening": Range(0.0, 0.0, 0.0, "what cameras and image scaling add at edges: strength of an unsharp mask"),
+}
+
+
 def develop(radiance: Array, factors: Factors, random: Generator) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """The photo of a scene.
 
     Args:
         radiance: (S, S, 3) float32, linear; 1 is white.
-        factors: of SENSOR or CAMERA.
+        factors: of SENSOR or CAMERA, and of SHARPENING.
         random: its noise.
 
     Returns:
@@ -79,6 +85,8 @@ def develop(radiance: Array, factors: Factors, random: Generator) -> np.ndarray[
         shown = _contrast(shown, factors["contrast"])
     if factors["black"]:
         shown = np.float32(factors["black"]) + np.float32(1 - factors["black"]) * shown
+    if factors["sharpening"]:
+        shown = _sharpened(shown, factors["sharpening"])
     pixels = (shown * 255 + 0.5).astype(np.uint8)
     if factors["jpeg"] < 100:
         options = [cv2.IMWRITE_JPEG_QUALITY, int(factors["jpeg"])]
@@ -123,6 +131,12 @@ def _noisy(image: Array, deviation: float, random: Generator, *, mosaic: bool) -
 def _with_noise(light: Array, deviation: float, random: Generator) -> Array:
     spread = np.float32(deviation) * np.sqrt(light + np.float32(0.04))
     return np.asarray(np.clip(light + random.standard_normal(light.shape, np.float32) * spread, 0, 1), np.float32)
+
+
+def _sharpened(shown: Array, amount: float) -> Array:
+    """The image and `amount` times what a blur of 3 % of the side takes from it."""
+    soft = cv2.GaussianBlur(shown, (0, 0), 0.03 * len(shown), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(np.clip(shown + np.float32(amount) * (shown - soft), 0, 1), np.float32)
 
 
 def _contrast(shown: Array, amount: float) -> Array:

@@ -39,7 +39,7 @@ from weighbridge.render.plates import (
 )
 from weighbridge.render.recipe import Choice, Factors, Knob, Range
 from weighbridge.render.scene import Array, Material, Mesh, Part, Scene, joined, linear
-from weighbridge.render.sensor import SENSOR
+from weighbridge.render.sensor import SENSOR, SHARPENING
 from weighbridge.render.textures import Backdrops, Grain, colour, plain, texels
 
 _SUFFIXES = (".svg", ".png")  # of two icons with one name, the first of these counts
@@ -117,7 +117,7 @@ class Signs:
     def knobs(self) -> Mapping[str, Knob]:
         """Everything that varies."""
         background = Choice(self._around.kinds, "plain", "what stands behind the sign")
-        return {**_SIGN, "background": background, **LIGHT, **_LIGHT, **SENSOR, **_SENSOR}
+        return {**_SIGN, "background": background, **LIGHT, **_LIGHT, **SENSOR, **_SENSOR, **SHARPENING}
 
     def scene(self, label: str, factors: Factors, random: Generator) -> Scene:
         """A sign on its pole; see `Family.scene`."""

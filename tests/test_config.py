@@ -70,6 +70,7 @@ def test_whole_numbers_are_taken_where_shares_are_meant():
         ({"consistency_weight": -1.0}, "consistency_weight must not be negative, got -1.0"),
         ({"class_balance_weight": -1.0}, "class_balance_weight must not be negative, got -1.0"),
         ({"invert": 1.5}, "invert is a probability in [0, 1], got 1.5"),
+        ({"strong_augmentation": 1.5}, "strong_augmentation lies in [0, 1], got 1.5"),
     ],
 )
 def test_a_setting_that_cannot_work_gets_one_sentence(settings, sentence):

@@ -47,6 +47,7 @@ from weighbridge.data.domains import (
 from weighbridge.data.images import View
 from weighbridge.data.index import Progress
 from weighbridge.data.pairs import PairStream
+from weighbridge.data.strong import StrongAugmentation
 from weighbridge.data.transforms import Augmentation, Preparation
 from weighbridge.errors import ConfigError
 from weighbridge.likelihoods import InstanceWeighting, PtMode, SourceLikelihood, exact_mode
@@ -162,7 +163,8 @@ def build_fabric(machine: Machine) -> Fabric:
 
 
 def build_preparation(config: Config) -> Preparation:
-    return Preparation(_augmentation(config), config.normalisation)
+    strong = StrongAugmentation(config.strong_augmentation) if config.strong_augmentation else None
+    return Preparation(_augmentation(config), config.normalisation, strong)
 
 
 def _augmentation(config: Config) -> Augmentation:
@@ -181,12 +183,13 @@ def _augmentation(config: Config) -> Augmentation:
 
 def caution(config: Config) -> str | None:
     """What whoever trains with these settings, or reads the results, should know; None if there is nothing."""
-    moves = _augmentation(config) != Augmentation() or build_reading(config).view.slack
+    moves = _augmentation(config) != Augmentation() or config.strong_augmentation or build_reading(config).view.slack
     if config.method not in ("mean-teacher", "self-training", "iwdan-self-training") or moves:
         return None
     return (
         "both views of each target image are the same, since no augmentation is set, so that the teacher is but an "
-        "average over time: set rotate, shift, zoom, noise, crop or others, as much as people would not be misled by"
+        "average over time: set strong_augmentation, or rotate, shift, zoom, noise, crop or others, as much as people "
+        "would not be misled by"
     )
 
 

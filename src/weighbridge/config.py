@@ -141,6 +141,8 @@ class Config:
     """mean-teacher: how much agreement with the teacher counts beside the label loss."""
     pseudo_label_weight: float = 1.0
     """Both self-trainings: how much the teacher's labels count beside the label loss."""
+    strong_augmentation: float = 0.0
+    """mean-teacher and both self-trainings: blur, shade, noise and a hole in what the student sees, from 0 to 1."""
     class_balance_weight: float = 0.005
     """mean-teacher: how much equally frequent classes count within that; 0 where the photos have them unequally."""
 
@@ -290,6 +292,8 @@ def _check_values(config: Config) -> None:
             raise ConfigError(f"{name} must not be negative, got {getattr(config, name)}")
     if config.invert > 1.0:
         raise ConfigError(f"invert is a probability in [0, 1], got {config.invert}")
+    if not 0.0 <= config.strong_augmentation <= 1.0:
+        raise ConfigError(f"strong_augmentation lies in [0, 1], got {config.strong_augmentation}")
     if not 0.0 <= config.held_out < 1.0:
         raise ConfigError(f"held_out is a share of the source in [0, 1), got {config.held_out}")
     if config.total_steps < 1:

@@ -38,7 +38,7 @@ _AFTER_THE_PRE_CLASSIFIER = (
     *("method", "weighting", "steps", "fine_tune_rate", "new_layer_multiplier", "schedule", "strength", "gamma"),
     *("adda_rate", "adda_discriminator_rate", "p_a", "p_t", "start", "mcc_weight", "mcc_temperature"),
     *("mean_teacher_rate", "confidence_threshold", "consistency_weight", "class_balance_weight"),
-    *("pseudo_label_weight", "weigh_labels"),
+    *("pseudo_label_weight", "strong_augmentation", "weigh_labels"),
 )
 
 

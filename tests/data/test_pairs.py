@@ -7,6 +7,7 @@ from conftest import write_classes
 from weighbridge.data.domains import Reading, read_labelled, read_unlabelled
 from weighbridge.data.images import View
 from weighbridge.data.pairs import PairStream
+from weighbridge.data.strong import StrongAugmentation
 from weighbridge.data.transforms import Augmentation, Preparation
 
 
@@ -104,10 +105,22 @@ def test_the_second_view_is_a_function_of_seed_and_step(stream):
     assert not torch.equal(stream(target_views=2, seed=1).at(0).target.second_view, views[0])
 
 
+def test_strong_augmentation_is_for_what_the_student_sees_of_both_domains(stream):
+    mild = Preparation(Augmentation(rotate=20, noise=0.1))
+    strong = Preparation(mild.augmentation, strong=StrongAugmentation(1.0))
+    before, after = (stream(target_views=2, preparation=preparation).at(2) for preparation in (mild, strong))
+    assert torch.equal(before.target.second_view, after.target.second_view)
+    for plain, hard in ((before.source, after.source), (before.target, after.target)):
+        assert all(not torch.equal(a, b) for a, b in zip(plain.images, hard.images, strict=True))
+    assert same(stream(preparation=mild).at(2), stream(preparation=strong).at(2)), (
+        "methods with one view see none of it"
+    )
+
+
 class Draws(Preparation):
     """Shows one random number for each image in place of the image."""
 
-    def training(self, images, generator):
+    def training(self, images, generator, *, strongly=False):
         return torch.rand(len(images), 1, 1, 1, generator=generator)
 
 
@@ -186,7 +199,7 @@ def test_uneven_turns_even_out(renders, photos, tmp_path):
 class Seen(Preparation):
     """Notes what it is given, and gives back what cannot be mistaken."""
 
-    def training(self, images, generator):
+    def training(self, images, generator, *, strongly=False):
         self.__dict__.setdefault("given", []).append((images.dtype, images.device.type))
         return images.float()
 

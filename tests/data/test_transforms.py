@@ -29,6 +29,14 @@ def test_per_image_takes_brightness_and_contrast_away():
     torch.testing.assert_close(preparation.plain(darker), prepared, rtol=0, atol=0.02)
 
 
+def test_per_image_is_each_image_by_its_own_mean_and_deviation():
+    pixels = images().float()
+    mean, deviation = pixels.mean(dim=(1, 2, 3), keepdim=True), pixels.std(dim=(1, 2, 3), correction=0, keepdim=True)
+    prepared = Preparation(normalisation="per-image").plain(pixels.byte())
+    torch.testing.assert_close(prepared, (pixels - mean) / deviation)
+    assert Preparation(normalisation="per-image").plain(images(0)).shape == (0, 3, 12, 12)
+
+
 def test_imagenet_scale_by_hand():
     pixels = torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)
     prepared = Preparation(normalisation="imagenet").plain(pixels)[0, :, 0, 0]

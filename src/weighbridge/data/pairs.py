@@ -35,7 +35,8 @@ class PairStream:
         preparation: the same for both domains.
         seed: fixes the order of the images and their augmentation.
         target_views: 2 for methods that compare two augmentations of a target image; the first is the one that methods
-            with one view see.
+            with one view see. The source and the first view are then augmented strongly, if the preparation does that:
+            both domains alike in what the student sees, and the second view plain, for the teacher.
         balance: what every B source images show equally: `source`, `class`, or `both`, each class of each source;
             smaller ones come again sooner. `none`: in proportion.
         device: where the pixels are turned into floats.
@@ -74,19 +75,18 @@ class PairStream:
         generator, other = (
             torch.Generator().manual_seed(self._derived_seed(stream, step)) for stream in (_AUGMENTATION, _SECOND_VIEW)
         )
+        student = self._target_views == 2
         return DomainPair(
             source=LabelledBatch(
-                images=self._prepare(self._source.images, source_index, generator),
+                images=self._prepare(self._source.images, source_index, generator, strongly=student),
                 labels=self._source.labels[source_index].to(self._device, torch.int64),
                 index=source_index,
                 source=self._source.source[source_index].to(self._device, torch.int64),
             ),
             target=UnlabelledBatch(
-                images=self._prepare(self._target.images, target_index, generator),
+                images=self._prepare(self._target.images, target_index, generator, strongly=student),
                 index=target_index,
-                second_view=self._prepare(self._target.images, target_index, other)
-                if self._target_views == 2
-                else None,
+                second_view=self._prepare(self._target.images, target_index, other) if student else None,
             ),
         )
 
@@ -98,12 +98,14 @@ class PairStream:
         sequence = np.random.SeedSequence((self._seed, stream, self._rank, step))
         return int(sequence.generate_state(1, np.uint64)[0])
 
-    def _prepare(self, images_of: Images, index: Tensor, generator: torch.Generator) -> Tensor:
+    def _prepare(
+        self, images_of: Images, index: Tensor, generator: torch.Generator, *, strongly: bool = False
+    ) -> Tensor:
         """Fetched, cropped at random, and still one byte a pixel when they reach the device."""
         slack = images_of.slack
         corners = torch.randint(slack + 1, (len(index), 2), generator=generator) if slack else None
         pixels = images_of.fetch(index, corners)
-        images = self._preparation.training(pixels.to(self._device, non_blocking=True), generator)
+        images = self._preparation.training(pixels.to(self._device, non_blocking=True), generator, strongly=strongly)
         return images.contiguous(memory_format=self._memory_format)
 
 

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from weighbridge.data.strong import StrongAugmentation, root_mean_square
+
 Normalisation = Literal["half", "imagenet", "per-image"]
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -110,20 +112,24 @@ class Preparation:
 
     Args:
         augmentation: applied by `training`, never by `plain`.
+        strong: applied on top by `training` where it is asked for.
         normalisation: `half`: (x - 0.5) / 0.5; `imagenet`: that data set's mean and deviation per channel;
             `per-image`: each image to mean 0 and deviation 1, which removes brightness and contrast as domain cues.
     """
 
     augmentation: Augmentation = Augmentation()
     normalisation: Normalisation = "half"
+    strong: StrongAugmentation | None = None
 
-    def training(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def training(self, images: Tensor, generator: torch.Generator, *, strongly: bool = False) -> Tensor:
         """(B, C, H, W) uint8 -> float, augmented; B = 0 where a method does not look at the target."""
         if not len(images):
             return images.float()
-        if self.augmentation.only_mirrors:
+        strong = self.strong if strongly else None
+        if self.augmentation.only_mirrors and strong is None:
             return self.plain(self.augmentation.mirror(images, generator))
-        return self._normalise(self.augmentation(images.float().div_(255.0), generator), top=1.0)
+        pixels = self.augmentation(images.float().div_(255.0), generator)
+        return self._normalise(strong(pixels, generator) if strong else pixels, top=1.0)
 
     def plain(self, images: Tensor) -> Tensor:
         """(B, C, H, W) uint8 -> float, as it is: for evaluation, prediction and stored likelihoods."""
@@ -133,8 +139,8 @@ class Preparation:
         """pixels in [0, top] -> float."""
         if self.normalisation == "per-image":
             shares = pixels.float() / top
-            mean = shares.mean(dim=(1, 2, 3), keepdim=True)
-            return (shares - mean) / shares.std(dim=(1, 2, 3), correction=0, keepdim=True).clamp_min(1e-2)
+            shares = shares - shares.mean(dim=(1, 2, 3), keepdim=True)
+            return shares.div_(root_mean_square(shares).clamp_min(1e-2))
         if self.normalisation == "imagenet":
             mean, deviation = torch.tensor(_IMAGENET_MEAN), torch.tensor(_IMAGENET_STD)
         else:

@@ -152,6 +152,15 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, workers):
     assert [row["file"] for row in rows(out)] == sorted(str(path.relative_to(out)) for path in out.glob("*/*.png"))
 
 
+def test_a_recipe_of_fewer_knobs_is_refused(tmp_path):
+    out = tmp_path / "out"
+    render(TINY, "realtime", out, count=1, classes=CLASSES, workers=1)
+    recipe = (out / "recipe.toml").read_text().splitlines()
+    (out / "recipe.toml").write_text("\n".join(recipe[:-2]) + "\n")  # as before the last knob was there
+    with pytest.raises(RunFolderError, match="was begun with another recipe: 'nothing' there, '# what cameras"):
+        render(TINY, "realtime", out, count=2, classes=CLASSES, workers=1)
+
+
 def test_another_recipe_is_refused(whole):
     with pytest.raises(RunFolderError) as error:
         render(Recipe("objects", size=24), "realtime", whole, count=60, classes=CLASSES)

@@ -25,6 +25,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +243,8 @@ def _digest(folder: Path | None) -> str:
 
 
 def _compare(path: Path, text: str) -> None:
-    for old, new in zip(path.read_text(encoding="utf-8").splitlines(), text.splitlines(), strict=False):
+    there = path.read_text(encoding="utf-8").splitlines()
+    for old, new in zip_longest(there, text.splitlines(), fillvalue="nothing"):
         if old != new:
             raise RunFolderError(
                 f"'{path.parent}' was begun with another recipe: '{old}' there, '{new}' here. Choose another --out"

@@ -65,9 +65,12 @@ def test_rows_share_a_pre_classifier_unless_it_would_come_out_otherwise(tmp_path
     method = "adda"
     learning_rate = 0.1
     adda_rate = 0.1
+    [variants.strong]
+    method = "self-training"
+    strong_augmentation = 0.5
     """
     homes = [row.home for row in read(tmp_path, PLAIN + variants).rows]
-    assert homes == ["pre-classifier"] * 4 + ["pre-classifier-fast"] * 2
+    assert homes == ["pre-classifier"] * 4 + ["pre-classifier-fast"] * 2 + ["pre-classifier"]
 
 
 def test_every_setting_that_rows_may_share_a_pre_classifier_over_is_a_setting():

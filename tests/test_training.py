@@ -284,6 +284,7 @@ def test_a_teacher_that_sees_what_the_student_sees_is_told_once(renders, photos,
     assert "set rotate, shift, zoom, noise, crop or others" in sentence
     assert told_by(tmp_path, renders, photos, method=method, noise=0.1) == []
     assert told_by(tmp_path, renders, photos, method=method, crop=0.2) == []
+    assert told_by(tmp_path, renders, photos, method=method, strong_augmentation=0.1) == []
     assert len(told_by(tmp_path, renders, photos, method=method, crop=0.01)) == 1  # less than a pixel
 
 

@@ -188,8 +188,8 @@ def caution(config: Config) -> str | None:
         return None
     return (
         "both views of each target image are the same, since no augmentation is set, so that the teacher is but an "
-        "average over time: set strong_augmentation, or rotate, shift, zoom, noise, crop or others, as much as people "
-        "would not be misled by"
+        "average over time: set rotate, shift, zoom, noise, crop or others, as much as people would not be misled by, "
+        "or strong_augmentation"
     )
 
 

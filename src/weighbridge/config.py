@@ -97,6 +97,8 @@ class Config:
     """Augmentation: largest standard deviation of pixel noise."""
     invert: float = 0.0
     """Augmentation: probability of a photographic negative."""
+    strong_augmentation: float = 0.0
+    """mean-teacher and both self-trainings: blur, shade, noise and a hole in what the student sees, from 0 to 1."""
 
     # How it learns
     pre_steps: int = 1000
@@ -141,10 +143,8 @@ class Config:
     """mean-teacher: how much agreement with the teacher counts beside the label loss."""
     pseudo_label_weight: float = 1.0
     """Both self-trainings: how much the teacher's labels count beside the label loss."""
-    strong_augmentation: float = 0.0
-    """mean-teacher and both self-trainings: blur, shade, noise and a hole in what the student sees, from 0 to 1."""
     class_balance_weight: float = 0.005
-    """mean-teacher: how much equally frequent classes count within that; 0 where the photos have them unequally."""
+    """mean-teacher: how much equally frequent classes count within consistency; 0 where photos have them unequally."""
 
     # The instance weights
     weigh_labels: bool = False

@@ -110,6 +110,8 @@ def test_strong_augmentation_is_for_what_the_student_sees_of_both_domains(stream
     strong = Preparation(mild.augmentation, strong=StrongAugmentation(1.0))
     before, after = (stream(target_views=2, preparation=preparation).at(2) for preparation in (mild, strong))
     assert torch.equal(before.target.second_view, after.target.second_view)
+    untouched = Preparation(mild.augmentation, strong=StrongAugmentation(0.0))
+    assert same(before, stream(target_views=2, preparation=untouched).at(2)), "what is mild is drawn as before"
     for plain, hard in ((before.source, after.source), (before.target, after.target)):
         assert all(not torch.equal(a, b) for a, b in zip(plain.images, hard.images, strict=True))
     assert same(stream(preparation=mild).at(2), stream(preparation=strong).at(2)), (
@@ -120,7 +122,7 @@ def test_strong_augmentation_is_for_what_the_student_sees_of_both_domains(stream
 class Draws(Preparation):
     """Shows one random number for each image in place of the image."""
 
-    def training(self, images, generator, *, strongly=False):
+    def training(self, images, generator, for_strong=None):
         return torch.rand(len(images), 1, 1, 1, generator=generator)
 
 
@@ -199,7 +201,7 @@ def test_uneven_turns_even_out(renders, photos, tmp_path):
 class Seen(Preparation):
     """Notes what it is given, and gives back what cannot be mistaken."""
 
-    def training(self, images, generator, *, strongly=False):
+    def training(self, images, generator, for_strong=None):
         self.__dict__.setdefault("given", []).append((images.dtype, images.device.type))
         return images.float()
 

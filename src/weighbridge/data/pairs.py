@@ -21,7 +21,7 @@ from weighbridge.types import SOURCE, TARGET, DomainPair, LabelledBatch, Unlabel
 
 Balance = Literal["none", "source", "class", "both"]
 
-_AUGMENTATION, _NOISE, _SECOND_VIEW = 2, 3, 4  # random streams of their own, beside SOURCE and TARGET
+_AUGMENTATION, _NOISE, _SECOND_VIEW, _STRONG = 2, 3, 4, 5  # random streams of their own, beside SOURCE and TARGET
 
 
 class PairStream:
@@ -72,21 +72,23 @@ class PairStream:
         """The pair of batches of this step, counted from 0, prepared on the device."""
         source_index = self._source_order.at(step)[self._rank :: self._processes]  # (B,)
         target_index = self._target_order.at(step)[self._rank :: self._processes]  # (B',)
-        generator, other = (
-            torch.Generator().manual_seed(self._derived_seed(stream, step)) for stream in (_AUGMENTATION, _SECOND_VIEW)
+        generator, other, strong = (
+            torch.Generator().manual_seed(self._derived_seed(stream, step))
+            for stream in (_AUGMENTATION, _SECOND_VIEW, _STRONG)
         )
-        student = self._target_views == 2
+        two = self._target_views == 2
+        student = strong if two else None
         return DomainPair(
             source=LabelledBatch(
-                images=self._prepare(self._source.images, source_index, generator, strongly=student),
+                images=self._prepare(self._source.images, source_index, generator, student),
                 labels=self._source.labels[source_index].to(self._device, torch.int64),
                 index=source_index,
                 source=self._source.source[source_index].to(self._device, torch.int64),
             ),
             target=UnlabelledBatch(
-                images=self._prepare(self._target.images, target_index, generator, strongly=student),
+                images=self._prepare(self._target.images, target_index, generator, student),
                 index=target_index,
-                second_view=self._prepare(self._target.images, target_index, other) if student else None,
+                second_view=self._prepare(self._target.images, target_index, other) if two else None,
             ),
         )
 
@@ -99,13 +101,13 @@ class PairStream:
         return int(sequence.generate_state(1, np.uint64)[0])
 
     def _prepare(
-        self, images_of: Images, index: Tensor, generator: torch.Generator, *, strongly: bool = False
+        self, images_of: Images, index: Tensor, generator: torch.Generator, strong: torch.Generator | None = None
     ) -> Tensor:
         """Fetched, cropped at random, and still one byte a pixel when they reach the device."""
         slack = images_of.slack
         corners = torch.randint(slack + 1, (len(index), 2), generator=generator) if slack else None
         pixels = images_of.fetch(index, corners)
-        images = self._preparation.training(pixels.to(self._device, non_blocking=True), generator, strongly=strongly)
+        images = self._preparation.training(pixels.to(self._device, non_blocking=True), generator, strong)
         return images.contiguous(memory_format=self._memory_format)
 
 

@@ -23,18 +23,21 @@ class StrongAugmentation:
     """Each image blurred, lit unevenly, made noisy and covered in part; how much is drawn anew for each of the four.
 
     Args:
-        magnitude: in [0, 1], the edge of what is drawn. At 1: a blur of deviation 5 % of the side, light that
-            doubles from the middle to one edge and halves to the other, noise of half the image's own deviation, a
-            square of half the side that is the image's mean colour.
+        magnitude: in [0, 1], the edge of what is drawn. At 1: a blur of deviation 5 % of the side, pixel values that
+            double from the middle to one edge and halve to the other, noise of half the image's own deviation, a
+            square of half the side, anywhere, that is the image's mean colour. All four are as often weak as strong.
     """
 
     magnitude: float
 
     def __call__(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
         """(B, C, H, W) in [0, 1] -> the same; draws come from a CPU generator, so every device sees the same ones."""
-        blur, angle, light, noise, side, top, left = torch.rand(7, len(pixels), 1, 1, 1, generator=generator).to(pixels)
+        blur, angle, light, noise, side, row, column = torch.rand(7, len(pixels), 1, 1, 1, generator=generator).to(
+            pixels
+        )
         white = torch.randn(pixels.shape, generator=generator).to(pixels.device)
-        pixels = _blurred(pixels, blur * self.magnitude * _BLUR * pixels.shape[-1])
+        largest = self.magnitude * _BLUR * pixels.shape[-1]
+        pixels = _blurred(pixels, blur * largest, reach=max(math.ceil(3 * largest), 1))
         y, x = _axes(pixels)
         slope = torch.cos(2 * math.pi * angle) * x + torch.sin(2 * math.pi * angle) * y  # (B, 1, H, W)
         pixels = pixels * torch.exp(slope * light * self.magnitude * _LIGHT)
@@ -42,14 +45,14 @@ class StrongAugmentation:
         deviation = root_mean_square(pixels - colour.mean(dim=1, keepdim=True))  # (B, 1, 1, 1)
         pixels = pixels + white * (noise * self.magnitude * _NOISE * deviation)
         half = side * self.magnitude * _HOLE  # of the square, where the image reaches from -1 to 1
-        covered = ((y - 2 * top + 1).abs() < half) & ((x - 2 * left + 1).abs() < half)  # (B, 1, H, W)
+        covered = ((y - 2 * row + 1).abs() < half) & ((x - 2 * column + 1).abs() < half)  # (B, 1, H, W)
         return torch.where(covered, colour, pixels).clamp_(0.0, 1.0)
 
 
 def root_mean_square(pixels: Tensor) -> Tensor:
     """Of every image, (B, C, H, W) -> (B, 1, 1, 1). Of centred pixels it is their deviation, much sooner than `std`."""
-    norm = torch.linalg.vector_norm(pixels, dim=(1, 2, 3), keepdim=True)
-    return norm.div_(math.sqrt(math.prod(pixels.shape[1:])))
+    norm: Tensor = torch.linalg.vector_norm(pixels, dim=(1, 2, 3), keepdim=True)
+    return norm / math.sqrt(math.prod(pixels.shape[1:]))
 
 
 def _axes(pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,10 +64,14 @@ def _axes(pixels: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def _blurred(pixels: Tensor, deviation: Tensor) -> Tensor:
-    """(B, C, H, W) under a Gaussian of its own for every image; deviation in pixels, (B, 1, 1, 1)."""
+def _blurred(pixels: Tensor, deviation: Tensor, *, reach: int) -> Tensor:
+    """(B, C, H, W) under a Gaussian of its own for every image.
+
+    Args:
+        deviation: in pixels, (B, 1, 1, 1).
+        reach: pixels to either side of which the Gaussian is made, the same for every batch.
+    """
     count, channels, height, width = pixels.shape
-    reach = max(math.ceil(2 * float(deviation.max())), 1)
     offsets = torch.arange(-reach, reach + 1, device=pixels.device)  # (R,)
     kernel = torch.exp(-0.5 * (offsets / deviation.view(-1, 1).clamp_min(1e-3)) ** 2)  # (B, R)
     kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(channels, 0)[:, None]  # (B * C, 1, R)

@@ -121,15 +121,20 @@ class Preparation:
     normalisation: Normalisation = "half"
     strong: StrongAugmentation | None = None
 
-    def training(self, images: Tensor, generator: torch.Generator, *, strongly: bool = False) -> Tensor:
-        """(B, C, H, W) uint8 -> float, augmented; B = 0 where a method does not look at the target."""
+    def training(self, images: Tensor, generator: torch.Generator, for_strong: torch.Generator | None = None) -> Tensor:
+        """(B, C, H, W) uint8 -> float, augmented; B = 0 where a method does not look at the target.
+
+        Args:
+            for_strong: draws of the strong augmentation; None leaves that out. Those of the mild one stay as they are.
+        """
         if not len(images):
             return images.float()
-        strong = self.strong if strongly else None
-        if self.augmentation.only_mirrors and strong is None:
+        if self.augmentation.only_mirrors and (self.strong is None or for_strong is None):
             return self.plain(self.augmentation.mirror(images, generator))
         pixels = self.augmentation(images.float().div_(255.0), generator)
-        return self._normalise(strong(pixels, generator) if strong else pixels, top=1.0)
+        if self.strong is not None and for_strong is not None:
+            pixels = self.strong(pixels, for_strong)
+        return self._normalise(pixels, top=1.0)
 
     def plain(self, images: Tensor) -> Tensor:
         """(B, C, H, W) uint8 -> float, as it is: for evaluation, prediction and stored likelihoods."""

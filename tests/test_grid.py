@@ -73,6 +73,16 @@ def test_rows_share_a_pre_classifier_unless_it_would_come_out_otherwise(tmp_path
     assert homes == ["pre-classifier"] * 4 + ["pre-classifier-fast"] * 2 + ["pre-classifier"]
 
 
+def test_settings_are_checked_for_the_methods_that_are_there(tmp_path):
+    alone = (
+        PLAIN.replace('"source-only", "weighted-dann:permuted"', '"source-only"')
+        + "[settings]\nsteps = 0\npre_steps = 9\n"
+    )
+    assert [row.config.total_steps for row in read(tmp_path, alone).rows] == [9]
+    with pytest.raises(ConfigError, match="weighted-dann needs at least 1 step, got pre_steps=9, steps=0"):
+        read(tmp_path, PLAIN + "[settings]\nsteps = 0\npre_steps = 9\n")
+
+
 def test_every_setting_that_rows_may_share_a_pre_classifier_over_is_a_setting():
     from weighbridge.grid import _AFTER_THE_PRE_CLASSIFIER
 

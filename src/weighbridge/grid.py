@@ -218,7 +218,8 @@ def _rows(values: Mapping[str, Any], where: str) -> tuple[Row, ...]:
     for key, (_, instead) in _OF_A_SINGLE_RUN.items():
         if key in settings:
             raise ConfigError(f"a grid takes {instead}; the setting {key} belongs to a single run ({where})")
-    config = from_mapping(settings, where=f"[settings] {where}")
+    # The method that asks least: what the others ask for besides is said in the name of their own rows.
+    config = from_mapping({**settings, "method": "source-only"}, where=f"[settings] {where}")
     methods = values.get("methods", list(DEFAULT_METHODS))
     if not isinstance(methods, list) or not all(isinstance(name, str) for name in methods):
         raise ConfigError(f"methods is a list such as ['source-only', 'dann'], got {methods!r} ({where})")

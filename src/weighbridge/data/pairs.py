@@ -72,23 +72,24 @@ class PairStream:
         """The pair of batches of this step, counted from 0, prepared on the device."""
         source_index = self._source_order.at(step)[self._rank :: self._processes]  # (B,)
         target_index = self._target_order.at(step)[self._rank :: self._processes]  # (B',)
-        generator, other, strong = (
-            torch.Generator().manual_seed(self._derived_seed(stream, step))
-            for stream in (_AUGMENTATION, _SECOND_VIEW, _STRONG)
-        )
+
+        def draws(stream: int) -> torch.Generator:
+            return torch.Generator().manual_seed(self._derived_seed(stream, step))
+
+        generator = draws(_AUGMENTATION)
         two = self._target_views == 2
-        student = strong if two else None
+        strong = draws(_STRONG) if two else None
         return DomainPair(
             source=LabelledBatch(
-                images=self._prepare(self._source.images, source_index, generator, student),
+                images=self._prepare(self._source.images, source_index, generator, strong),
                 labels=self._source.labels[source_index].to(self._device, torch.int64),
                 index=source_index,
                 source=self._source.source[source_index].to(self._device, torch.int64),
             ),
             target=UnlabelledBatch(
-                images=self._prepare(self._target.images, target_index, generator, student),
+                images=self._prepare(self._target.images, target_index, generator, strong),
                 index=target_index,
-                second_view=self._prepare(self._target.images, target_index, other) if two else None,
+                second_view=self._prepare(self._target.images, target_index, draws(_SECOND_VIEW)) if two else None,
             ),
         )
 

@@ -32,9 +32,8 @@ class StrongAugmentation:
 
     def __call__(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
         """(B, C, H, W) in [0, 1] -> the same; draws come from a CPU generator, so every device sees the same ones."""
-        blur, angle, light, noise, side, row, column = torch.rand(7, len(pixels), 1, 1, 1, generator=generator).to(
-            pixels
-        )
+        draws = torch.rand(7, len(pixels), 1, 1, 1, generator=generator).to(pixels)
+        blur, angle, light, noise, side, row, column = draws  # (B, 1, 1, 1) each
         white = torch.randn(pixels.shape, generator=generator).to(pixels.device)
         largest = self.magnitude * _BLUR * pixels.shape[-1]
         pixels = _blurred(pixels, blur * largest, reach=max(math.ceil(3 * largest), 1))

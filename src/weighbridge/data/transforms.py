@@ -129,16 +129,18 @@ class Preparation:
         """
         if not len(images):
             return images.float()
-        if self.augmentation.only_mirrors and (self.strong is None or for_strong is None):
-            return self.plain(self.augmentation.mirror(images, generator))
-        pixels = self.augmentation(images.float().div_(255.0), generator)
         if self.strong is not None and for_strong is not None:
-            pixels = self.strong(pixels, for_strong)
-        return self._normalise(pixels, top=1.0)
+            return self._normalise(self.strong(self._mildly(images, generator), for_strong), top=1.0)
+        if self.augmentation.only_mirrors:
+            return self.plain(self.augmentation.mirror(images, generator))
+        return self._normalise(self._mildly(images, generator), top=1.0)
 
     def plain(self, images: Tensor) -> Tensor:
         """(B, C, H, W) uint8 -> float, as it is: for evaluation, prediction and stored likelihoods."""
         return self._normalise(images, top=255.0)
+
+    def _mildly(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        return self.augmentation(images.float().div_(255.0), generator)
 
     def _normalise(self, pixels: Tensor, *, top: float) -> Tensor:
         """pixels in [0, top] -> float."""

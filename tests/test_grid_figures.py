@@ -140,6 +140,7 @@ def test_the_transition_of_the_weights_of_every_task(grid, tmp_path):
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     by_class = "by class, middle 50 %"
     assert titles == ["(a) realtime → photos, seed 0", by_class, "(b) both → photos, seed 0", by_class]
+    assert figure.axes[0].get_ylabel() == "instance weight w\nweighted DANN"
     assert [text.get_text() for text in figure.axes[1].texts] == ["a", "b", "c"]
     medians = [line.get_ydata()[-1] for line in figure.axes[1].lines[:3]]
     assert medians == pytest.approx([1.1, 1.2, 1.3])
@@ -185,6 +186,7 @@ def within(figure):
     figure.draw_without_rendering()
     width, height = figure.bbox.size
     texts = [text for axes in figure.axes for text in (axes.title, axes._left_title, *axes.get_xticklabels())]
+    texts += [axes.yaxis.label for axes in figure.axes]
     boxes = [text.get_window_extent() for text in texts if text.get_text()]
     boxes += [legend.get_window_extent() for legend in figure.legends]
     return all(box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height for box in boxes)
@@ -221,6 +223,16 @@ def test_a_low_bar_has_its_number_above_the_interval_and_not_in_a_box_higher_tha
     assert low.get_position()[1] > 7 + 4.968
     assert high.get_bbox_patch() is not None
     assert high.get_position()[1] < 10
+
+
+def test_the_only_bar_is_no_wall(grid):
+    def one(tasks):
+        del tasks[1:], tasks[0]["rows"][1:], tasks[0]["evaluations"][1:]
+
+    (axes,) = changed(grid, one).axes
+    axes.figure.draw_without_rendering()
+    (bar,) = axes.patches
+    assert bar.get_window_extent().width < 0.2 * axes.bbox.width
 
 
 def test_of_many_domains_neither_labels_nor_numbers_cover_each_other(grid):

@@ -1,5 +1,6 @@
 """Figures and the page: drawn from a folder, self-contained, looked at by the browser as text cannot be."""
 
+import itertools
 import json
 import os
 import re
@@ -80,6 +81,19 @@ def test_the_comparison_page_says_what_was_found_and_which_labels_were_used(fold
     assert "learning_rate = 0.01" in text
 
 
+def test_captions_call_runs_as_the_table_does(folders):
+    text = (folders[0] / "report.html").read_text()
+    captions = re.findall("<figcaption>(.*?)</figcaption>", text)
+    names = [row["name"] for row in json.loads((folders[0] / "results.json").read_text())["rows"]]
+    training = [caption.removeprefix("Training of ") for caption in captions if caption.startswith("Training of ")]
+    assert training == [f"{name}, seed 0" for name in names]
+    assert any(
+        caption.startswith("Transition of the instance weights of weighted DANN, seed 0:") for caption in captions
+    )
+    assert "Source images with the highest and the lowest mean weight, weighted DANN, seed 0" in captions
+    assert captions[-1] in [f"Confusions of {name}, seed 0" for name in names]
+
+
 def test_the_run_page_shows_shares_weights_curves_and_confusions(folders):
     text = (folders[1] / "report.html").read_text()
     assert text.count("<img ") == 5
@@ -118,6 +132,30 @@ def test_the_accuracy_figure_has_a_dot_for_every_seed_of_every_method(folders):
     assert dots == [2, 2, 2, 2]
     results = json.loads((folders[0] / "results.json").read_text())
     assert [label.get_text() for label in axes.get_yticklabels()] == [row["name"] for row in results["rows"]]
+
+
+def test_names_of_classes_over_the_images_of_extreme_weight_do_not_cover_each_other(folders, tmp_path):
+    lines = (folders[1] / "weights.csv").read_text().splitlines()
+    fields = lines[0].split(",")
+    rows = [dict(zip(fields, line.split(","), strict=True)) for line in lines[1:]]
+    for number, row in enumerate(rows):
+        row["label"] = f"{number:02}_hammer_drill"
+    (tmp_path / "weights.csv").write_text("\n".join([lines[0], *(",".join(row.values()) for row in rows)]) + "\n")
+    figure = figures.extremes_figure(tmp_path)
+    figure.draw_without_rendering()
+    boxes = [axes.title.get_window_extent() for axes in figure.axes if axes.get_title()]
+    assert len(boxes) == 24
+    for line in (boxes[:12], boxes[12:]):
+        assert all(left.x1 <= right.x0 for left, right in itertools.pairwise(line))
+
+
+def test_weights_close_to_1_are_written_out(tmp_path):
+    weights = 1 + 0.0004 * np.linspace(-1, 1, 40).reshape(2, 20)
+    np.savez(tmp_path / "weights.npz", step=np.arange(2), row=np.arange(20), weights=weights)
+    figure = figures.weights_figure(tmp_path)
+    figure.draw_without_rendering()
+    assert figure.axes[0].yaxis.get_offset_text().get_text() == ""
+    assert any(label.get_text() == "1.0002" for label in figure.axes[0].get_yticklabels())
 
 
 def curves(folder, **scalars):
@@ -203,7 +241,7 @@ def test_a_comparison_whose_first_run_diverged_is_still_reported(folders, tmp_pa
     (moved / results["rows"][0]["runs"][0]["folder"] / "metrics.json").unlink()
     text = write_report(moved).read_text()
     assert "source only: 1 of 2 seeds diverged" in text
-    assert "Training of source-only, seed 0" in text  # where it went wrong
+    assert "Training of source only, seed 0" in text  # where it went wrong
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

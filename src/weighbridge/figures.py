@@ -142,6 +142,7 @@ def weights_figure(folder: Path, samples: int = 12) -> Figure | None:
     draw_weights(axes, *history[:2], samples)
     axes.set_xlabel("step")
     axes.set_ylabel("instance weight w")
+    axes.ticklabel_format(useOffset=False)  # 1.0004, and not 0.0004 under a "+1" in the corner
     return figure
 
 
@@ -222,14 +223,14 @@ def extremes_figure(folder: Path, count: int = 12) -> Figure | None:
     count = min(count, len(rows) // 2)
     if not count or not Path(rows[0]["file"]).is_file():
         return None
-    figure = Figure(figsize=(WIDTH, 2.1), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")
     grid = figure.subplots(2, count, squeeze=False)
     for line, (title, chosen) in enumerate((("highest", rows[:count]), ("lowest", rows[::-1][:count]))):
         for axes, row in zip(grid[line], chosen, strict=True):
             axes.axis("off")
             with contextlib.suppress(Unusable, OSError):  # gone or changed since the run, or in an archive
                 axes.imshow(np.asarray(open_full(Path(row["file"])).resize((48, 48))))
-            axes.set_title(f"{shown(row['label'], 8)}  {float(row['mean_weight']):.2f}", fontsize=7)
+            axes.set_title(f"{shown(row['label'], 8)}\n{float(row['mean_weight']):.2f}", fontsize=6.5)
         grid[line][0].text(-0.15, 0.5, title, transform=grid[line][0].transAxes, rotation=90, ha="right", va="center")
     return figure
 

@@ -24,6 +24,7 @@ _CLASS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E
 _HATCHES = ("", "//", "..", "xx", "\\\\")  # further rows of a method; as many as share no factor with the shades
 _UNDER = {"source": "source domain", "target": "target domain", "unseen": "never seen in training"}
 _BARS = 0.84  # share of a group's width that bars fill
+_WIDEST_BAR = 0.9  # inches
 _WIDE_GROUPS = 4  # so many groups have room for a line of text under each
 _LEGEND_COLUMNS = 3
 _INSIDE = 16.0  # percent; a bar that is lower has its number above it
@@ -94,7 +95,7 @@ def transition_figure(folders: Sequence[Path], samples: int = 12) -> Figure:
     figure = Figure(figsize=(WIDTH, 2.35 * len(runs) + 0.35), layout="constrained")
     grid = figure.subplots(len(runs), 2, sharey="col", squeeze=False, width_ratios=(1, 1.15))
     named: list[tuple[Axes, list[_Named]]] = []
-    for number, (line, (title, run)) in enumerate(zip(grid, runs, strict=True)):
+    for number, (line, (title, method, run)) in enumerate(zip(grid, runs, strict=True)):
         history = read_weights(run)
         if history is None:
             raise RunFolderError(f"the run in '{run}' kept too few snapshots of its weights; train for more steps")
@@ -102,7 +103,8 @@ def transition_figure(folders: Sequence[Path], samples: int = 12) -> Figure:
         draw_weights(line[0], steps, weights, samples)
         letter = f"({chr(ord('a') + number)}) " if len(runs) > 1 else ""
         line[0].set_title(f"{letter}{title}", fontsize=9, loc="left")
-        line[0].set_ylabel("instance weight w")
+        line[0].set_ylabel(f"instance weight w\n{shown(method, 28)}")
+        line[0].ticklabel_format(useOffset=False)
         if label is not None:
             named.append((line[1], _draw_classes(line[1], steps, weights, label, RunFolder(run).facts()["classes"])))
         for axes in line:
@@ -119,8 +121,8 @@ def transition_figure(folders: Sequence[Path], samples: int = 12) -> Figure:
     return figure
 
 
-def _weighted_runs(folder: Path) -> list[tuple[str, Path]]:
-    """Title and folder of the runs with weights: of a grid the first of every task, eq. 5 before other weightings."""
+def _weighted_runs(folder: Path) -> list[tuple[str, str, Path]]:
+    """Title, method and folder of the runs with weights: of a grid the first of every task, eq. 5 before others."""
     if (folder / "run.json").is_file():
         facts = RunFolder(folder).facts()
         if not (folder / "weights.npz").is_file():
@@ -130,15 +132,15 @@ def _weighted_runs(folder: Path) -> list[tuple[str, Path]]:
         source = " + ".join(part["name"] for part in facts["data"]["source"])
         target = Path(facts["paths"]["target"]["given"])
         name = target.stem if target.suffix in (".npz", ".csv") else target.name  # as sources are called
-        return [(_title(source, name, facts["seed"]), folder)]
+        return [(_title(source, name, facts["seed"]), str(facts["method"]), folder)]
     found = []
     for task in read_results(folder)["tasks"]:
         rows = sorted(task["rows"], key=lambda row: (row["weighting"] != "paper", bool(row.get("variant"))))
-        finished = [run for row in rows for run in row["runs"] if run["diverged_at"] is None]
-        runs = [run for run in finished if (folder / run["folder"] / "weights.npz").is_file()]
-        if runs:
-            title = _title(task["source_name"], task["target_name"], runs[0]["seed"])
-            found.append((title, folder / runs[0]["folder"]))
+        finished = [(row["name"], run) for row in rows for run in row["runs"] if run["diverged_at"] is None]
+        runs = [(name, run) for name, run in finished if (folder / run["folder"] / "weights.npz").is_file()]
+        for name, run in runs[:1]:
+            title = _title(task["source_name"], task["target_name"], run["seed"])
+            found.append((title, name, folder / run["folder"]))
     if not found:
         raise RunFolderError(f"no run in '{folder}' has instance weights; add weighted-dann or an iwdan method")
     return found
@@ -207,7 +209,7 @@ def _grouped_bars(
     axes: Axes, groups: Sequence[str], values: Sequence[Sequence[Collection[float]]], methods: Sequence[str]
 ) -> None:
     """values: rows x groups x seeds, in percent; a bar per row in every group."""
-    width = _BARS / len(values)
+    width = min(_BARS / len(values), _WIDEST_BAR * len(groups) / _PLOT_WIDTH)
     size = min(7.5, 72 * _PLOT_WIDTH / len(groups) * width * 0.9)  # points: no higher than a bar is wide
     for place, (row, (colour, hatch)) in enumerate(zip(values, _looks(methods), strict=True)):
         for group, seeds in enumerate(row):

@@ -44,17 +44,25 @@ def _comparison_page(folder: Path) -> str:
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     summary = summarise(results)
     pictures = [_picture(folder, folder, "accuracy", figures.accuracy_figure, "Every seed of every method")]
-    first = [folder / row["runs"][0]["folder"] for row in results["rows"]]  # of the first seed, diverged or not
-    weighted = [run for run in first if (run / "weights.npz").is_file()]
-    for run in weighted[:1]:
-        pictures += _weight_pictures(folder, run)
-    for run in first:
-        caption = f"Training of {run.name}, seed {results['seeds'][0]}"
-        pictures.append(_picture(folder, run, f"curves-{run.name}", figures.curves_figure, caption))
-    best = _best_run(folder, results, summary)
+    first = [
+        (f"{row['name']}, seed {row['runs'][0]['seed']}", folder / row["runs"][0]["folder"]) for row in results["rows"]
+    ]
+    weighted = [(name, run) for name, run in first if (run / "weights.npz").is_file()]
+    for name, run in weighted[:1]:
+        pictures += _weight_pictures(folder, run, name)
+    for name, run in first:  # diverged or not
+        pictures.append(_picture(folder, run, f"curves-{run.name}", figures.curves_figure, f"Training of {name}"))
+    best = _best_run(results, summary)
     if best is not None:
+        name, run = best
         pictures.append(
-            _picture(folder, best, "confusion", figures.confusion_figure, f"Confusions of {best.name}, first seed")
+            _picture(
+                folder,
+                folder / run["folder"],
+                "confusion",
+                figures.confusion_figure,
+                f"Confusions of {name}, seed {run['seed']}",
+            )
         )
     return _render(
         "comparison.html.j2",
@@ -128,7 +136,7 @@ def _run_page(folder: Path) -> str:
             figures.shares_figure,
             "What the target images are taken for; the line is an equal share",
         ),
-        *_weight_pictures(folder, folder),
+        *_weight_pictures(folder, folder, str(facts["method"])),
         _picture(folder, folder, "curves", figures.curves_figure, "Training"),
         _picture(folder, folder, "confusion", figures.confusion_figure, "Confusions on the labelled images"),
     ]
@@ -142,19 +150,13 @@ def _run_page(folder: Path) -> str:
     )
 
 
-def _weight_pictures(folder: Path, run: Path) -> list[dict[str, str] | None]:
-    caption = (
-        "Transition of the instance weights: median, the middle 50, 80 and 98 % of the source images, some one by one"
-    )
+def _weight_pictures(folder: Path, run: Path, name: str) -> list[dict[str, str] | None]:
+    bands = "median, the middle 50, 80 and 98 % of the source images, some one by one"
+    transition = f"Transition of the instance weights of {name}: {bands}"
+    extremes = f"Source images with the highest and the lowest mean weight, {name}"
     return [
-        _picture(folder, run, "weights", figures.weights_figure, caption),
-        _picture(
-            folder,
-            run,
-            "extremes",
-            figures.extremes_figure,
-            "Source images with the highest and the lowest mean weight",
-        ),
+        _picture(folder, run, "weights", figures.weights_figure, transition),
+        _picture(folder, run, "extremes", figures.extremes_figure, extremes),
     ]
 
 
@@ -167,13 +169,14 @@ def _picture(folder: Path, source: Path, name: str, draw: Drawing, caption: str)
     return {"data": base64.b64encode(path.read_bytes()).decode("ascii"), "caption": caption}
 
 
-def _best_run(folder: Path, results: dict[str, Any], summary: Summary) -> Path | None:
+def _best_run(results: dict[str, Any], summary: Summary) -> tuple[str, dict[str, Any]] | None:
+    """Name and first finished run of the row with the highest mean accuracy."""
     scored = [(row.accuracy, k) for k, row in enumerate(summary.rows) if row.accuracy is not None]
     if not scored:
         return None
-    runs = results["rows"][max(scored)[1]]["runs"]
-    finished = [run["folder"] for run in runs if run["diverged_at"] is None]
-    return folder / finished[0] if finished else None
+    best = results["rows"][max(scored)[1]]
+    finished = [run for run in best["runs"] if run["diverged_at"] is None]
+    return (best["name"], finished[0]) if finished else None
 
 
 def _render(template: str, **values: Any) -> str:

@@ -38,7 +38,7 @@ _CHANCE_STEPS = 50  # in a row; tolerated until the classes were once learned, o
 _SLOW_START = 1000  # steps, and half of the run, are over, or all of it; some networks leave chance late, and then fast
 _TOO_FEW = 200  # steps, after which nobody can tell
 _CALM = "a lower learning rate, --clip-norm 1, or a smaller --strength"
-_LEARN = "more steps, another learning rate or --backbone small"  # small has normalised layers
+_LEARN = "another learning rate or --backbone small-batchnorm"  # which leaves chance soonest
 
 _SNAPSHOTS = 40  # of the weights, over a run
 _NOTED_AT_ONCE = 200  # steps whose weights are written down together,
@@ -323,6 +323,7 @@ class _Runaway:
 
     def __init__(self, stage: str, steps: int, classes: int, folder: RunFolder) -> None:
         self._stage, self._folder = stage, folder
+        self._longer = "--pre-steps" if stage == "pre-classifier" else "--steps"
         self._late = max(_TOO_FEW, min(steps - 1, max(_SLOW_START, steps // 2)))
         self._chance = math.log(classes)
         self._label: deque[float] = deque(maxlen=_WINDOW)
@@ -357,7 +358,8 @@ class _Runaway:
             )
         if lasting and step >= self._late:
             what = f"{by} the label loss is still {label:.3g}, which is chance: nothing is learned"
-            self._stop(what, step, f"a smaller --strength, {_LEARN}" if "domain_loss" in scalars else _LEARN)
+            weaker = "a smaller --strength, " if "domain_loss" in scalars else ""
+            self._stop(what, step, f"{weaker}more {self._longer}, {_LEARN}")
 
     def state(self) -> Tensor:
         """Everything seen that still matters, for a checkpoint."""

@@ -149,6 +149,19 @@ def test_names_of_classes_over_the_images_of_extreme_weight_do_not_cover_each_ot
         assert all(left.x1 <= right.x0 for left, right in itertools.pairwise(line))
 
 
+@pytest.mark.parametrize(
+    "names", [["bolt", "gear", "nut"], [f"{k:02}_speed_limit" for k in range(8)], list("ABCDEFGHIJKLMN")]
+)
+def test_names_of_classes_under_the_bars_do_not_cover_each_other(tmp_path, names):
+    shares = dict.fromkeys(names, 1 / len(names))
+    (tmp_path / "metrics.json").write_text(json.dumps({"target": {"class_shares": shares}}))
+    figure = figures.shares_figure(tmp_path)
+    figure.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
+    assert len(boxes) == len(names)
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+
+
 def test_weights_close_to_1_are_written_out(tmp_path):
     weights = 1 + 0.0004 * np.linspace(-1, 1, 40).reshape(2, 20)
     np.savez(tmp_path / "weights.npz", step=np.arange(2), row=np.arange(20), weights=weights)

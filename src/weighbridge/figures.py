@@ -69,6 +69,7 @@ _CURVES = {  # scalar of a log line -> panel, which holds what is of one size; n
 _NO_CURVES = {"stage", "step", "learning_rate", "images_per_second"}
 _NO_CURVES |= {"weight_mean", "weight_std", "weight_min", "weight_max"}  # they have a figure of their own
 _ABREAST = 3  # panels in a line
+_LETTERS_ABREAST = 84  # of the size of labels, over the width of a figure
 
 
 def accuracy_figure(folder: Path) -> Figure | None:
@@ -182,8 +183,8 @@ def shares_figure(folder: Path) -> Figure | None:
     figure, axes = _figure(2.2)
     axes.bar(range(len(shares)), [100 * share for share in shares.values()], color="#0072B2")
     axes.axhline(100 / len(shares), color="#999999", linewidth=0.8, linestyle=":")
-    crowded = len(shares) > 14
     names = [shown(name, 12) for name in shares]
+    crowded = len(names) * (max(map(len, names)) + 1) > _LETTERS_ABREAST
     axes.set_xticks(range(len(shares)), names, rotation=90 if crowded else 0, fontsize=7 if crowded else 9)
     axes.set_ylabel("% of target images")
     return figure

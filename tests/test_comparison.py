@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from weighbridge.comparison import (
     csv_table,
+    disagreement,
     findings,
     how_it_was_made,
     markdown_table,
@@ -223,6 +225,38 @@ def test_results_of_before_say_what_they_can():
     summary = summarise(data)
     assert table_note(summary).endswith("1,800 slow + 450 fa\\xe9st source images; 3,000 target images.")
     assert csv_table(summary).splitlines()[1].endswith(",2250,,3000,,")
+
+
+def test_two_seeds_that_take_images_for_different_classes_by_hand():
+    a, b, c = (np.array(labels, np.int32) for labels in ([0, 1, 2, 2], [0, 1, 2, 0], [1, 1, 0, 0]))
+    assert disagreement([a, b]) == 0.25
+    assert disagreement([a, b, c]) == pytest.approx((0.25 + 0.75 + 0.5) / 3)
+    assert disagreement([a]) is None
+    assert disagreement([]) is None
+
+
+def test_where_there_are_no_labels_seeds_are_held_against_each_other():
+    data = results(images=None, source_only=[None, None], dann=[None, None])
+    data["rows"][0]["disagreement"], data["rows"][1]["disagreement"] = 0.1315, 0.0379
+    summary = summarise(data)
+    header, first, second = table_cells(summary)
+    assert header == ["method", "seeds differ %", "source %", "seconds"]
+    assert (first[1], second[1]) == ("13.2", "3.8")
+    assert "seeds differ %: target images that two seeds take for different classes. 1,800" in table_note(summary)
+    *_, unknown, last = findings(summary)
+    assert unknown.startswith("No labelled images of the target were given, so accuracy there is not known.")
+    assert last.startswith(
+        "Of the target images, two seeds take for different classes: source only 13.2 %, DANN 3.8 %."
+    )
+    assert ",13.1500," in csv_table(summary).splitlines()[1]
+
+
+def test_where_there_are_labels_they_say_more():
+    data = results(dann=[0.5, 0.6], weighted=[0.7, 0.7])
+    without = markdown_table(summarise(data)), findings(summarise(data))
+    for row in data["rows"]:
+        row["disagreement"] = 0.2
+    assert (markdown_table(summarise(data)), findings(summarise(data))) == without
 
 
 def test_what_ends_the_tables_can_be_typed_again():

@@ -15,7 +15,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from weighbridge import build
-from weighbridge.comparison import csv_table, how_it_was_made, markdown_table, one_task, summarise
+from weighbridge.comparison import csv_table, disagreement, how_it_was_made, markdown_table, one_task, summarise
 from weighbridge.config import OF_METHOD, Config, from_mapping, read_toml, write_toml
 from weighbridge.data.domains import LabelledDomain
 from weighbridge.engine import Quiet, Watch
@@ -26,6 +26,7 @@ from weighbridge.grid_tables import as_grid, differences_csv, write_grid_tables
 from weighbridge.harness import Workplaces, changed_settings, check_started, precision_of, run_folder, train_all
 from weighbridge.report import write_report
 from weighbridge.runs import command_line, replace_text, write_json
+from weighbridge.tables import read_predicted
 from weighbridge.trained import Run
 from weighbridge.training import Workplace
 
@@ -176,7 +177,8 @@ def _task_results(
         )
         paths = [(seed, run_folder(out, task, seed, row)) for seed in grid.seeds]
         runs = [_run_results(path, out, seed, tests.of(row), noted, diverged.get(path)) for seed, path in paths]
-        kind = {"method": row.config.method, "weighting": build.weighting_name(row.config), "name": row.shown}
+        kind: dict[str, Any] = {"method": row.config.method, "weighting": build.weighting_name(row.config)}
+        kind |= {"name": row.shown, "disagreement": _disagreement(out, runs, workplace.data.classes)}
         kind |= {"caution": sentence} if (sentence := build.caution(row.config)) else {}
         rows.append({**kind, **({"variant": True} if row.variant else {}), "runs": runs})
     data = workplace.data
@@ -247,6 +249,11 @@ def _run_results(
         "seconds": run.metrics["seconds"],
         "diverged_at": None,
     }
+
+
+def _disagreement(out: Path, runs: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> float | None:
+    folders = [out / run["folder"] for run in runs if run["diverged_at"] is None]
+    return disagreement([read_predicted(folder / "predictions.csv", classes) for folder in folders])
 
 
 def _tested(run: Run, domains: Mapping[str, LabelledDomain]) -> dict[str, Evaluation]:

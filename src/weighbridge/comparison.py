@@ -10,6 +10,7 @@ __all__ = [
     "csv_rows",
     "csv_sizes",
     "csv_table",
+    "disagreement",
     "findings",
     "how_it_was_made",
     "markdown_table",
@@ -29,12 +30,15 @@ __all__ = [
 
 import csv
 import io
+import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from weighbridge.inspection.wording import printable
@@ -74,6 +78,7 @@ class Row:
             same method with all weights at 1.
         diverged: how many of the seeds ended in a divergence; they are left out of every mean.
         domain_accuracy: share of the domain labels that the domain classifier told right at the end, in [0, 1].
+        disagreement: share of the target images that two seeds take for different classes, in percent.
         seconds: mean training time of a run, without the pre-classifier that methods share.
         caution: what to know of its settings before its numbers are believed.
     """
@@ -87,6 +92,7 @@ class Row:
     source_accuracy: float | None
     prediction_entropy: float | None
     domain_accuracy: float | None
+    disagreement: float | None
     differences: tuple[Difference, ...]
     diverged: int
     seconds: float | None
@@ -150,6 +156,23 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     return paired_difference(values, [0.0] * len(values), confidence)
 
 
+def disagreement(predicted: Sequence[NDArray[np.int32]]) -> float | None:
+    """Share of the images that two runs take for different classes, mean over all pairs of runs, in [0, 1].
+
+    It needs no label. Where runs err independently of each other it is about the share that one gets wrong (Jiang,
+    Nagarajan, Baek, Kolter, "Assessing Generalization of SGD via Disagreement", ICLR 2022, eq. 2); where they share
+    their errors, more is wrong.
+
+    Args:
+        predicted: of each run (N,), the classes of the same images in the same order.
+
+    Returns:
+        None where there is but one run, or none.
+    """
+    shares = [float(np.mean(ours != theirs)) for ours, theirs in itertools.combinations(predicted, 2)]
+    return statistics.fmean(shares) if shares else None
+
+
 def one_task(results: Mapping[str, Any], task: Mapping[str, Any], evaluation: str | None) -> dict[str, Any]:
     """From results.json of a grid: one of its tasks, as tested on one evaluation, as results of a comparison."""
     tested = next((entry for entry in task["evaluations"] if entry["name"] == evaluation), None)
@@ -201,6 +224,7 @@ def summarise(results: Mapping[str, Any]) -> Summary:
                 source_accuracy=_mean(finished, "source_accuracy", 100.0),
                 prediction_entropy=_mean(finished, "prediction_entropy"),
                 domain_accuracy=_mean(finished, "domain_accuracy"),
+                disagreement=None if row.get("disagreement") is None else 100.0 * row["disagreement"],
                 differences=tuple(differences),
                 diverged=len(row["runs"]) - len(finished),
                 seconds=_mean(finished, "seconds"),
@@ -237,10 +261,10 @@ def findings(summary: Summary) -> list[str]:
     said += [f"{row.name}: {row.caution}." for row in summary.rows if row.caution]
     if summary.evaluation_images is None:
         said.append(
-            "No labelled images of the target were given, so nothing can be said about accuracy there. "
+            "No labelled images of the target were given, so accuracy there is not known. "
             "Label a hundred or so and run weighbridge compare with --evaluation."
         )
-        return said
+        return said + _without_labels(summary)
     scored = [row for row in summary.rows if row.accuracy is not None]
     if not scored:
         return said
@@ -279,9 +303,11 @@ def markdown_table(summary: Summary) -> str:
 
 def table_note(summary: Summary) -> str:
     """What the numbers of the table mean."""
+    shown = _shows_disagreement(summary)
+    differ = "; seeds differ %: target images that two seeds take for different classes" if shown else ""
     note = (
         f"Mean ± standard deviation over {_seeds(summary.seeds)}; paired differences in points, 95 % t intervals; "
-        f"source %: accuracy on held-out source images. {sizes_in_words(summary.sizes)}"
+        f"source %: accuracy on held-out source images{differ}. {sizes_in_words(summary.sizes)}"
     )
     if summary.sampling_error is not None:
         note += (
@@ -336,6 +362,7 @@ def csv_rows(summary: Summary) -> list[list[object]]:
         "source_accuracy",
         "prediction_entropy",
         "domain_accuracy",
+        "disagreement",
     ]
     parts = [f"{part}_to_{to}" for to in ("dann", "source-only") for part in ("difference", "low", "high")]
     rows: list[list[object]] = [[*head, *parts, "seconds"]]
@@ -350,7 +377,20 @@ def csv_rows(summary: Summary) -> list[list[object]]:
 
 
 def _scores(row: Row) -> tuple[float | None, ...]:
-    return row.accuracy, row.sd, row.source_accuracy, row.prediction_entropy, row.domain_accuracy
+    return (
+        *(row.accuracy, row.sd, row.source_accuracy, row.prediction_entropy, row.domain_accuracy),
+        row.disagreement,
+    )
+
+
+def _without_labels(summary: Summary) -> list[str]:
+    shares = [f"{row.name} {row.disagreement:.1f} %" for row in summary.rows if row.disagreement is not None]
+    if not shares:
+        return []
+    return [
+        f"Of the target images, two seeds take for different classes: {', '.join(shares)}. Where seeds err each in "
+        f"their own way, that is about how many are wrong; where they err alike, more are: a low number is no proof."
+    ]
 
 
 def _verdict(row: Row, to: str, other: str) -> list[str]:
@@ -417,15 +457,24 @@ def table_cells(summary: Summary) -> list[list[str]]:
     columns = {"dann": "to DANN", "source-only": "to source only"}
     against = {to: column for to, column in columns.items() if any(_difference(row, to) for row in summary.rows)}
     header = ["method", "accuracy %", *against.values()] if labelled else ["method"]
+    differ = _shows_disagreement(summary)
+    header += ["seeds differ %"] if differ else []
     table = [[*header, "source %", "seconds"]]
     for row in summary.rows:
         cells = [row.name + (f" ({row.diverged} diverged)" if row.diverged else "")]
         if labelled:
             cells.append(mean_and_deviation(row.accuracy, row.sd))
             cells += [signed(interval) if (interval := _difference(row, to)) else "" for to in against]
+        if differ:
+            cells.append("-" if row.disagreement is None else f"{row.disagreement:.1f}")
         cells.append("-" if row.source_accuracy is None else f"{row.source_accuracy:.1f}")
         table.append([*cells, "-" if row.seconds is None else f"{row.seconds:.1f}"])
     return table
+
+
+def _shows_disagreement(summary: Summary) -> bool:
+    """Where there are labels, accuracy says more."""
+    return summary.evaluation_images is None and any(row.disagreement is not None for row in summary.rows)
 
 
 def _difference(row: Row, to: str) -> Interval | None:

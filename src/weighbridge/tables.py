@@ -1,7 +1,8 @@
 """The tables of a run: files not used, the split, what each target image is, and what each source image counted."""
 
-__all__ = ["write_predictions", "write_quarantine", "write_split", "write_weights"]
+__all__ = ["read_predicted", "write_predictions", "write_quarantine", "write_split", "write_weights"]
 
+import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,13 @@ def write_predictions(
     """CSV with one row per image: file, label, probability of that label. row, probability: (N,)."""
     table = ((file, classes[int(k)], f"{float(p):.4f}") for file, k, p in zip(files, row, probability, strict=True))
     replace_rows(path, ("file", "label", "probability"), table)
+
+
+def read_predicted(path: Path, classes: Sequence[str]) -> NDArray[np.int32]:
+    """(N,) what each image is taken for, as a place in `classes`, from the table that `write_predictions` wrote."""
+    place = {name: k for k, name in enumerate(classes)}
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:
+        return np.fromiter((place[row["label"]] for row in csv.DictReader(lines)), np.int32)
 
 
 def write_quarantine(folder: Path, domains: Iterable[tuple[str, LabelledDomain | UnlabelledDomain]]) -> None:

@@ -102,8 +102,8 @@ def test_adapt_predict_evaluate_report(call, renders, photos, labelled_photos, t
     assert status == 0
     assert "runs/first/report.html" in out
     run = Run(tmp_path / "runs/first")
-    assert run.config.method == "iwdan-mcc"  # where none is asked for
-    assert run.config.strength == 0.1
+    assert run.config.method == "iwdan-self-training"  # where none is asked for
+    assert (run.config.strength, run.config.strong_augmentation) == (0.1, 0.5)
 
     status, out, _ = call("predict", "runs/first", photos, "--out", "labels.csv")
     assert (status, out) == (0, "30 images labelled in labels.csv\n")

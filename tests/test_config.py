@@ -37,7 +37,7 @@ def test_whole_numbers_are_taken_where_shares_are_meant():
         ({"strength": True}, "strength must be float, got True"),
         ({"strength": float("inf")}, "strength must be a number, got inf"),
         ({"strength": -0.1}, "strength must not be negative, got -0.1"),
-        ({"batch_target": 0}, "iwdan-mcc looks at target images: batch_target must be at least 1, got 0"),
+        ({"batch_target": 0}, "iwdan-self-training looks at target images: batch_target must be at least 1, got 0"),
         (
             {"processes": 3},
             "batch_source and batch_target must divide among 3 processes, got 64 and 64",
@@ -94,20 +94,21 @@ def test_every_setting_is_explained():
 
 
 @pytest.mark.parametrize(
-    ("method", "strength", "rate", "multiplier"),
+    ("method", "strength", "rate", "multiplier", "strong"),
     [
-        ("weighted-dann", 1.0, 0.001, 10.0),
-        ("dann-mcc", 1.0, 0.01, 1.0),
-        ("self-training", 1.0, 0.01, 1.0),
-        ("iwdan-mcc", 0.1, 0.01, 1.0),
-        ("iwdan-self-training", 0.1, 0.01, 1.0),
+        ("weighted-dann", 1.0, 0.001, 10.0, 0.0),
+        ("dann-mcc", 1.0, 0.01, 1.0, 0.0),
+        ("mean-teacher", 1.0, 0.01, 1.0, 0.0),
+        ("self-training", 1.0, 0.01, 1.0, 0.5),
+        ("iwdan-mcc", 0.1, 0.01, 1.0, 0.0),
+        ("iwdan-self-training", 0.1, 0.01, 1.0, 0.5),
     ],
 )
-def test_what_is_left_out_is_settled_by_the_method(method, strength, rate, multiplier):
-    names = ("strength", "fine_tune_rate", "new_layer_multiplier")
+def test_what_is_left_out_is_settled_by_the_method(method, strength, rate, multiplier, strong):
+    names = ("strength", "fine_tune_rate", "new_layer_multiplier", "strong_augmentation")
     left_out, given = Config(method=method), Config(method=method, **dict.fromkeys(names, 0))
-    assert [left_out.settled()[name] for name in names] == [strength, rate, multiplier]
-    assert [given.settled()[name] for name in names] == [0.0, 0.0, 0.0]
+    assert [left_out.settled()[name] for name in names] == [strength, rate, multiplier, strong]
+    assert [given.settled()[name] for name in names] == [0.0, 0.0, 0.0, 0.0]
 
 
 def test_methods_that_skip_the_pre_classifier_take_its_steps_themselves():

@@ -35,7 +35,7 @@ def adapt(
         out: the run folder to make.
         progress: draw progress bars on standard error.
         settings: any field of `weighbridge.config.Config`, such as method="dann" or image_size=64; without a method,
-            iwdan-mcc.
+            iwdan-self-training.
 
     Returns:
         The finished run: predict, evaluate, metrics, path.

@@ -163,8 +163,8 @@ def build_fabric(machine: Machine) -> Fabric:
 
 
 def build_preparation(config: Config) -> Preparation:
-    strong = StrongAugmentation(config.strong_augmentation) if config.strong_augmentation else None
-    return Preparation(_augmentation(config), config.normalisation, strong)
+    strong = config.of_method("strong_augmentation")
+    return Preparation(_augmentation(config), config.normalisation, StrongAugmentation(strong) if strong else None)
 
 
 def _augmentation(config: Config) -> Augmentation:
@@ -183,7 +183,8 @@ def _augmentation(config: Config) -> Augmentation:
 
 def caution(config: Config) -> str | None:
     """What whoever trains with these settings, or reads the results, should know; None if there is nothing."""
-    moves = _augmentation(config) != Augmentation() or config.strong_augmentation or build_reading(config).view.slack
+    strong = config.of_method("strong_augmentation")
+    moves = _augmentation(config) != Augmentation() or strong or build_reading(config).view.slack
     if config.method not in ("mean-teacher", "self-training", "iwdan-self-training") or moves:
         return None
     return (

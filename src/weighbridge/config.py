@@ -34,6 +34,7 @@ METHODS: tuple[str, ...] = get_args(MethodName)
 OWN_WEIGHTS = ("iwdan-mcc", "iwdan-self-training")  # methods that weigh source images by a rule of their own
 # Settings that may be left out -> what they are for all methods, and for some. Label-free scores: docs/recipe.md.
 OF_METHOD: dict[str, tuple[float, dict[str, float]]] = {
+    "strong_augmentation": (0.0, dict.fromkeys(("self-training", "iwdan-self-training"), 0.5)),
     "strength": (1.0, dict.fromkeys(OWN_WEIGHTS, 0.1)),
     "fine_tune_rate": (0.01, {"weighted-dann": 0.001}),
     "new_layer_multiplier": (1.0, {"weighted-dann": 10.0}),
@@ -45,8 +46,8 @@ class Config:
     """Settings of one run; the defaults are the recipe that docs/recipe.md explains."""
 
     # What is trained
-    method: MethodName = "iwdan-mcc"
-    """By default the least harmful here; weighted-dann is that of Osumi et al. (MVA 2019). All: see the README."""
+    method: MethodName = "iwdan-self-training"
+    """By default what gained most here; weighted-dann is that of Osumi et al. (MVA 2019). All: see the README."""
     seed: int = 0
     """Fixes weights, order of images and augmentation."""
     backbone: str = "auto"
@@ -97,8 +98,8 @@ class Config:
     """Augmentation: largest standard deviation of pixel noise."""
     invert: float = 0.0
     """Augmentation: probability of a photographic negative."""
-    strong_augmentation: float = 0.0
-    """mean-teacher and both self-trainings: blur, shade, noise and a hole in what the student sees, from 0 to 1."""
+    strong_augmentation: float | None = None
+    """Blur, shade, noise and a hole in what a student sees, 0 to 1; left out: 0.5 for self-training, 0 for all else."""
 
     # How it learns
     pre_steps: int = 1000
@@ -292,7 +293,7 @@ def _check_values(config: Config) -> None:
             raise ConfigError(f"{name} must not be negative, got {getattr(config, name)}")
     if config.invert > 1.0:
         raise ConfigError(f"invert is a probability in [0, 1], got {config.invert}")
-    if not 0.0 <= config.strong_augmentation <= 1.0:
+    if not 0.0 <= (config.strong_augmentation or 0.0) <= 1.0:
         raise ConfigError(f"strong_augmentation lies in [0, 1], got {config.strong_augmentation}")
     if not 0.0 <= config.held_out < 1.0:
         raise ConfigError(f"held_out is a share of the source in [0, 1), got {config.held_out}")

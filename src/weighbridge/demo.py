@@ -26,7 +26,7 @@ def demo_config() -> Config:
         steps=400,
         learning_rate=0.05,
         fine_tune_rate=0.01,
-        new_layer_multiplier=10.0,  # for weighted-dann and iwdan-mcc alike, as it was found
+        new_layer_multiplier=10.0,  # for all that start from the pre-classifier, as it was found
     )
 
 

@@ -14,7 +14,13 @@ from typing import Any
 from weighbridge.config import METHODS, Config, from_mapping, read_toml
 from weighbridge.errors import ConfigError, did_you_mean
 
-DEFAULT_METHODS = ("source-only", "dann", "adda", "weighted-dann", "iwdan-mcc")  # the paper's four, and the default
+DEFAULT_METHODS = (
+    "source-only",
+    "dann",
+    "adda",
+    "weighted-dann",
+    "iwdan-self-training",
+)  # the paper's four, and the default
 _NAMES = {
     "source-only": "source only",
     "dann": "DANN",

@@ -15,9 +15,10 @@ from PIL import Image
 from weighbridge.data.domains import Reading, read_labelled
 from weighbridge.data.images import View
 from weighbridge.errors import ConfigError, RunFolderError
+from weighbridge.render import studio
 from weighbridge.render.painter import Painter
 from weighbridge.render.recipe import Recipe
-from weighbridge.render.studio import render
+from weighbridge.render.studio import render, write_png
 
 SRC = Path(__file__).parents[2] / "src"
 TINY = Recipe("objects", size=16)
@@ -150,6 +151,31 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, workers):
     assert "Traceback" not in said
     assert not list(out.glob("*/.*.part"))
     assert [row["file"] for row in rows(out)] == sorted(str(path.relative_to(out)) for path in out.glob("*/*.png"))
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_ctrl_c_between_an_image_and_its_row_leaves_neither(whole, tmp_path, monkeypatch, killed):
+    out, written = tmp_path / "out", []
+    if killed:  # an image without a row is there already, and stays
+        (out / "bolt").mkdir(parents=True)
+        (out / "recipe.toml").write_bytes((whole / "recipe.toml").read_bytes())
+        (out / "bolt/000004.png").write_bytes((whole / "bolt/000004.png").read_bytes())
+
+    def stopped(path, pixels):
+        write_png(path, pixels)
+        written.append(path)
+        if len(written) == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(studio, "write_png", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        render(TINY, "realtime", out, count=60, classes=CLASSES, workers=1)
+    noted = [row["file"] for row in rows(out)]
+    assert len(noted) == 4
+    assert sorted(str(path.relative_to(out)) for path in out.glob("*/*.png")) == noted + killed * ["bolt/000004.png"]
+    monkeypatch.undo()
+    render(TINY, "realtime", out, count=60, classes=CLASSES, workers=1)
+    assert tree(out) == tree(whole)
 
 
 def test_a_recipe_of_fewer_knobs_is_refused(tmp_path):

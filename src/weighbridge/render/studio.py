@@ -378,13 +378,20 @@ def _render_shard(shard: _Shard) -> int:
 
 
 def _render_rows(shard: _Shard) -> int:
-    """Render a shard and write its rows; if it is stopped, those that there are."""
-    rows = []
+    """Render a shard and write its rows; if it is stopped, those that there are, and no image without its row."""
+    rows: list[list[object]] = []
+    files = [_job.name(shard.label, index) for index in range(shard.first, shard.end)]
+    there = [(_job.out / file).exists() for file in files]  # from a job that was killed, or with a row already
     try:
         for index in range(shard.first, shard.end):
             if _stop is not None and _stop.is_set():
                 break
             rows.append(_render_one(shard.label, index))
+    except BaseException:  # Ctrl-C may come between an image and its row
+        if len(rows) < len(files) and not there[len(rows)]:
+            for folder in filter(None, (_job.out, _job.masks)):
+                (folder / files[len(rows)]).unlink(missing_ok=True)
+        raise
     finally:
         if rows:
             done = replace(shard, end=shard.first + len(rows))

@@ -159,9 +159,10 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
 def disagreement(predicted: Sequence[NDArray[np.int32]]) -> float | None:
     """Share of the images that two runs take for different classes, mean over all pairs of runs, in [0, 1].
 
-    It needs no label. Where runs err independently of each other it is about the share that one gets wrong (Jiang,
-    Nagarajan, Baek, Kolter, "Assessing Generalization of SGD via Disagreement", ICLR 2022, eq. 2); where they share
-    their errors, more is wrong.
+    It needs no label. Of two runs that differ at least one errs, so the mean error of the runs is at least half of it.
+    It is that error where the runs together are calibrated (Jiang, Nagarajan, Baek, Kolter, "Assessing Generalization
+    of SGD via Disagreement", ICLR 2022), which is least to be relied on for images unlike those of training (Kirsch
+    and Gal, "A Note on" that paper, TMLR 2022).
 
     Args:
         predicted: of each run (N,), the classes of the same images in the same order.
@@ -388,8 +389,9 @@ def _without_labels(summary: Summary) -> list[str]:
     if not shares:
         return []
     return [
-        f"Of the target images, two seeds take for different classes: {', '.join(shares)}. Where seeds err each in "
-        f"their own way, that is about how many are wrong; where they err alike, more are: a low number is no proof."
+        f"Of the target images, two seeds take for different classes: {', '.join(shares)}. At least half as "
+        "many are wrong; about as many, where seeds are no surer than right; more, where they err alike: a low number "
+        "is no proof."
     ]
 
 

@@ -323,7 +323,6 @@ class _Runaway:
 
     def __init__(self, stage: str, steps: int, classes: int, folder: RunFolder) -> None:
         self._stage, self._folder = stage, folder
-        self._longer = "--pre-steps" if stage == "pre-classifier" else "--steps"
         self._late = max(_TOO_FEW, min(steps - 1, max(_SLOW_START, steps // 2)))
         self._chance = math.log(classes)
         self._label: deque[float] = deque(maxlen=_WINDOW)
@@ -359,7 +358,8 @@ class _Runaway:
         if lasting and step >= self._late:
             what = f"{by} the label loss is still {label:.3g}, which is chance: nothing is learned"
             weaker = "a smaller --strength, " if "domain_loss" in scalars else ""
-            self._stop(what, step, f"{weaker}more {self._longer}, {_LEARN}")
+            longer = "--pre-steps" if self._stage == "pre-classifier" else "--steps"
+            self._stop(what, step, f"{weaker}more {longer}, {_LEARN}")
 
     def state(self) -> Tensor:
         """Everything seen that still matters, for a checkpoint."""

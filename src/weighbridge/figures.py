@@ -143,7 +143,6 @@ def weights_figure(folder: Path, samples: int = 12) -> Figure | None:
     draw_weights(axes, *history[:2], samples)
     axes.set_xlabel("step")
     axes.set_ylabel("instance weight w")
-    axes.ticklabel_format(useOffset=False)  # 1.0004, and not 0.0004 under a "+1" in the corner
     return figure
 
 
@@ -258,9 +257,10 @@ def _figure(height: float) -> tuple[Figure, Axes]:
 
 
 def tidy(axes: Axes) -> None:
-    """No frame but the two axes."""
+    """No frame but the two axes; numbers written out."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9)
+    axes.ticklabel_format(useOffset=False)  # 1.0004, and not 0.0004 under a "+1" in the corner
 
 
 def row_colours(methods: Sequence[str]) -> list[str]:

@@ -104,7 +104,6 @@ def transition_figure(folders: Sequence[Path], samples: int = 12) -> Figure:
         letter = f"({chr(ord('a') + number)}) " if len(runs) > 1 else ""
         line[0].set_title(f"{letter}{title}", fontsize=9, loc="left")
         line[0].set_ylabel(f"instance weight w\n{shown(method, 28)}")
-        line[0].ticklabel_format(useOffset=False)
         if label is not None:
             named.append((line[1], _draw_classes(line[1], steps, weights, label, RunFolder(run).facts()["classes"])))
         for axes in line:

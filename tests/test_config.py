@@ -111,6 +111,14 @@ def test_what_is_left_out_is_settled_by_the_method(method, strength, rate, multi
     assert [given.settled()[name] for name in names] == [0.0, 0.0, 0.0, 0.0]
 
 
+@pytest.mark.parametrize(
+    ("backbone", "image_size", "network"),
+    [("auto", 32, "small-batchnorm"), ("auto", 64, "small-batchnorm"), ("auto", 65, "vgg16"), ("small", 32, "small")],
+)
+def test_a_run_folder_names_the_network_whatever_the_default_will_be(backbone, image_size, network):
+    assert Config(backbone=backbone, image_size=image_size).settled()["backbone"] == network
+
+
 def test_methods_that_skip_the_pre_classifier_take_its_steps_themselves():
     steps = {method: Config(method=method, pre_steps=30, steps=70).total_steps for method in METHODS}
     from_scratch, fine_tuned = (

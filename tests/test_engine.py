@@ -302,7 +302,7 @@ def test_a_network_that_never_learns_is_noticed_after_a_while(setting, tmp_path,
     ) as e:
         one.fit(one.method(), run, steps=300, log_every=10)
     assert e.value.step == 299
-    advice += "more --steps, another learning rate or --backbone small-batchnorm"
+    advice += "more --steps, another learning rate, or a --backbone with batch norm if this has none"
     assert str(e.value).endswith(f"Try {advice}.")
 
 

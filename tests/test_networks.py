@@ -55,7 +55,7 @@ def test_vgg16_at_224_is_the_one_of_the_paper():
     [
         ("lennet", 3, 32, "there is no backbone 'lennet'. Did you mean 'lenet'?"),
         ("vgg16", 1, 64, "backbone 'vgg16' takes colour images, got channels=1; set channels = 3"),
-        ("vgg16", 3, 16, "backbone 'vgg16' needs images of at least 32 pixels, got 16; use backbone = 'small'"),
+        ("vgg16", 3, 16, "backbone 'vgg16' needs images of at least 32 pixels, got 16; use backbone = 'auto'"),
         ("lenet", 1, 8, "backbone 'lenet' needs images of at least 16 pixels, got 8"),
         (
             "slim-batchnorm",
@@ -64,6 +64,12 @@ def test_vgg16_at_224_is_the_one_of_the_paper():
             "backbone 'slim-batchnorm' takes images of at least 16 pixels divisible by 8, got 30",
         ),
         ("small", 1, 30, "backbone 'small' takes images of 8 to 64 pixels divisible into 4x4 by halving, got 30"),
+        (
+            "small-batchnorm",
+            3,
+            65,
+            "backbone 'small-batchnorm' takes images of 8 to 64 pixels divisible into 4x4 by halving, got 65",
+        ),
     ],
 )
 def test_a_network_that_cannot_be_gets_one_sentence(backbone, channels, size, sentence):

@@ -202,9 +202,8 @@ def new_network(config: Config, classes: int, device: torch.device, memory_forma
 
 
 def _network(config: Config, classes: int, weights: str) -> Network:
-    backbone = config.backbone if config.backbone != "auto" else ("small" if config.image_size <= 64 else "vgg16")
     size, channels = config.image_size, config.channels
-    return build_network(backbone, classes=classes, channels=channels, size=size, weights=weights)
+    return build_network(config.network_name, classes=classes, channels=channels, size=size, weights=weights)
 
 
 def build_pairs(

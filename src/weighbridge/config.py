@@ -51,7 +51,7 @@ class Config:
     seed: int = 0
     """Fixes weights, order of images and augmentation."""
     backbone: str = "auto"
-    """lenet, small, small-batchnorm, slim-batchnorm, vgg16, torchvision's or timm:NAME; auto: small or vgg16."""
+    """auto: small-batchnorm up to 64 px, else vgg16. Or lenet, small, slim-batchnorm, torchvision's, timm:NAME."""
     weights: str = "none"
     """Where the backbone starts: none (random), imagenet (downloads), or a file."""
     start: Literal["pre-classifier", "scratch"] = "pre-classifier"
@@ -194,9 +194,15 @@ class Config:
         for_all, for_some = OF_METHOD[name]
         return for_some.get(self.method, for_all)
 
+    @property
+    def network_name(self) -> str:
+        """The backbone, `auto` resolved."""
+        return self.backbone if self.backbone != "auto" else ("small-batchnorm" if self.image_size <= 64 else "vgg16")
+
     def settled(self) -> dict[str, Any]:
-        """Every setting, those of the method written down where they are left out."""
-        return dataclasses.asdict(self) | {name: self.of_method(name) for name in OF_METHOD}
+        """Every setting as a run folder has it: what is left out, and the network, whatever the default is later."""
+        settings = dataclasses.asdict(self) | {"backbone": self.network_name}
+        return settings | {name: self.of_method(name) for name in OF_METHOD}
 
     def read_by_the_method(self) -> dict[str, Any]:
         """`settled`, without the rates of fine-tuning where nothing is fine-tuned by them: two runs alike are equal."""

@@ -38,7 +38,7 @@ _CHANCE_STEPS = 50  # in a row; tolerated until the classes were once learned, o
 _SLOW_START = 1000  # steps, and half of the run, are over, or all of it; some networks leave chance late, and then fast
 _TOO_FEW = 200  # steps, after which nobody can tell
 _CALM = "a lower learning rate, --clip-norm 1, or a smaller --strength"
-_LEARN = "another learning rate or --backbone small-batchnorm"  # which leaves chance soonest
+_LEARN = "another learning rate, or a --backbone with batch norm if this has none"  # which leaves chance sooner
 
 _SNAPSHOTS = 40  # of the weights, over a run
 _NOTED_AT_ONCE = 200  # steps whose weights are written down together,

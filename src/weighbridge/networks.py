@@ -130,12 +130,13 @@ def _lenet(classes: int, channels: int, size: int) -> Network:
 def _small(classes: int, channels: int, size: int, *, batch_norm: bool) -> Network:
     """For 16 to 64 pixels: pairs of 3x3 convolutions, halved until 4x4; last convolution output: the last max-pooling.
 
-    Group norm by default: it treats every image alone, so that a training pass and an evaluation pass agree and eq. 5
-    gives w = 1 at the first step. Batch norm mixes the images, and the domains, of a mini-batch.
+    Batch norm learns sooner, and from few images of similar classes where group norm may stay at chance. Group norm
+    treats every image alone: a training pass and an evaluation pass agree, and eq. 5 needs no pass of its own for P_t.
     """
     blocks = round(math.log2(max(size, 1) / 4))
     if not 1 <= blocks <= 4 or size % 2**blocks:
-        raise ConfigError(f"backbone 'small' takes images of 8 to 64 pixels divisible into 4x4 by halving, got {size}")
+        name = "small-batchnorm" if batch_norm else "small"
+        raise ConfigError(f"backbone '{name}' takes images of 8 to 64 pixels divisible into 4x4 by halving, got {size}")
     layers: list[nn.Module] = []
     width = channels
     for wider in (32, 64, 128, 128)[:blocks]:
@@ -176,7 +177,7 @@ def _vgg16(classes: int, size: int, weights: str) -> Network:
     224 pixels, flattened to F = 25,088. G_y is VGG's own classifier, G_d is F-1024-1024-1 as in the DANN paper.
     """
     if size < 32:
-        raise ConfigError(f"backbone 'vgg16' needs images of at least 32 pixels, got {size}; use backbone = 'small'")
+        raise ConfigError(f"backbone 'vgg16' needs images of at least 32 pixels, got {size}; use backbone = 'auto'")
     model = _torchvision_model("vgg16", weights)
     assert isinstance(model, torchvision.models.VGG)
     model.classifier[6] = nn.Linear(4096, classes)

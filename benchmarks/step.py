@@ -1,6 +1,6 @@
 """Seconds per weighted-DANN step, as a ratio to the fastest plain form and to the textbook form.
 
-    ./run python benchmarks/step.py                    # VGG-16 at 224 and the small network at 32
+    ./run python benchmarks/step.py                    # VGG-16 at 224 and the small networks at 32
     ./run python benchmarks/step.py --network small --rounds 20
 
 Three forms of the same networks on the same B + B' images, in the same precision, layout and allocator, with the same
@@ -8,7 +8,8 @@ fused optimiser, timed in turn in one process; the order changes from round to r
 within a round, so that a machine that speeds up or slows down does not move them.
 
     floor     plain torch, written below: forward, backward and optimiser step of DANN; no weights, no logging
-    ours      weighbridge's step: P_a looked up, P_t from the training pass, eq. 5-8, logging as in a run
+    ours      weighbridge's step: P_a looked up, P_t from the training pass, or where batch norm makes that inexact
+              from one of its own, eq. 5-8, logging as in a run
     textbook  the floor, and the frozen pre-classifier run on the source images at every step
 """
 
@@ -25,7 +26,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from weighbridge.likelihoods import InstanceWeighting, stored
+from weighbridge.likelihoods import InstanceWeighting, exact_mode, stored
 from weighbridge.machine import Machine, probe
 from weighbridge.methods.weighted_dann import WeightedDann
 from weighbridge.networks import Network, build_network, parameter_count
@@ -33,7 +34,8 @@ from weighbridge.optim import Updater, set_progress, sgd
 from weighbridge.types import DomainPair, LabelledBatch, UnlabelledBatch
 from weighbridge.weights import class_likelihood, paper_weights
 
-CASES = {"vgg16": (224, 8, 25), "small": (32, 64, 10)}  # image size, images per domain, classes
+# image size, images per domain, classes
+CASES = {"vgg16": (224, 8, 25), "small": (32, 64, 10), "small-batchnorm": (32, 64, 10)}
 LEARNING_RATE = 1e-4
 
 
@@ -99,7 +101,7 @@ def our_step(
     """What the engine does between two batches."""
     with torch.no_grad():
         p_a = class_likelihood(pre(pair.source.images), pair.source.labels)
-    method = WeightedDann(net, optimizer, InstanceWeighting(stored(p_a), paper_weights))
+    method = WeightedDann(net, optimizer, InstanceWeighting(stored(p_a), paper_weights, exact_mode(net)))
     update = Updater(lambda loss: loss.backward())
     method.train()
 

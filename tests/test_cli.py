@@ -229,7 +229,7 @@ BASE = ["adapt", "--source", "renders", "--target", "photos", "--out", "run"]
         ([*BASE, "--weighting", "uniform"], "leave it out, or take method = 'weighted-dann'"),
         (["compare", *BASE[1:], "--weighting", "inverse"], "in a comparison: --methods weighted-dann:inverse"),
         ([*BASE, "--method", "weighted-dann", "--weighting", "none"], "for no weights say weighting = 'uniform'"),
-        ([*BASE, "--image-size", "15"], "backbone 'small' takes images of 8 to 64 pixels"),
+        ([*BASE, "--image-size", "15"], "backbone 'small-batchnorm' takes images of 8 to 64 pixels"),
         (["compare", *BASE[1:], "--methods", "dan"], "there is no method 'dan'. Did you mean 'dann'?"),
         (["compare", *BASE[1:], "--method", "dann"], "a comparison takes --methods"),
         (["compare", *BASE[1:], "--seeds", "0"], "a comparison needs at least one seed, got none"),

@@ -113,7 +113,12 @@ def test_what_is_left_out_is_settled_by_the_method(method, strength, rate, multi
 
 @pytest.mark.parametrize(
     ("backbone", "image_size", "network"),
-    [("auto", 32, "small-batchnorm"), ("auto", 64, "small-batchnorm"), ("auto", 65, "vgg16"), ("small", 32, "small")],
+    [
+        ("auto", 32, "small-batchnorm"),
+        ("auto", 64, "small-batchnorm"),
+        ("auto", 65, "resnet18"),
+        ("small", 32, "small"),
+    ],
 )
 def test_a_run_folder_names_the_network_whatever_the_default_will_be(backbone, image_size, network):
     assert Config(backbone=backbone, image_size=image_size).settled()["backbone"] == network

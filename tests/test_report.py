@@ -98,6 +98,7 @@ def test_the_run_page_shows_shares_weights_curves_and_confusions(folders):
     text = (folders[1] / "report.html").read_text()
     assert text.count("<img ") == 5
     assert "Transition of the instance weights" in text
+    assert "<dt>network</dt><dd>small</dd>" in text
 
 
 def test_a_report_can_be_written_again_from_the_folder_alone(folders, tmp_path):
@@ -134,18 +135,19 @@ def test_the_accuracy_figure_has_a_dot_for_every_seed_of_every_method(folders):
     assert [label.get_text() for label in axes.get_yticklabels()] == [row["name"] for row in results["rows"]]
 
 
-def test_names_of_classes_over_the_images_of_extreme_weight_do_not_cover_each_other(folders, tmp_path):
+@pytest.mark.parametrize("count", [4, 12])
+def test_names_of_classes_over_the_images_of_extreme_weight_do_not_cover_each_other(folders, tmp_path, count):
     lines = (folders[1] / "weights.csv").read_text().splitlines()
     fields = lines[0].split(",")
     rows = [dict(zip(fields, line.split(","), strict=True)) for line in lines[1:]]
     for number, row in enumerate(rows):
         row["label"] = f"{number:02}_hammer_drill"
     (tmp_path / "weights.csv").write_text("\n".join([lines[0], *(",".join(row.values()) for row in rows)]) + "\n")
-    figure = figures.extremes_figure(tmp_path)
+    figure = figures.extremes_figure(tmp_path, count)
     figure.draw_without_rendering()
     boxes = [axes.title.get_window_extent() for axes in figure.axes if axes.get_title()]
-    assert len(boxes) == 24
-    for line in (boxes[:12], boxes[12:]):
+    assert len(boxes) == 2 * count
+    for line in (boxes[:count], boxes[count:]):
         assert all(left.x1 <= right.x0 for left, right in itertools.pairwise(line))
 
 

@@ -51,7 +51,7 @@ class Config:
     seed: int = 0
     """Fixes weights, order of images and augmentation."""
     backbone: str = "auto"
-    """auto: small-batchnorm up to 64 px, else vgg16. Or lenet, small, slim-batchnorm, torchvision's, timm:NAME."""
+    """auto: small-batchnorm to 64 px, else resnet18. Or lenet, small, slim-batchnorm, any of torchvision, timm:NAME."""
     weights: str = "none"
     """Where the backbone starts: none (random), imagenet (downloads), or a file."""
     start: Literal["pre-classifier", "scratch"] = "pre-classifier"
@@ -197,7 +197,8 @@ class Config:
     @property
     def network_name(self) -> str:
         """The backbone, `auto` resolved."""
-        return self.backbone if self.backbone != "auto" else ("small-batchnorm" if self.image_size <= 64 else "vgg16")
+        by_size = "small-batchnorm" if self.image_size <= 64 else "resnet18"
+        return by_size if self.backbone == "auto" else self.backbone
 
     def settled(self) -> dict[str, Any]:
         """Every setting as a run folder has it: what is left out, and the network, whatever the default is later."""

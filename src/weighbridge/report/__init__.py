@@ -4,6 +4,7 @@ __all__ = ["write_report"]
 
 import base64
 import json
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,7 @@ def _transition_figure(folder: Path) -> Figure | None:
 
 def _run_page(folder: Path) -> str:
     run = RunFolder(folder)
-    metrics, facts = run.metrics(), run.facts()
+    metrics, facts, config = run.metrics(), run.facts(), run.config.read_text(encoding="utf-8")
     pictures = [
         _picture(
             folder,
@@ -145,7 +146,8 @@ def _run_page(folder: Path) -> str:
         title=f"{facts['method']} · {folder.resolve().name}",
         metrics=metrics,
         facts=facts,
-        config=run.config.read_text(encoding="utf-8"),
+        network=tomllib.loads(config)["backbone"],
+        config=config,
         pictures=[picture for picture in pictures if picture],
     )
 

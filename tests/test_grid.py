@@ -68,9 +68,16 @@ def test_rows_share_a_pre_classifier_unless_it_would_come_out_otherwise(tmp_path
     [variants.strong]
     method = "self-training"
     strong_augmentation = 0.5
+    [variants.spelled-out]
+    method = "weighted-dann"
+    backbone = "small-batchnorm"
+    [variants.smooth]
+    method = "weighted-dann"
+    backbone = "small"
     """
     homes = [row.home for row in read(tmp_path, PLAIN + variants).rows]
-    assert homes == ["pre-classifier"] * 4 + ["pre-classifier-fast"] * 2 + ["pre-classifier"]
+    shared, fast, smooth = "pre-classifier", "pre-classifier-fast", "pre-classifier-smooth"
+    assert homes == [shared] * 4 + [fast] * 2 + [shared] * 2 + [smooth]
 
 
 def test_settings_are_checked_for_the_methods_that_are_there(tmp_path):

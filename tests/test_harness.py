@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from conftest import small_config, stripes, write_classes
 from weighbridge import build
 from weighbridge.compare import compare, compare_grid
-from weighbridge.config import Config
+from weighbridge.config import Config, read_toml, write_toml
 from weighbridge.engine import Quiet
 from weighbridge.errors import DataError, RunFolderError
 from weighbridge.report import write_report
@@ -354,6 +354,18 @@ def test_a_grid_does_not_go_on_with_what_is_not_the_same(finished, tmp_path, old
     with pytest.raises(RunFolderError, match=sentence):
         compare_grid(tmp_path / "copy/grid.toml", tmp_path / "copy/out")
     assert not list((tmp_path / "copy/out").rglob("seed-2"))
+
+
+def test_a_grid_does_not_go_on_with_another_network_than_was_the_default_when_it_began(finished, tmp_path):
+    shutil.copytree(finished.parent, tmp_path / "copy")
+    for written in (tmp_path / "copy/out").rglob("config.toml"):
+        write_toml(written, read_toml(written) | {"backbone": "auto"})
+    grid = tmp_path / "copy/grid.toml"
+    grid.write_text(GRID)
+    compare_grid(grid, tmp_path / "copy/out")
+    grid.write_text(GRID.replace('backbone = "small"', 'backbone = "auto"'))
+    with pytest.raises(RunFolderError, match=r"other settings: backbone \(small there, small-batchnorm now\)"):
+        compare_grid(grid, tmp_path / "copy/out")
 
 
 def test_what_cannot_be_evaluated_is_refused_before_training(place):

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 import weighbridge
 from conftest import small_config, write_classes
 from weighbridge import build, likelihoods
-from weighbridge.config import read_toml
+from weighbridge.config import read_toml, write_toml
 from weighbridge.engine import Interrupted, Quiet
 from weighbridge.errors import DataError, RunFolderError
 from weighbridge.runs import RunFolder
@@ -191,6 +191,18 @@ def test_a_run_resumed_from_its_folder_equals_one_that_was_left_alone(renders, p
     assert same(straight, resumed)
     assert (resumed.path / "weights.csv").read_text() == (straight.path / "weights.csv").read_text()
     assert resume(tmp_path / "broken").complete  # a finished run is left alone
+
+
+def test_a_run_from_when_its_network_was_not_written_down_predicts_and_goes_on(renders, photos, tmp_path):
+    straight = adapt([renders], photos, small_config(backbone="small"), tmp_path / "straight")
+    with pytest.raises(Interrupted):
+        adapt([renders], photos, small_config(backbone="small"), tmp_path / "broken", StopIn("adapt", 5))
+    for folder in ("straight", "broken"):
+        written = tmp_path / folder / "config.toml"
+        assert read_toml(written)["backbone"] == "small"
+        write_toml(written, read_toml(written) | {"backbone": "auto"})
+    assert same(straight, resume(tmp_path / "broken"))
+    assert len(Run(straight.path).predict(photos)) == 30
 
 
 def test_a_run_started_with_relative_paths_is_resumed_from_anywhere(renders, photos, tmp_path, monkeypatch):
@@ -426,8 +438,10 @@ def test_the_teacher_is_what_is_kept_and_predicts(renders, photos, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("backbone", "image_size"), [("vgg16", 64), ("auto", 96)])
 @pytest.mark.parametrize("method", ALL)
-def test_vgg16_goes_the_whole_way(renders, photos, tmp_path, method):
-    config = small_config(method=method, backbone="vgg16", image_size=64, channels=3, pre_steps=1, steps=2)
+def test_large_networks_go_the_whole_way(renders, photos, tmp_path, method, backbone, image_size):
+    shape = {"backbone": backbone, "image_size": image_size, "channels": 3}
+    config = small_config(method=method, **shape, pre_steps=1, steps=2)
     folder = adapt([renders], photos, config, tmp_path / "run")
     assert len(Run(folder.path).predict(photos)) == 30

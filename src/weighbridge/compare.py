@@ -307,7 +307,7 @@ def _labels_used(grid: Grid) -> str:
 def _refuse_other_settings(out: Path, config: Config) -> None:
     before = dataclasses.asdict(from_mapping(read_toml(out / "config.toml"), where=str(out / "config.toml")))
     now = dataclasses.asdict(config)
-    rows = ("method", "weighting", *OF_METHOD)  # of a single run; `check_started` compares rows one by one
+    rows = ("method", "weighting", "backbone", *OF_METHOD)  # of a single run; `check_started` compares rows one by one
     changed = changed_settings(before, {key: value for key, value in now.items() if key not in rows})
     if changed:
         raise RunFolderError(f"'{out}' holds a comparison with other settings: {changed}. Choose another --out.")

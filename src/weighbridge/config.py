@@ -4,7 +4,7 @@ The same names are keys in a TOML file, options on the command line (`--image-si
 `weighbridge.adapt`.
 """
 
-__all__ = ["METHODS", "OF_METHOD", "OWN_WEIGHTS", "Config", "from_mapping", "read_toml", "write_toml"]
+__all__ = ["METHODS", "OF_METHOD", "OWN_WEIGHTS", "Config", "from_mapping", "read_run", "read_toml", "write_toml"]
 
 import dataclasses
 import math
@@ -246,6 +246,16 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"expected a configuration file at '{path}': {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"'{path}' is not valid TOML: {error}") from error
+
+
+def read_run(path: Path) -> Config:
+    """The settings of a run from the file in its folder.
+
+    Runs now name their network. One that says `auto` is from before, when that was another network.
+    """
+    config = from_mapping(read_toml(path), where=str(path))
+    before = "small" if config.image_size <= 64 else "vgg16"
+    return config.replace(backbone=before) if config.backbone == "auto" else config
 
 
 def write_toml(path: Path, values: Mapping[str, Any]) -> None:

@@ -262,7 +262,8 @@ def _with_homes(rows: Iterable[Row], config: Config) -> tuple[Row, ...]:
 
 
 def _pre_classifier_settings(config: Config) -> tuple[object, ...]:
-    return tuple(v for key, v in dataclasses.asdict(config).items() if key not in _AFTER_THE_PRE_CLASSIFIER)
+    named = dataclasses.asdict(config) | {"backbone": config.network_name}
+    return tuple(value for key, value in named.items() if key not in _AFTER_THE_PRE_CLASSIFIER)
 
 
 def _tasks(

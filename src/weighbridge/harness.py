@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from weighbridge import build
-from weighbridge.config import Config, from_mapping, read_toml
+from weighbridge.config import Config, read_run
 from weighbridge.engine import Quiet, Watch
 from weighbridge.errors import DivergenceError, RunFolderError
 from weighbridge.grid import Grid, Row, Task
@@ -22,7 +22,7 @@ from weighbridge.training import Workplace, begin_run, open_workplace, refuse_ot
 # What a workplace is opened with; runs that differ in nothing of it share one.
 _OF_A_WORKPLACE = (
     *("image_size", "channels", "fit", "crop", "cache", "strict", "held_out"),
-    *("device", "processes", "precision", "channels_last", "keep_memory", "backbone"),
+    *("device", "processes", "precision", "channels_last", "keep_memory", "network_name"),
 )
 
 
@@ -119,7 +119,7 @@ def check_started(workplace: Workplace, grid: Grid, out: Path, task: Task) -> No
         folder = RunFolder(job.folder)
         if job.task != task or not folder.started:
             continue
-        before = from_mapping(read_toml(folder.config), where=str(folder.config)).read_by_the_method()
+        before = read_run(folder.config).read_by_the_method()
         now = job.config.read_by_the_method()
         if changed := changed_settings(before, now):
             raise RunFolderError(

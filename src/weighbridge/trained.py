@@ -15,7 +15,7 @@ from torch import Tensor
 
 from weighbridge import build
 from weighbridge.checkpoint import load_network
-from weighbridge.config import Config, from_mapping, read_toml
+from weighbridge.config import Config, read_run
 from weighbridge.data.decode import open_full
 from weighbridge.data.domains import LabelledDomain, UnlabelledDomain, left_out_sentence, rejected_files
 from weighbridge.data.images import ArrayImages, View
@@ -57,7 +57,7 @@ class Run:
     def __init__(self, path: Path | str) -> None:
         self.folder = RunFolder.open(Path(path))
         self.metrics: dict[str, Any] = self.folder.metrics()
-        self.config: Config = from_mapping(read_toml(self.folder.config), where=str(self.folder.config))
+        self.config: Config = read_run(self.folder.config)
         self.classes: tuple[str, ...] = tuple(self.folder.facts()["classes"])
 
     @property

@@ -29,7 +29,7 @@ from lightning_fabric import Fabric
 import weighbridge
 from weighbridge import build
 from weighbridge.checkpoint import load_network, save_network
-from weighbridge.config import OWN_WEIGHTS, Config, from_mapping, read_toml, write_toml
+from weighbridge.config import OWN_WEIGHTS, Config, read_run, write_toml
 from weighbridge.data.columns import Column
 from weighbridge.data.domains import LabelledDomain, UnlabelledDomain, left_out_sentence
 from weighbridge.data.index import Rejected
@@ -106,7 +106,7 @@ def resume(path: Path, watch: Watch | None = None) -> RunFolder:
     folder = RunFolder.open(path)
     if folder.complete:
         return folder
-    config = from_mapping(read_toml(folder.config), where=str(folder.config))
+    config = read_run(folder.config)
     facts = folder.facts()
     sources = [_found_again(entry) for entry in facts["paths"]["source"]]
     target, precision = _found_again(facts["paths"]["target"]), facts["machine"]["precision"]

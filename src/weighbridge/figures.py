@@ -230,7 +230,7 @@ def extremes_figure(folder: Path, count: int = 12) -> Figure | None:
             axes.axis("off")
             with contextlib.suppress(Unusable, OSError):  # gone or changed since the run, or in an archive
                 axes.imshow(np.asarray(open_full(Path(row["file"])).resize((48, 48))))
-            axes.set_title(f"{shown(row['label'], max(8, 96 // count))}\n{float(row['mean_weight']):.2f}", fontsize=6.5)
+            axes.set_title(f"{shown(row['label'], 96 // count)}\n{float(row['mean_weight']):.2f}", fontsize=6.5)
         grid[line][0].text(-0.15, 0.5, title, transform=grid[line][0].transAxes, rotation=90, ha="right", va="center")
     return figure
 

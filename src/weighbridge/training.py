@@ -18,7 +18,7 @@ import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class Workplace:
     machine: Machine
     fabric: Fabric
     paths: dict[str, Any]  # {"source": [noted path, ...], "target": noted path}, for run.json
-    watch: Watch = Quiet()  # noqa: RUF009 (it holds nothing)
+    watch: Watch = field(default_factory=Quiet)
 
 
 def open_workplace(

@@ -356,6 +356,28 @@ def test_a_grid_does_not_go_on_with_what_is_not_the_same(finished, tmp_path, old
     assert not list((tmp_path / "copy/out").rglob("seed-2"))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (
+            "pre_steps = 10",
+            "pre_steps = 11",
+            r"pre-classifier' was begun with .* settings: pre_steps \(10 there, 11 now\)",
+        ),
+        ('backbone = "small"', 'backbone = "lenet"', r"pre-classifier' .*: backbone \(small there, lenet now\)"),
+        ('bright = "bright"', 'bright = "dim"', "have changed since it started"),
+    ],
+)
+def test_a_grid_does_not_start_from_a_pre_classifier_that_is_not_the_same(finished, tmp_path, old, new, sentence):
+    shutil.copytree(finished.parent, tmp_path / "copy")
+    for folder in (tmp_path / "copy/out").glob("*/seed-*/*"):
+        if not folder.name.startswith("pre-classifier"):
+            shutil.rmtree(folder)
+    (tmp_path / "copy/grid.toml").write_text(GRID.replace(old, new))
+    with pytest.raises(RunFolderError, match=sentence):
+        compare_grid(tmp_path / "copy/grid.toml", tmp_path / "copy/out")
+
+
 def test_a_grid_does_not_go_on_with_another_network_than_was_the_default_when_it_began(finished, tmp_path):
     shutil.copytree(finished.parent, tmp_path / "copy")
     for written in (tmp_path / "copy/out").rglob("config.toml"):

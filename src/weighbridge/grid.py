@@ -1,6 +1,6 @@
 """What a grid is: methods x sources x targets x seeds, from one TOML file or from a single comparison's options."""
 
-__all__ = ["DEFAULT_METHODS", "Grid", "Row", "Task", "grid_of", "method_row", "read_grid"]
+__all__ = ["DEFAULT_METHODS", "Grid", "Row", "Task", "grid_of", "method_row", "pre_classifier_settings", "read_grid"]
 
 import dataclasses
 import hashlib
@@ -251,19 +251,20 @@ def _variant(name: str, changes: Any, settings: Mapping[str, Any], where: str) -
     return Row(name, from_mapping(own, where=f"[variants.{name}] {where}"), name, variant=True)
 
 
+def pre_classifier_settings(config: Config) -> dict[str, Any]:
+    """All that a pre-classifier depends on: where it is the same, so is the pre-classifier."""
+    return {key: value for key, value in config.settled().items() if key not in _AFTER_THE_PRE_CLASSIFIER}
+
+
 def _with_homes(rows: Iterable[Row], config: Config) -> tuple[Row, ...]:
     """Rows whose pre-classifiers would come out the same share one; those of other settings lie beside it."""
-    homes = {_pre_classifier_settings(config): "pre-classifier"}
+    homes = {tuple(pre_classifier_settings(config).items()): "pre-classifier"}
     placed = []
     for row in rows:
-        home = homes.setdefault(_pre_classifier_settings(row.config), f"pre-classifier-{row.folder}")
+        settings = tuple(pre_classifier_settings(row.config).items())
+        home = homes.setdefault(settings, f"pre-classifier-{row.folder}")
         placed.append(dataclasses.replace(row, home=home))
     return tuple(placed)
-
-
-def _pre_classifier_settings(config: Config) -> tuple[object, ...]:
-    named = dataclasses.asdict(config) | {"backbone": config.network_name}
-    return tuple(value for key, value in named.items() if key not in _AFTER_THE_PRE_CLASSIFIER)
 
 
 def _tasks(

@@ -14,7 +14,7 @@ from weighbridge import build
 from weighbridge.config import Config, read_run
 from weighbridge.engine import Quiet, Watch
 from weighbridge.errors import DivergenceError, RunFolderError
-from weighbridge.grid import Grid, Row, Task
+from weighbridge.grid import Grid, Row, Task, pre_classifier_settings
 from weighbridge.runs import RunFolder
 from weighbridge.spread import STOPPED, spread
 from weighbridge.training import Workplace, begin_run, open_workplace, refuse_other_images, train_run, train_shared
@@ -110,18 +110,19 @@ def precision_of(out: Path, grid: Grid) -> str | None:
 
 
 def check_started(workplace: Workplace, grid: Grid, out: Path, task: Task) -> None:
-    """Refuse to go on with runs of a task that were begun on other images or with other settings.
+    """Refuse to go on with runs or pre-classifiers of a task that were begun on other images or with other settings.
 
     Raises:
         RunFolderError: that names the first of them and what changed.
     """
-    for job in _jobs(grid, out):
-        folder = RunFolder(job.folder)
-        if job.task != task or not folder.started:
+    jobs = [job for job in _jobs(grid, out) if job.task == task]
+    runs = {job.folder: (job.config, Config.read_by_the_method) for job in jobs}
+    homes = {job.home: (job.config, pre_classifier_settings) for job in jobs}
+    for path, (config, what_counts) in (runs | homes).items():
+        folder = RunFolder(path)
+        if not folder.started:
             continue
-        before = read_run(folder.config).read_by_the_method()
-        now = job.config.read_by_the_method()
-        if changed := changed_settings(before, now):
+        if changed := changed_settings(what_counts(read_run(folder.config)), what_counts(config)):
             raise RunFolderError(
                 f"the run in '{folder.path}' was begun with other settings: {changed}. "
                 f"Choose another --out, give the row another name, or delete that run"

@@ -83,11 +83,11 @@ def image_folder(folder: Path) -> float:
 
 def ours(folder: Path, cache: str) -> float:
     """The source half of weighbridge's batches: the same size, crop, flip and normalisation."""
-    from weighbridge.data.domains import Reading, read_labelled, read_unlabelled
     from weighbridge.data.images import View
     from weighbridge.data.pairs import PairStream
+    from weighbridge.data.reading import Reading, read_labelled, read_unlabelled
     from weighbridge.data.transforms import Augmentation, Preparation
-    from weighbridge.machine import keep_freed_memory
+    from weighbridge.engine.machine import keep_freed_memory
 
     keep_freed_memory()  # as in every run
     reading = Reading(View(224, 3, "crop", slack=32), cache=cache, home=folder.parent / "cache")
@@ -151,10 +151,13 @@ def waiting(steps: int) -> dict:
 
 
 def wait(cache: str, place: str, steps: str) -> str:
-    from weighbridge import build, engine
-    from weighbridge.config import Config
-    from weighbridge.runs import RunFolder
-    from weighbridge.training import open_workplace
+    from weighbridge.engine import loop
+    from weighbridge.run_folder import RunFolder
+    from weighbridge.runs.workplace import open_workplace
+    from weighbridge.settings import build_data
+    from weighbridge.settings.build_method import build_method, new_network
+    from weighbridge.settings.config import Config
+    from weighbridge.watch import Quiet
 
     batch = 8 if not torch.cuda.is_available() else 32
     config = Config(
@@ -174,12 +177,12 @@ def wait(cache: str, place: str, steps: str) -> str:
     os.environ["WEIGHBRIDGE_CACHE"] = str(Path(place) / "cache")
     workplace = open_workplace([Path(place) / "source"], Path(place) / "target", config)
     device = workplace.fabric.device
-    network = build.new_network(config, len(workplace.data.classes), device, workplace.machine.memory_format)
-    method = build.build_method(config, network, len(workplace.data.classes))
-    pairs = build.build_pairs(config, workplace.data, method, workplace.machine, device)
-    waited, real = [], engine._ahead
+    network = new_network(config, len(workplace.data.classes), device, workplace.machine.memory_format)
+    method = build_method(config, network, len(workplace.data.classes))
+    pairs = build_data.build_pairs(config, workplace.data, method, workplace.machine, device)
+    waited, real = [], loop._ahead
 
-    @engine.contextmanager
+    @loop.contextmanager
     def timed(*words):
         with real(*words) as stream:
 
@@ -194,10 +197,10 @@ def wait(cache: str, place: str, steps: str) -> str:
 
             yield batches()
 
-    engine._ahead = timed
+    loop._ahead = timed
     times = []
 
-    class Clock(engine.Quiet):
+    class Clock(Quiet):
         def advance(self, step, record):
             if device.type == "cuda":
                 torch.cuda.synchronize()
@@ -205,7 +208,7 @@ def wait(cache: str, place: str, steps: str) -> str:
 
     folder = RunFolder(Path(place) / f"run-{cache}")
     (folder.path / "checkpoints").mkdir(parents=True)
-    engine.fit(
+    loop.fit(
         method,
         pairs,
         fabric=workplace.fabric,
@@ -270,39 +273,46 @@ def measure_index(folder: str, place: str) -> str:
 
 def measure_training(folder: str, place: str) -> str:
     """Memory of a process that trains a small network with instance weights, decoding on demand."""
-    from weighbridge import build, engine
-    from weighbridge.config import Config
     from weighbridge.data.columns import Column
-    from weighbridge.likelihoods import stored
-    from weighbridge.runs import RunFolder
+    from weighbridge.engine import loop
+    from weighbridge.engine.history import WeightHistory
+    from weighbridge.parts.likelihoods import stored
+    from weighbridge.run_folder import RunFolder
+    from weighbridge.settings import build_data
+    from weighbridge.settings.build_machine import build_fabric, build_machine
+    from weighbridge.settings.build_method import build_method, new_network
+    from weighbridge.settings.config import Config
+    from weighbridge.watch import Quiet
 
     before = held("VmRSS")
     os.environ["WEIGHBRIDGE_CACHE"] = str(Path(place) / "cache")
     config = Config(method="weighted-dann", backbone="small", image_size=32, cache="off", steps=50, held_out=0.1)
-    machine = build.build_machine(config.replace(device="cpu", precision="fp32"))
-    fabric = build.build_fabric(machine)
-    data = build.Data(*build.open_source([Path(folder)], config), build.open_target(Path(folder), config))
-    network = build.new_network(config, len(data.classes), fabric.device, machine.memory_format)
+    machine = build_machine(config.replace(device="cpu", precision="fp32"))
+    fabric = build_fabric(machine)
+    data = build_data.Data(
+        *build_data.open_source([Path(folder)], config), build_data.open_target(Path(folder), config)
+    )
+    network = new_network(config, len(data.classes), fabric.device, machine.memory_format)
     p_a = Column.filled(len(data.source), 0.5, np.float32)
-    method = build.build_method(config, network, len(data.classes), stored(p_a))
+    method = build_method(config, network, len(data.classes), stored(p_a))
     facts = {"imports_mib": before}
 
-    class Weigh(engine.Quiet):
+    class Weigh(Quiet):
         def advance(self, step, record):
             if step == config.steps:
                 facts.update(training_mib=held("VmRSS"), of_it_no_file_mib=held("RssAnon"), peak_mib=held("VmHWM"))
 
     with tempfile.TemporaryDirectory() as run:
         (Path(run) / "checkpoints").mkdir()
-        engine.fit(
+        loop.fit(
             method,
-            build.build_pairs(config, data, method, machine, fabric.device),
+            build_data.build_pairs(config, data, method, machine, fabric.device),
             fabric=fabric,
             stage="adapt",
             steps=config.steps,
             classes=len(data.classes),
             folder=RunFolder(Path(run)),
-            history=engine.WeightHistory(len(data.source)),
+            history=WeightHistory(len(data.source)),
             watch=Weigh(),
         )
     return json.dumps(facts)

@@ -26,13 +26,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from weighbridge.likelihoods import InstanceWeighting, exact_mode, stored
-from weighbridge.machine import Machine, probe
+from weighbridge.engine.machine import Machine, probe
 from weighbridge.methods.weighted_dann import WeightedDann
-from weighbridge.networks import Network, build_network, parameter_count
-from weighbridge.optim import Updater, set_progress, sgd
+from weighbridge.parts.likelihoods import InstanceWeighting, exact_mode, stored
+from weighbridge.parts.networks import Network, build_network, parameter_count
+from weighbridge.parts.optim import Updater, set_progress, sgd
+from weighbridge.parts.weights import class_likelihood, paper_weights
 from weighbridge.types import DomainPair, LabelledBatch, UnlabelledBatch
-from weighbridge.weights import class_likelihood, paper_weights
 
 # image size, images per domain, classes
 CASES = {"vgg16": (224, 8, 25), "small": (32, 64, 10), "small-batchnorm": (32, 64, 10)}

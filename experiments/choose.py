@@ -17,9 +17,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from weighbridge.config import from_mapping, read_toml
 from weighbridge.errors import DivergenceError
-from weighbridge.training import adapt_in, open_workplace
+from weighbridge.runs.adapt import adapt_in
+from weighbridge.runs.workplace import open_workplace
+from weighbridge.settings.config import from_mapping, read_toml
 
 
 def grid_of(words: list[str]) -> list[dict[str, Any]]:

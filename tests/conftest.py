@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from weighbridge import cli
-from weighbridge.config import Config
+from weighbridge.cli import commands, main
+from weighbridge.settings.config import Config
 
 # Indexes and decoded pixels of the tests lie apart from the user's.
 os.environ["WEIGHBRIDGE_CACHE"] = tempfile.mkdtemp(prefix="weighbridge-tests-")
@@ -95,10 +95,10 @@ def call(monkeypatch, capsys, tmp_path):
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["weighbridge", *map(str, words)])
-        monkeypatch.setattr(cli.app, "config", ())
+        monkeypatch.setattr(commands.app, "config", ())
         status = 0
         try:
-            cli.main()
+            main.main()
         except SystemExit as stop:
             status = stop.code or 0
         out, err = capsys.readouterr()

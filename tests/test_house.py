@@ -1,6 +1,7 @@
 """How the house is built: floors, names in and out, and what must not lie about."""
 
 import ast
+import graphlib
 import importlib
 import re
 import subprocess
@@ -11,132 +12,142 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "weighbridge"
 
-FLOORS = [
-    {"errors", "types"},
-    {"label_shift", "reversal", "schedules", "weights", "losses"},
-    {"class_ratios", "networks", "optim", "machine", "runs"},
-    {"data." + name for name in ("arrays", "decode", "digits", "strong", "splits", "walk")},
-    {"data.transforms"},
-    {"likelihoods", "data.layouts", "data.patch_labels"},
-    {"data.index", "data.patches"},
-    {"data.columns", "data.squares"},
-    {"data.images"},
-    {"data.cache"},
-    {"data.domains"},
-    {"data.pairs"},
-    {"inspection.looks", "inspection.names", "inspection.wording"},
-    {"inspection.cues", "inspection.records"},
-    {"inspection.advice", "inspection.domain", "inspection.duplicates", "inspection.sheet", "inspection.terminal"},
-    {"inspection"},
-    {"render.scene", "render.recipe", "render.probe", "render.shapes.draw"},
-    {"render.family", "render.raster", "render.sensor", "render.solids", "render.textures"},
-    {"render.shapes." + name for name in ("furniture", "hardware", "household", "kitchen", "tools")},
-    {"render.meshes", "render.plates", "render.realtime", "render.shapes"},
-    {"render.characters", "render.objects", "render.pathtraced", "render.signs"},
-    {"render.painter"},
-    {"render.sheet", "render.studio"},
-    {"methods.base"},
-    {"methods." + name for name in ("source_only", "dann", "adda", "weighted_dann")},
-    {
-        "methods." + name
-        for name in ("mcc", "dann_mcc", "iwdan_mcc", "mean_teacher", "self_training", "iwdan_self_training")
-    },
-    {"checkpoint", "evaluate"},
-    {"engine"},
-    {"tables", "progress", "comparison", "figures"},
-    {"grid_tables"},
-    {"grid_figures"},
-    {"report"},
-    {"config"},
-    {"build", "grid", "spread"},
-    {"trained", "training"},
-    {"harness"},
-    {"compare"},
-    {"demo"},
-    {"cli"},
-    {"__main__"},
-]
-FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
-NO_FLOOR = {"", "data", "methods", "render"}  # the packages themselves
-MATHEMATICS = {"label_shift", "reversal", "schedules", "weights", "losses"}
+FLOORS = {  # from the ground up; what stands on a floor imports from floors below it, or from its own folder
+    "words": "errors types version files watch progress",
+    "parts": "run_folder parts data",
+    "crafts": "methods patches inspection report render",
+    "engine": "engine",
+    "settings": "settings",
+    "runs": "runs",
+    "grids": "grids",
+    "demo": "demo",
+    "doors": "cli __init__",
+}
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS.values()) for room in rooms.split()}
+MATHEMATICS = {"parts." + name for name in ("class_ratios", "reversal", "schedules", "weights", "losses")}
 
 
 def modules():
+    """Dotted name below the package -> file; a folder's own file is called like the folder, the package's __init__."""
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
-        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        found[name.removesuffix("__init__").rstrip(".") if name != "__main__" else name] = path
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)] = path
     return found
 
 
+MODULES = modules()
+
+
 def imports(path):
-    """(module of weighbridge or other package, whether at the top) for every import in a file."""
+    """Every import in a file, inside functions too: a module of weighbridge, or @ and another package."""
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "weighbridge":
-            inner = node.module.removeprefix("weighbridge").lstrip(".")
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports by dots"
+            package, _, inner = node.module.partition(".")
+            if package != "weighbridge":
+                yield "@" + package
+                continue
             for name in node.names:
                 joined = f"{inner}.{name.name}".lstrip(".")
-                yield joined if joined in modules() else inner
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield "@" + node.module.split(".")[0]
+                yield joined if joined in MODULES else inner or "__init__"
         elif isinstance(node, ast.Import):
             for name in node.names:
-                yield "@" + name.name.split(".")[0]
+                package, _, inner = name.name.partition(".")
+                yield (inner or "__init__") if package == "weighbridge" else "@" + package
 
 
-def test_every_file_has_its_floor():
-    assert set(modules()) - NO_FLOOR == set(FLOOR_OF)
+INNER = {name: {other for other in imports(path) if not other.startswith("@")} for name, path in MODULES.items()}
 
 
-@pytest.mark.parametrize("name", sorted(set(FLOOR_OF)))
-def test_a_file_imports_only_from_floors_below(name):
-    for other in imports(modules()[name]):
-        if not other.startswith("@") and other not in NO_FLOOR:
-            assert FLOOR_OF[other] < FLOOR_OF[name], f"{name} imports {other}"
+def room(name):
+    return "cli" if name == "__main__" else name.split(".")[0]  # `python -m weighbridge` is the command line's door
+
+
+def test_every_room_has_its_floor():
+    assert {room(name) for name in MODULES} == set(FLOOR_OF)
+
+
+def test_no_import_runs_upwards():
+    up = [
+        f"{name} imports {other}"
+        for name, others in INNER.items()
+        for other in others
+        if room(other) != room(name) and FLOOR_OF[room(other)] >= FLOOR_OF[room(name)]
+    ]
+    assert not up
+
+
+def test_no_import_runs_in_a_circle():
+    """A module that is imported runs the __init__ of its folders first, which counts."""
+    needs = {}
+    for name, others in INNER.items():
+        folders = {".".join(other.split(".")[:k]) for other in others for k in range(1, other.count(".") + 1)}
+        needs[name] = (others | folders) - {name, ".".join(name.split(".")[:-1])}
+    graphlib.TopologicalSorter(needs).prepare()  # raises CycleError, which names the circle
+
+
+def test_the_architecture_page_prints_these_floors():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w+) \| ((?:`\w+` ?)+)\|", page, flags=re.M)
+    assert {floor: rooms.replace("`", "").strip() for floor, rooms in rows} == FLOORS
+
+
+def test_tests_mirror_the_folders():
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    tested = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert tested - {"reference"} == folders
 
 
 def test_settings_are_known_only_at_the_top():
-    knowing = {name for name, path in modules().items() if "config" in imports(path)}
-    assert knowing == {"", "build", "grid", "trained", "training", "harness", "compare", "demo", "cli"}
+    knowing = {room(name) for name in MODULES if any(room(other) == "settings" for other in INNER[name])}
+    assert knowing == {"settings", "runs", "grids", "demo", "cli", "__init__"}
+
+
+def test_methods_are_known_by_name_in_settings_alone():
+    for name, others in INNER.items():
+        named = {other for other in others if other.startswith("methods.") and other != "methods.base"}
+        assert not named or room(name) == "settings", name
 
 
 def test_mathematics_needs_torch_and_nothing_else():
     for name in MATHEMATICS:
-        packages = {other for other in imports(modules()[name]) if other.startswith("@")}
+        packages = {other for other in imports(MODULES[name]) if other.startswith("@")}
         assert packages <= {"@torch", "@math", "@typing", "@collections"}, name
 
 
-def test_the_studio_needs_no_torch():
-    for name in modules():
-        if name.startswith("render."):
-            assert "@torch" not in set(imports(modules()[name])), name
+def test_the_studio_and_who_looks_on_need_no_torch():
+    for name in MODULES:
+        if room(name) == "render" or name == "watch":
+            assert "@torch" not in set(imports(MODULES[name])), name
 
 
 def test_methods_know_no_files_no_engine_and_no_settings():
-    for name in modules():
+    for name in MODULES:
         if name.startswith("methods."):
-            packages = {other for other in imports(modules()[name]) if other.startswith("@")}
+            packages = {other for other in imports(MODULES[name]) if other.startswith("@")}
             assert packages <= {"@torch", "@typing", "@collections", "@abc", "@dataclasses", "@copy"}, name
 
 
-@pytest.mark.parametrize("name", sorted(set(FLOOR_OF) - {"__main__"}))
+@pytest.mark.parametrize("name", sorted(set(MODULES) - {"__main__", "__init__"}))
 def test_what_a_file_exports_exists_is_sorted_and_is_explained(name):
     module = importlib.import_module(f"weighbridge.{name}")
-    exported = module.__all__
     assert module.__doc__
+    public = {
+        node.name
+        for node in ast.parse(MODULES[name].read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    }
+    commands = {"adapt", "compare", "demo", "evaluate", "figure", "inspect", "patches", "predict", "render", "report"}
+    said_only = len(ast.parse(MODULES[name].read_text()).body) == 1  # a folder's docstring
+    exported = [] if said_only else module.__all__
+    assert public - (commands if name == "cli.commands" else set()) <= set(exported)
     assert len(set(exported)) == len(exported)
     for word in exported:
         assert hasattr(module, word), word
         thing = getattr(module, word)
         if getattr(thing, "__module__", None) == module.__name__ and isinstance(thing, type):
             assert thing.__doc__, word
-    public = {
-        node.name
-        for node in ast.parse(modules()[name].read_text()).body
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
-    }
-    commands = {"adapt", "compare", "demo", "evaluate", "figure", "inspect", "patches", "predict", "render", "report"}
-    assert public - (commands if name == "cli" else set()) <= set(exported)
 
 
 def committed():

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from conftest import write_classes
-from weighbridge import cli, demo
-from weighbridge.config import Config
+from weighbridge import demo
+from weighbridge.cli import commands as command_line
+from weighbridge.cli import main
+from weighbridge.settings.config import Config
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -49,10 +51,10 @@ def test_every_command_of_the_readme_runs(renders, photos, tmp_path, monkeypatch
         if words[0] == "render":
             words = ["1" if word == "1000" else word for word in words]
         monkeypatch.setattr(sys, "argv", ["weighbridge", *words])
-        monkeypatch.setattr(cli.app, "config", ())
+        monkeypatch.setattr(command_line.app, "config", ())
         status = 0
         try:
-            cli.main()
+            main.main()
         except SystemExit as stop:
             status = stop.code
         assert not status, (command, capsys.readouterr().err)

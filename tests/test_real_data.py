@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from weighbridge.config import Config
-from weighbridge.data.domains import Reading, read_labelled, read_unlabelled
 from weighbridge.data.images import View
-from weighbridge.trained import Run
-from weighbridge.training import adapt
+from weighbridge.data.reading import Reading, read_labelled, read_unlabelled
+from weighbridge.runs.adapt import adapt
+from weighbridge.runs.finished import Run
+from weighbridge.settings.config import Config
 
 
 def test_a_few_steps_on_mnist_learn_digits_and_usps_is_read(real_data, tmp_path):

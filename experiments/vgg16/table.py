@@ -29,11 +29,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# The renderers' processes import this file: PyTorch, 450 MiB in each of them, is imported where it is used.
-from weighbridge.config import write_toml
 from weighbridge.errors import ConfigError, WeighbridgeError
+from weighbridge.files import replace_text, write_json
 from weighbridge.progress import ProgressBars
-from weighbridge.runs import replace_text, write_json
+
+# The renderers' processes import this file: PyTorch, 450 MiB in each of them, is imported where it is used.
+from weighbridge.settings.config import write_toml
 
 METHODS = ("source-only", "dann", "adda", "weighted-dann")
 GPU_SIZES, CPU_SIZES = (224, 160, 128, 96, 64), (64, 32)  # VGG-16 halves five times: 32 px is the least
@@ -280,17 +281,18 @@ def seconds_of_a_step(size: int, batch: int, classes: int, weights: str, out: Pa
     """Seconds of a step of DANN on made-up images, and seconds to write its network."""
     import torch
 
-    from weighbridge import build
-    from weighbridge.checkpoint import save_network
-    from weighbridge.config import from_mapping
-    from weighbridge.optim import Updater
+    from weighbridge.engine.checkpoint import save_network
+    from weighbridge.parts.optim import Updater
+    from weighbridge.settings.build_machine import build_fabric, build_machine
+    from weighbridge.settings.build_method import build_method, new_network
+    from weighbridge.settings.config import from_mapping
     from weighbridge.types import DomainPair, LabelledBatch, UnlabelledBatch
 
     config = from_mapping({**settings(size, batch, 1, 1, weights), "method": "dann"})
-    machine = build.build_machine(config)
-    fabric = build.build_fabric(machine)
-    network = build.new_network(config, classes, fabric.device, machine.memory_format)
-    method, update = build.build_method(config, network, classes), Updater(fabric.backward, clip_norm=1.0)
+    machine = build_machine(config)
+    fabric = build_fabric(machine)
+    network = new_network(config, classes, fabric.device, machine.memory_format)
+    method, update = build_method(config, network, classes), Updater(fabric.backward, clip_norm=1.0)
     images = torch.rand(batch, 3, size, size, device=fabric.device).contiguous(memory_format=machine.memory_format)
     rows = torch.arange(batch)
     labels = (rows % classes).to(fabric.device)
@@ -444,13 +446,13 @@ def write_start(path: Path, sources: Sequence[Path], size: int) -> None:
     import torchvision
     from safetensors.torch import save_file
 
-    from weighbridge import build
-    from weighbridge.config import from_mapping
     from weighbridge.data.pairs import PairStream
+    from weighbridge.settings import build_data
+    from weighbridge.settings.config import from_mapping
 
     config = from_mapping({**settings(size, 32, 1, 1, "none"), "cache": "off"})
-    source, target = build.open_source(sources, config)[0], build.open_target(sources[0], config)
-    preparation, device = build.build_preparation(config), torch.device("cpu")
+    source, target = build_data.open_source(sources, config)[0], build_data.open_target(sources[0], config)
+    preparation, device = build_data.build_preparation(config), torch.device("cpu")
     pairs = PairStream(source, target, batch_source=32, batch_target=0, preparation=preparation, seed=0, device=device)
     torch.manual_seed(0)
     model = torchvision.models.vgg16(weights=None).eval()
@@ -477,8 +479,8 @@ def write_grid(path: Path, plan: Plan, wishes: Wishes, domains: Mapping[str, Any
 
 def compare(out: Path, seeds: Sequence[int], methods: Sequence[str], end: float) -> bool:
     """Train what is missing and write the table; whether that was done when time was over."""
-    from weighbridge.compare import compare_grid
-    from weighbridge.config import read_toml
+    from weighbridge.grids.compare import compare_grid
+    from weighbridge.settings.config import read_toml
 
     file = out / "grid.toml"
     write_toml(file, {**read_toml(file), "seeds": list(seeds), "methods": list(methods)})
@@ -499,9 +501,9 @@ def drop_checkpoints(grid: Path) -> None:
 
 def finished(out: Path) -> tuple[list[int], list[str]]:
     """The largest table that can be made of runs that are complete: seeds with all methods, else one with some."""
-    from weighbridge.grid import read_grid
-    from weighbridge.harness import run_folder
-    from weighbridge.runs import RunFolder
+    from weighbridge.grids.grid import read_grid
+    from weighbridge.grids.jobs import run_folder
+    from weighbridge.run_folder import RunFolder
 
     grid = read_grid(out / "grid.toml")
     (task,) = grid.tasks
@@ -609,13 +611,13 @@ def look_at(options: argparse.Namespace) -> tuple[Images | None, int]:
     """How many images and classes the folders have; (None, 25) where images are rendered."""
     if options.source is None:
         return None, CLASSES
-    from weighbridge import build
-    from weighbridge.config import Config
+    from weighbridge.settings import build_data
+    from weighbridge.settings.config import Config
 
     config = Config(cache="off")
-    training, held_out = build.open_source(options.source, config)
-    target, evaluation = build.open_target(options.target, config), options.evaluation
-    tests = build.open_labelled(evaluation, config, training.classes)
+    training, held_out = build_data.open_source(options.source, config)
+    target, evaluation = build_data.open_target(options.target, config), options.evaluation
+    tests = build_data.open_labelled(evaluation, config, training.classes)
     return Images(len(training) + len(held_out), len(target), len(tests)), len(training.classes)
 
 

@@ -7,16 +7,27 @@ for prediction in run.predict("photos/"):
     print(prediction.file, prediction.label, prediction.probability)
 """
 
-__all__ = ["Run", "__version__", "adapt", "reverse_gradient"]
+__all__ = ["Run", "__version__", "adapt", "domain_loss", "paper_weights", "reverse_gradient"]
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from weighbridge.version import __version__
 
 if TYPE_CHECKING:
-    from weighbridge.reversal import reverse_gradient
-    from weighbridge.trained import Run
+    from weighbridge.parts.losses import domain_loss
+    from weighbridge.parts.reversal import reverse_gradient
+    from weighbridge.parts.weights import paper_weights
+    from weighbridge.runs.finished import Run
+
+# PyTorch takes seconds to import; `weighbridge --help` must not wait for it.
+_WHERE = {
+    "Run": "weighbridge.runs.finished",
+    "domain_loss": "weighbridge.parts.losses",
+    "paper_weights": "weighbridge.parts.weights",
+    "reverse_gradient": "weighbridge.parts.reversal",
+}
 
 
 def adapt(
@@ -43,11 +54,11 @@ def adapt(
     Raises:
         WeighbridgeError: for anything in the folders or settings that has to be put right.
     """
-    from weighbridge.config import from_mapping
-    from weighbridge.engine import Quiet
     from weighbridge.progress import ProgressBars
-    from weighbridge.trained import Run
-    from weighbridge.training import adapt as run_adapt
+    from weighbridge.runs.adapt import adapt as run_adapt
+    from weighbridge.runs.finished import Run
+    from weighbridge.settings.config import from_mapping
+    from weighbridge.watch import Quiet
 
     sources = [Path(path) for path in (source if isinstance(source, list) else [source])]
     config = from_mapping(settings)
@@ -60,13 +71,6 @@ def adapt(
 
 
 def __getattr__(name: str) -> Any:
-    # PyTorch takes seconds to import; `weighbridge --help` must not wait for it.
-    if name == "Run":
-        from weighbridge.trained import Run
-
-        return Run
-    if name == "reverse_gradient":
-        from weighbridge.reversal import reverse_gradient
-
-        return reverse_gradient
-    raise AttributeError(f"module 'weighbridge' has no attribute '{name}'")
+    if name not in _WHERE:
+        raise AttributeError(f"module 'weighbridge' has no attribute '{name}'")
+    return getattr(importlib.import_module(_WHERE[name]), name)

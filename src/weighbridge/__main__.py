@@ -1,6 +1,6 @@
 """`python -m weighbridge`."""
 
-from weighbridge.cli import main
+from weighbridge.cli.main import main
 
 if __name__ == "__main__":
     main()

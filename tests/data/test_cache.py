@@ -16,8 +16,8 @@ from PIL import Image
 from conftest import write_classes
 from data.hostile import encoded, picture, write_files
 from weighbridge.data import cache, images
-from weighbridge.data.domains import Reading, read_labelled, read_unlabelled
 from weighbridge.data.images import View
+from weighbridge.data.reading import Reading, read_labelled, read_unlabelled
 from weighbridge.errors import DataError
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +100,7 @@ def builder(folder, home):
     """A build in a process of its own that can be killed on the way."""
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom weighbridge.data import cache, images\n"
-        "from weighbridge.data.domains import Reading, read_unlabelled\nreal = images.decode_image\n"
+        "from weighbridge.data.reading import Reading, read_unlabelled\nreal = images.decode_image\n"
         "def slow(*words, **options):\n    time.sleep(0.05)\n    return real(*words, **options)\n"
         "images.decode_image, cache._AT_ONCE = slow, 4\nprint('started', flush=True)\n"
         "reading = Reading(images.View(16, 1), cache='disk', home=Path(sys.argv[2]))\n"

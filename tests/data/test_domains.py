@@ -10,8 +10,9 @@ from PIL import Image
 
 from conftest import stripes, write_classes
 from weighbridge.data import cache
-from weighbridge.data.domains import Reading, read_labelled, read_unlabelled, split_off
+from weighbridge.data.domains import split_off
 from weighbridge.data.images import OnDemand, View
+from weighbridge.data.reading import Reading, read_labelled, read_unlabelled
 from weighbridge.errors import DataError
 
 

@@ -12,12 +12,13 @@ import torch
 
 from conftest import write_classes
 from data.hostile import encoded, picture, write_files
-from weighbridge.data.domains import Reading, read_labelled, read_unlabelled, split_off
+from weighbridge.data.domains import split_off
 from weighbridge.data.images import View
 from weighbridge.data.index import scan
 from weighbridge.data.layouts import empty_classes
+from weighbridge.data.reading import Reading, read_labelled, read_unlabelled
 from weighbridge.errors import DataError
-from weighbridge.runs import replace_rows
+from weighbridge.files import replace_rows
 
 READING = Reading(View(16, 3))
 

@@ -15,13 +15,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from weighbridge import build, machine
-from weighbridge.config import Config
-from weighbridge.data import domains, index
+from weighbridge.data import index, reading
 from weighbridge.data.columns import Column
-from weighbridge.engine import Quiet, WeightHistory, fit
-from weighbridge.likelihoods import stored
-from weighbridge.runs import RunFolder
+from weighbridge.engine import machine
+from weighbridge.engine.history import WeightHistory
+from weighbridge.engine.loop import fit
+from weighbridge.parts.likelihoods import stored
+from weighbridge.run_folder import RunFolder
+from weighbridge.settings.build_data import Data, build_pairs, open_source, open_target
+from weighbridge.settings.build_machine import build_fabric, build_machine
+from weighbridge.settings.build_method import build_method, new_network
+from weighbridge.settings.config import Config
+from weighbridge.watch import Quiet
 
 count, place = int(sys.argv[1]), Path(sys.argv[2])
 content = io.BytesIO()
@@ -45,16 +50,16 @@ with contextlib.closing(index._connect(":memory:")) as database:
     database.execute("INSERT INTO place SELECT id, id, ? - 1 - id FROM image", (count,))
     database.executemany("INSERT INTO fact VALUES (?, '')", [("fingerprint",), ("pixels",)])
     database.commit()
-domains.scan = lambda path, **words: index.Index(place / "made-up.sqlite", place)
+reading.scan = lambda path, **words: index.Index(place / "made-up.sqlite", place)
 
 config = Config(method="weighted-dann", backbone="lenet", image_size=16, cache="off", balance="class",
     batch_source=16, batch_target=16, device="cpu", precision="fp32", steps=20)
-settled, fabric = build.build_machine(config), build.build_fabric(build.build_machine(config))
-source, held_out = build.open_source([place], config)
-data = build.Data(source, held_out, build.open_target(place, config))
-network = build.new_network(config, 10, fabric.device, settled.memory_format)
-method = build.build_method(config, network, 10, stored(Column.filled(len(source), 0.5, np.float32)))
-pairs = build.build_pairs(config, data, method, settled, fabric.device)
+settled, fabric = build_machine(config), build_fabric(build_machine(config))
+source, held_out = open_source([place], config)
+data = Data(source, held_out, open_target(place, config))
+network = new_network(config, 10, fabric.device, settled.memory_format)
+method = build_method(config, network, 10, stored(Column.filled(len(source), 0.5, np.float32)))
+pairs = build_pairs(config, data, method, settled, fabric.device)
 
 
 class Weigh(Quiet):

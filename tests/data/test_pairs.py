@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from conftest import write_classes
-from weighbridge.data.domains import Reading, read_labelled, read_unlabelled
 from weighbridge.data.images import View
 from weighbridge.data.pairs import PairStream
+from weighbridge.data.reading import Reading, read_labelled, read_unlabelled
 from weighbridge.data.strong import StrongAugmentation
 from weighbridge.data.transforms import Augmentation, Preparation
 

@@ -8,8 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from weighbridge.class_ratios import ClassRatios
-from weighbridge.likelihoods import InstanceWeighting, per_step, stored
 from weighbridge.methods.adda import Adda
 from weighbridge.methods.dann import Dann
 from weighbridge.methods.dann_mcc import DannMcc
@@ -20,10 +18,12 @@ from weighbridge.methods.mean_teacher import MeanTeacher
 from weighbridge.methods.self_training import SelfTraining
 from weighbridge.methods.source_only import SourceOnly
 from weighbridge.methods.weighted_dann import WeightedDann
-from weighbridge.networks import Network
-from weighbridge.optim import Updater, adam, set_progress, sgd
+from weighbridge.parts.class_ratios import ClassRatios
+from weighbridge.parts.likelihoods import InstanceWeighting, per_step, stored
+from weighbridge.parts.networks import Network
+from weighbridge.parts.optim import Updater, adam, set_progress, sgd
+from weighbridge.parts.weights import class_likelihood, paper_weights
 from weighbridge.types import DomainPair, LabelledBatch, UnlabelledBatch
-from weighbridge.weights import class_likelihood, paper_weights
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from reference import twins

@@ -12,8 +12,8 @@ import pytest
 import trimesh
 from PIL import Image
 
-from weighbridge.data.domains import Reading, read_labelled
 from weighbridge.data.images import View
+from weighbridge.data.reading import Reading, read_labelled
 from weighbridge.errors import ConfigError, RunFolderError
 from weighbridge.render import studio
 from weighbridge.render.painter import Painter

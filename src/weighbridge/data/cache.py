@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 
 from weighbridge.data.columns import Column
 from weighbridge.data.images import ArrayImages, Images, OnDemand, Pictures, Pixels, View, decode_threads
-from weighbridge.data.index import Progress, cache_home
 from weighbridge.errors import DataError
+from weighbridge.files import cache_home
+from weighbridge.watch import Progress
 
 CacheMode = Literal["auto", "memory", "disk", "off"]
 

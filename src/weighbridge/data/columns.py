@@ -14,8 +14,8 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
-from weighbridge.data.index import cache_home
 from weighbridge.errors import DataError
+from weighbridge.files import cache_home
 
 
 class Column:

@@ -5,7 +5,7 @@ changed, forgets what is gone, and puts the usable images in order. It does so i
 index when all is done: an interrupted scan goes on there, and whoever reads keeps the images that it started with.
 """
 
-__all__ = ["STATUSES", "Index", "Progress", "Rejected", "Stored", "cache_home", "scan"]
+__all__ = ["STATUSES", "Index", "Rejected", "Stored", "scan"]
 
 import contextlib
 import hashlib
@@ -13,8 +13,7 @@ import os
 import re
 import shutil
 import sqlite3
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -27,9 +26,8 @@ from numpy.typing import NDArray
 from weighbridge.data.decode import IMAGE_SUFFIXES, Unusable, examine
 from weighbridge.data.layouts import UNREADABLE, Entry, Reader, entries
 from weighbridge.errors import DataError
-
-Progress = Callable[[int, int], None]
-"""Told (done, in all) now and then; in all is 0 while it is not known."""
+from weighbridge.files import cache_home
+from weighbridge.watch import Progress
 
 STATUSES = ("used", "quarantined", "ignored")
 """used: an image; quarantined: should be one and cannot be used; ignored: nobody would take it for one."""
@@ -223,18 +221,6 @@ def _index_path(path: Path, home: Path) -> Path:
     """Where the index of a domain lies."""
     absolute = os.fsencode(path.resolve())
     return home / "index" / f"{hashlib.sha256(absolute).hexdigest()[:20]}-{_FORMAT}.sqlite"
-
-
-def cache_home() -> Path:
-    """Where indexes and decoded pixels are kept: WEIGHBRIDGE_CACHE, or the system's place for such files."""
-    named = os.environ.get("WEIGHBRIDGE_CACHE")
-    if named:
-        return Path(named)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "weighbridge"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "weighbridge" / "cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weighbridge"
 
 
 # ---- scanning ------------------------------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ from torch import Tensor
 from weighbridge.data.columns import Column
 from weighbridge.data.domains import LabelledDomain, UnlabelledDomain
 from weighbridge.data.images import Images
+from weighbridge.data.order import walked
 from weighbridge.data.transforms import Preparation
-from weighbridge.data.walk import walked
 from weighbridge.types import SOURCE, TARGET, DomainPair, LabelledBatch, UnlabelledBatch
 
 Balance = Literal["none", "source", "class", "both"]

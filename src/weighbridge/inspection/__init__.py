@@ -9,7 +9,6 @@ __all__ = ["Inspection", "contact_sheet", "inspect", "text"]
 from collections.abc import Sequence
 from pathlib import Path
 
-from weighbridge.data.index import Progress
 from weighbridge.inspection.advice import advice
 from weighbridge.inspection.domain import describe
 from weighbridge.inspection.duplicates import pairs_of
@@ -18,6 +17,7 @@ from weighbridge.inspection.names import distinct_names
 from weighbridge.inspection.records import Inspection
 from weighbridge.inspection.sheet import contact_sheet
 from weighbridge.inspection.terminal import text
+from weighbridge.watch import Progress
 
 
 def inspect(

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weighbridge.data.decode import Unusable
-from weighbridge.data.index import Progress
 from weighbridge.inspection.looks import LUMA, Look
+from weighbridge.watch import Progress
 
 _WINDOW = 1024  # pixels: borders apart, a large image is measured in its middle
 

@@ -7,12 +7,12 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from weighbridge.data.index import Progress
 from weighbridge.data.layouts import empty_classes, kind_of
 from weighbridge.inspection.cues import pixel_cues
 from weighbridge.inspection.looks import Look
 from weighbridge.inspection.names import letters
 from weighbridge.inspection.records import Domain
+from weighbridge.watch import Progress
 
 _FEW = 0.1  # of the median class
 _ALPHA = {"RGBA", "RGBa", "LA", "La", "PA"}

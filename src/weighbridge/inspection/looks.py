@@ -16,8 +16,9 @@ from PIL import Image
 
 from weighbridge.data.arrays import has_labels, read_labels, read_pixels
 from weighbridge.data.decode import THUMBNAIL, decode_upright
-from weighbridge.data.index import Index, Progress, Rejected, scan
+from weighbridge.data.index import Index, Rejected, scan
 from weighbridge.data.layouts import kind_of
+from weighbridge.watch import Progress
 
 Numbers = NDArray[np.int64]
 Flags = NDArray[np.bool_]

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from weighbridge.data.decode import Unusable
+from weighbridge.files import printable
 from weighbridge.inspection.records import Inspection
-from weighbridge.inspection.wording import printable
 
 _SIDE, _GAP, _LEFT, _HEADER = 64, 4, 112, 20  # pixels
 _ROWS = 24

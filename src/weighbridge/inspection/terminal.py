@@ -5,8 +5,9 @@ __all__ = ["text"]
 import textwrap
 from collections.abc import Sequence
 
+from weighbridge.files import printable
 from weighbridge.inspection.records import Domain, Inspection, Pair
-from weighbridge.inspection.wording import NUMBERS, SHARES, number, percent, printable
+from weighbridge.inspection.wording import NUMBERS, SHARES, number, percent
 
 _COLUMNS_WIDE = 80
 _FIRST = 20  # characters of the column that says what a row is

@@ -1,6 +1,6 @@
 """Numbers and names as a terminal and a picture show them."""
 
-__all__ = ["NUMBERS", "SHARES", "are", "count_of", "number", "percent", "printable"]
+__all__ = ["NUMBERS", "SHARES", "are", "count_of", "number", "percent"]
 
 
 SHARES = {
@@ -31,8 +31,3 @@ def percent(share: float | None) -> str:
 
 def number(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.2f}".rstrip("0").rstrip(".")
-
-
-def printable(value: str) -> str:
-    """File names may be any bytes; a terminal must not obey them."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c) & 0xFF:02x}" for c in value)

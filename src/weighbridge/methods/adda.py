@@ -13,10 +13,10 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from weighbridge.likelihoods import InstanceWeighting, own_pass
-from weighbridge.losses import discriminator_accuracy, per_image_domain_loss, summed_domain_means
 from weighbridge.methods.base import Method, StepLog, Update
-from weighbridge.networks import Network
+from weighbridge.parts.likelihoods import InstanceWeighting, own_pass
+from weighbridge.parts.losses import discriminator_accuracy, per_image_domain_loss, summed_domain_means
+from weighbridge.parts.networks import Network
 from weighbridge.types import SOURCE, DomainPair
 
 

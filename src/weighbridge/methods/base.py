@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from weighbridge.networks import Network
+from weighbridge.parts.networks import Network
 from weighbridge.types import DomainPair
 
 Update = Callable[[Tensor, Optimizer], None]

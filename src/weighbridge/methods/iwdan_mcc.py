@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from weighbridge.class_ratios import ClassRatios
-from weighbridge.losses import discriminator_accuracy, label_loss, minimum_class_confusion, summed_domain_means
 from weighbridge.methods.base import Method, StepLog, Update
-from weighbridge.networks import Network
-from weighbridge.reversal import reverse_gradient
-from weighbridge.schedules import reversal_strength
+from weighbridge.parts.class_ratios import ClassRatios
+from weighbridge.parts.losses import discriminator_accuracy, label_loss, minimum_class_confusion, summed_domain_means
+from weighbridge.parts.networks import Network
+from weighbridge.parts.reversal import reverse_gradient
+from weighbridge.parts.schedules import reversal_strength
 from weighbridge.types import DomainPair
 
 

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from weighbridge.class_ratios import ClassRatios
-from weighbridge.losses import (
+from weighbridge.methods.base import Method, StepLog, Update
+from weighbridge.parts.class_ratios import ClassRatios
+from weighbridge.parts.losses import (
     confident,
     discriminator_accuracy,
     label_loss,
@@ -25,10 +26,9 @@ from weighbridge.losses import (
     pseudo_label_loss,
     summed_domain_means,
 )
-from weighbridge.methods.base import Method, StepLog, Update
-from weighbridge.networks import Network, follow
-from weighbridge.reversal import reverse_gradient
-from weighbridge.schedules import reversal_strength
+from weighbridge.parts.networks import Network, follow
+from weighbridge.parts.reversal import reverse_gradient
+from weighbridge.parts.schedules import reversal_strength
 from weighbridge.types import DomainPair
 
 

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from weighbridge.losses import class_balance_loss, confident, consistency_loss, label_loss
 from weighbridge.methods.base import Method, StepLog, Update
-from weighbridge.networks import Network, follow
+from weighbridge.parts.losses import class_balance_loss, confident, consistency_loss, label_loss
+from weighbridge.parts.networks import Network, follow
 from weighbridge.types import DomainPair
 
 

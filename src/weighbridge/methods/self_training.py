@@ -15,9 +15,9 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from weighbridge.losses import confident, label_loss, minimum_class_confusion, pseudo_label_loss
 from weighbridge.methods.base import Method, StepLog, Update
-from weighbridge.networks import Network, follow
+from weighbridge.parts.losses import confident, label_loss, minimum_class_confusion, pseudo_label_loss
+from weighbridge.parts.networks import Network, follow
 from weighbridge.types import DomainPair
 
 

@@ -11,9 +11,9 @@ from typing import final
 
 from torch.optim import Optimizer
 
-from weighbridge.losses import label_loss
 from weighbridge.methods.base import Method, StepLog, Update
-from weighbridge.networks import Network
+from weighbridge.parts.losses import label_loss
+from weighbridge.parts.networks import Network
 from weighbridge.types import DomainPair
 
 

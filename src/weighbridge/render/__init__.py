@@ -1,5 +1,7 @@
 """The CG studio: labelled images in real-time and in pre-rendered quality, behind `pip install weighbridge[render]`."""
 
+__all__: list[str] = []
+
 from importlib.util import find_spec
 
 from weighbridge.errors import RenderError

@@ -35,12 +35,12 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from weighbridge import __version__
 from weighbridge.errors import ConfigError, DataError, RunFolderError
+from weighbridge.files import replace_rows, replace_text, write_json
 from weighbridge.render.painter import Painter, chosen_classes, family_of
 from weighbridge.render.probe import variant_for
 from weighbridge.render.recipe import Recipe, recipe_toml, with_overrides
-from weighbridge.runs import replace_rows, replace_text, write_json
+from weighbridge.version import __version__
 
 _SHARD = {"realtime": 50, "prerendered": 10, "camera": 10}  # images; some seconds of work
 _BUSY = -1

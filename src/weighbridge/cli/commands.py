@@ -1,0 +1,421 @@
+"""The command line. Each command is a few lines over the library; heavy imports wait until one runs."""
+
+__all__ = ["adapt", "app", "report"]
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Group, Parameter
+
+from weighbridge.cli.terminal import (
+    called_as,
+    counting,
+    progress_bars,
+    reading,
+    resume_command,
+    same_command,
+    scan_first,
+    scan_path,
+    show_comparison,
+    show_grid,
+)
+from weighbridge.errors import ConfigError
+from weighbridge.run_folder import RunFolder
+from weighbridge.settings.config import Config
+from weighbridge.version import __version__
+
+_DATA = Group("Data", sort_key=0)
+_GRID = Group("Grid", sort_key=1)
+_SETTINGS = Group("Settings", help="Every one is also a key of the TOML file given with --config.", sort_key=2)
+
+Source = Annotated[
+    list[Path] | None,
+    Parameter(
+        group=_DATA,
+        consume_multiple=True,
+        negative=(),
+        help="Labelled renders: a folder with a folder per class, a CSV manifest or an .npz; one or several.",
+    ),
+]
+Target = Annotated[
+    Path | None,
+    Parameter(group=_DATA, help="Unlabelled photos: a flat or nested folder, a CSV manifest or an .npz."),
+]
+Settings = Annotated[Config, Parameter(name="*", group=_SETTINGS)]
+ConfigFile = Annotated[Path | None, Parameter(name="--config", group=_DATA, help="TOML file with settings.")]
+
+app = App(
+    name="weighbridge",
+    version=__version__,
+    help="Labelled renders in, unlabelled photos in, a classifier for the photos out.",
+    help_epilogue="First steps: weighbridge demo",
+    help_format="plaintext",  # the default, Markdown, costs a third of the time that --help takes
+)
+
+
+@app.command
+def demo(
+    *,
+    out: Annotated[Path, Parameter(help="Where data, runs and report go.")] = Path("runs/demo"),
+    seeds: Annotated[int, Parameter(help="How many paired seeds.")] = 3,
+) -> None:
+    """Train and compare all methods on printed against handwritten digits; nothing is downloaded."""
+    from weighbridge.demo import demo as run_demo
+
+    with progress_bars(lambda: same_command(out)) as bars:
+        folder = run_demo(out, seeds=range(seeds), watch=bars)
+    show_comparison(folder)
+
+
+@app.command
+def adapt(
+    *,
+    source: Source = None,
+    target: Target = None,
+    out: Annotated[Path | None, Parameter(group=_DATA, help="The run folder to make.")] = None,
+    config: ConfigFile = None,
+    resume: Annotated[
+        Path | None, Parameter(group=_DATA, help="A run folder to go on with; nothing else is needed.")
+    ] = None,
+    settings: Settings = Config(),  # noqa: B008 (frozen)
+) -> None:
+    """Train a classifier for the target from labelled source images and unlabelled target images."""
+    path = resume or _required(out, "--out")
+    with progress_bars(lambda: resume_command(path)) as bars:
+        if resume is None:
+            renders, photos = _required(source, "--source"), _required(target, "--target")
+            RunFolder.refuse_existing(path)  # before minutes of reading
+            scan_first(bars, {"source": renders, "target": [photos]})
+            from weighbridge.runs.adapt import adapt as run_adapt
+
+            folder = run_adapt(renders, photos, settings, path, bars)
+        else:
+            from weighbridge.runs.adapt import resume as run_resume
+
+            folder = run_resume(resume, bars)
+    if folder.writes:
+        from weighbridge.report.page import write_report
+
+        report = write_report(folder.path)
+        print(f"run         {folder.path}\nreport      {report}\npredictions {folder.path / 'predictions.csv'}")
+
+
+@app.command
+def compare(
+    *,
+    source: Source = None,
+    target: Target = None,
+    evaluation: Annotated[
+        Path | None, Parameter(group=_DATA, help="Labelled photos for the table; read after all training.")
+    ] = None,
+    out: Annotated[Path | None, Parameter(group=_DATA, help="The folder to make, or to go on with.")] = None,
+    config: ConfigFile = None,
+    methods: Annotated[
+        list[str] | None,
+        Parameter(
+            group=_DATA,
+            consume_multiple=True,
+            negative=(),
+            help="METHOD or METHOD:WEIGHTING, such as weighted-dann:permuted; left out: five, of which one is adapt's.",
+        ),
+    ] = None,
+    seeds: Annotated[int | None, Parameter(group=_DATA, help="How many paired seeds: 0, 1, 2, ...; 5.")] = None,
+    title: Annotated[str | None, Parameter(group=_DATA, help="Heading of the report.")] = None,
+    grid: Annotated[
+        Path | None,
+        Parameter(group=_GRID, help="TOML file with sources, targets, methods, seeds and settings: docs/compare.md."),
+    ] = None,
+    jobs: Annotated[int, Parameter(group=_GRID, help="Runs that are trained at once, each in its own process.")] = 1,
+    backend: Annotated[
+        Literal["loky", "ray"], Parameter(group=_GRID, help="loky: on this machine; ray: on a cluster, extra 'ray'.")
+    ] = "loky",
+    settings: Settings = Config(),  # noqa: B008 (frozen)
+) -> None:
+    """Train several methods on the same seeds and say which helped, by how much, and how sure we are."""
+    path = _required(out, "--out")
+    if jobs < 1:
+        raise ConfigError(f"--jobs is the number of runs trained at once, at least 1, got {jobs}")
+    if grid is not None:
+        given: dict[str, Any] = {
+            "source": source,
+            "target": target,
+            "evaluation": evaluation,
+            "config": config,
+            "methods": methods,
+        }
+        given |= {"seeds": seeds, "title": title, "settings": None if settings == Config() else settings}
+        _compare_grid(grid, path, jobs, backend, [name for name, value in given.items() if value is not None])
+        return
+    renders, photos = _required(source, "--source"), _required(target, "--target")
+    with progress_bars(lambda: same_command(path)) as bars:
+        scan_first(bars, {"source": renders, "target": [photos], "evaluation": [evaluation] if evaluation else []})
+        from weighbridge.grids.compare import compare as run_compare
+        from weighbridge.settings.catalogue import DEFAULT_METHODS
+
+        folder = run_compare(
+            renders,
+            photos,
+            settings,
+            path,
+            methods=methods or DEFAULT_METHODS,
+            seeds=range(5 if seeds is None else seeds),
+            evaluation=evaluation,
+            title=title or "Comparison",
+            watch=bars,
+            at_once=jobs,
+            backend=backend,
+        )
+    show_comparison(folder)
+
+
+def _compare_grid(file: Path, out: Path, jobs: int, backend: str, beside: list[str]) -> None:
+    from weighbridge.grids.grid import read_grid
+
+    if beside:
+        listed = " and ".join("the settings" if name == "settings" else f"--{name}" for name in beside)
+        raise ConfigError(f"a grid says everything itself: put {listed} into '{file}', beside --grid is only --out")
+    plan = read_grid(file)
+    with progress_bars(lambda: same_command(out)) as bars:
+        targets = {task.target_name: [task.target] for task in plan.tasks}
+        evaluations = {name: [path] for name, path in plan.evaluations.items()}
+        for domains in ({task.source_name: list(task.source) for task in plan.tasks}, targets, evaluations):
+            scan_first(bars, domains)
+        from weighbridge.grids.compare import compare_grid as run_grid
+
+        run_grid(file, out, at_once=jobs, backend=backend, watch=bars)
+    show_grid(out)
+
+
+@app.command
+def figure(
+    kind: Annotated[
+        Literal["methods", "weights", "sources"],
+        Parameter(help="Accuracies of all methods, the weights over training, or one source against another."),
+    ],
+    *folders: Annotated[Path, Parameter(help="A comparison or a grid; for weights also runs, and several.")],
+    out: Annotated[Path | None, Parameter(help="The PNG to write; sources leaves a Markdown table beside it.")] = None,
+    target: Annotated[str | None, Parameter(help="For sources: which target, where the grid has several.")] = None,
+    evaluation: Annotated[str | None, Parameter(help="For sources: which evaluation; that of the target.")] = None,
+) -> None:
+    """Draw one figure from finished folders; nothing is trained."""
+    path = _required(out, "--out")
+    if not folders or (len(folders) > 1 and kind != "weights"):
+        raise ConfigError(f"figure {kind} is drawn from one folder, got {len(folders)}")
+    from weighbridge.report import comparison_figures
+    from weighbridge.report.style import save
+
+    if kind == "weights":
+        print(save(comparison_figures.transition_figure(folders), path))
+    elif kind == "methods":
+        print(save(comparison_figures.methods_figure(folders[0]), path))
+    else:
+        from weighbridge.files import replace_text
+        from weighbridge.report.results import read_results
+        from weighbridge.report.sources import sources_markdown, sources_table
+
+        table = sources_table(read_results(folders[0]), target, evaluation)
+        replace_text(path.with_suffix(".md"), sources_markdown(table))
+        print(save(comparison_figures.sources_figure(table), path), path.with_suffix(".md"), sep="\n")
+
+
+@app.command
+def evaluate(run: Path, *, data: Annotated[Path, Parameter(help="Labelled photos.")]) -> None:
+    """Accuracy of a finished run on labelled images, also noted in its report."""
+    with reading("images", "What was examined is remembered, nothing else was written") as progress:
+        RunFolder.open(run).metrics()  # refuses what is no finished run, before minutes of reading
+        scan_path(data, progress)
+        from weighbridge.runs.finished import Run
+
+        result = Run(run).evaluate(data, progress)
+    from weighbridge.report.page import write_report
+
+    width = max(len(name) for name in result.classes)
+    for name, facts in result.facts()["per_class"].items():
+        share = "     -" if facts["accuracy"] is None else f"{100 * facts['accuracy']:6.1f}"
+        print(f"{name:<{width}} {share} %  of {facts['images']}")
+    print(f"{'all':<{width}} {100 * result.accuracy:6.1f} %  of {result.images}\n\nreport {write_report(run)}")
+
+
+@app.command
+def predict(
+    run: Path,
+    images: Path,
+    *,
+    out: Path = Path("predictions.csv"),
+    patch_size: Annotated[
+        int | None, Parameter(help="Cut images into squares of this side, in pixels, and let them vote.")
+    ] = None,
+    stride: Annotated[int | None, Parameter(help="Pixels from one patch to the next; the patch size.")] = None,
+) -> None:
+    """Label images with a finished run and write a CSV: file, label, probability."""
+    with reading("images", "What was examined is remembered, nothing else was written") as progress:
+        RunFolder.open(run).metrics()
+        scan_path(images, progress)
+        from weighbridge.runs.finished import Run
+
+        count = Run(run).write_predictions(images, out, patch_size=patch_size, stride=stride, progress=progress)
+    print(f"{count} images labelled in {out}")
+
+
+@app.command
+def patches(
+    images: Annotated[Path, Parameter(help="A folder of large images, with or without class folders.")],
+    *,
+    size: Annotated[int, Parameter(help="Side of the patches in pixels.")],
+    out: Annotated[Path, Parameter(help="The folder to make.")],
+    stride: Annotated[int | None, Parameter(help="Pixels from one patch to the next; the size.")] = None,
+    random: Annotated[int | None, Parameter(help="This many patches per image at random, instead of a grid.")] = None,
+    seed: Annotated[int, Parameter(help="Fixes random patches.")] = 0,
+    masks: Annotated[Path | None, Parameter(help="Folder with a mask per image; its values are class numbers.")] = None,
+    mask_classes: Annotated[Path | None, Parameter(help="CSV, TOML or JSON: number and name of each class.")] = None,
+    coco: Annotated[Path | None, Parameter(help="COCO JSON file whose boxes are the labels.")] = None,
+    coverage: Annotated[
+        float, Parameter(help="Share of a patch that its class must cover, or of a box that a patch must show.")
+    ] = 0.5,
+) -> None:
+    """Cut large images into labelled patches; patches of one image stay together in every split."""
+    from weighbridge.patches.cut import cut
+
+    with reading("images", "Nothing was written yet") as progress:
+        summary = cut(
+            images,
+            out,
+            size=size,
+            stride=stride,
+            random_count=random,
+            seed=seed,
+            masks=masks,
+            mask_classes=mask_classes,
+            coco=coco,
+            coverage=coverage,
+            progress=progress,
+        )
+    for name, count in summary.per_class.items():
+        print(f"{count:8} {name}")
+    print(f"{summary.patches} patches of {summary.images} images in {out}")
+    if summary.dropped:
+        print(f"{summary.dropped} patches dropped: no class covers {100 * coverage:.0f} %")
+    if summary.skipped:
+        print(f"{len(summary.skipped)} images skipped: {out / 'skipped.csv'}")
+
+
+@app.command
+def inspect(
+    *paths: Annotated[Path, Parameter(help="Domains: the source first, then target and evaluation images.")],
+    out: Annotated[Path | None, Parameter(help="Folder for inspection.json and contact-sheet.png.")] = None,
+    sample: Annotated[int, Parameter(help="Images of each domain that are looked at in full size.")] = 300,
+) -> None:
+    """Say what is in the folders, what is broken, what is there twice, and what gives the domains away."""
+    from weighbridge.inspection import contact_sheet, inspect, text
+
+    if not paths:
+        raise ConfigError("inspect needs at least one folder, such as: weighbridge inspect renders/ photos/")
+    with reading("images", "What was examined is remembered: the same command goes on") as progress:
+        found = inspect(paths, sample=sample, progress=progress)
+    print(text(found))
+    if out is not None:
+        from weighbridge.files import write_json
+
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / "inspection.json", found.facts())
+        contact_sheet(found, out / "contact-sheet.png")
+        print(f"\nfacts   {out / 'inspection.json'}\npicture {out / 'contact-sheet.png'}")
+
+
+@app.command
+def render(
+    family: Annotated[Literal["signs", "characters", "objects"], Parameter(help="What the images show.")],
+    *,
+    out: Annotated[Path | None, Parameter(help="The folder to make, or to go on filling.")] = None,
+    quality: Annotated[
+        list[Literal["realtime", "prerendered", "camera"]] | None,
+        Parameter(
+            consume_multiple=True, negative=(), help="One, or for --sheet several; realtime. Camera: objects only."
+        ),
+    ] = None,
+    count: Annotated[int | None, Parameter(help="Images of each class; 100, on a sheet 4.")] = None,
+    test: Annotated[int, Parameter(help="Images of each class on top, for evaluation: out has train/ and test/.")] = 0,
+    classes: Annotated[
+        list[str] | None, Parameter(consume_multiple=True, negative=(), help="Some of the classes; all.")
+    ] = None,
+    assets: Annotated[
+        Path | None,
+        Parameter(help="Folder of SVG or PNG icons (signs), of fonts (characters), of a folder of meshes per class."),
+    ] = None,
+    backgrounds: Annotated[Path | None, Parameter(help="Folder of photos to stand behind.")] = None,
+    up: Annotated[Literal["y", "z"] | None, Parameter(help="Which way is up in meshes; as their formats say.")] = None,
+    size: Annotated[int | None, Parameter(help="Side of the images in pixels; 64.")] = None,
+    seed: Annotated[int | None, Parameter(help="Other images of the same kind; 0.")] = None,
+    strength: Annotated[float | None, Parameter(help="Domain randomisation, from 0 (none) to 1; 1.")] = None,
+    samples: Annotated[int | None, Parameter(help="Light paths a pixel, in pre-rendered quality; 12.")] = None,
+    recipe: Annotated[Path | None, Parameter(help="TOML file with any of these and [knobs]; see --knobs.")] = None,
+    masks: Annotated[Path | None, Parameter(help="Folder for a mask per image, outside --out.")] = None,
+    boxes: Annotated[bool, Parameter(negative=(), help="Boxes in metadata.csv, and COCO's boxes.json.")] = False,
+    workers: Annotated[int | None, Parameter(help="Processes; one for every core.")] = None,
+    variant: Annotated[str, Parameter(help="Of Mitsuba: auto, scalar_rgb, llvm_ad_rgb or cuda_ad_rgb.")] = "auto",
+    sheet: Annotated[Path | None, Parameter(help="Draw a contact sheet instead: .png, .jpg or .webp.")] = None,
+    knobs: Annotated[
+        bool, Parameter(negative=(), help="Print the recipe, every knob with its range, and stop.")
+    ] = False,
+) -> None:
+    """Render labelled images: signs, characters or objects, in real-time or pre-rendered quality."""
+
+    from weighbridge.render.recipe import Recipe, read_recipe, recipe_toml, with_overrides
+
+    given: dict[str, Any] = {"seed": seed, "size": size, "strength": strength, "samples": samples}
+    given |= {"assets": assets, "backgrounds": backgrounds, "up": up}
+    values = read_recipe(recipe) if recipe is not None else {}
+    plan = Recipe(**{**values, **{name: value for name, value in given.items() if value is not None}, "family": family})
+    looks = list(quality or ["realtime"])
+    if knobs:
+        from weighbridge.render.painter import family_of
+
+        print(recipe_toml(plan, with_overrides(family_of(plan, looks[0]).knobs, plan.knobs)), end="")
+        return
+    if sheet is not None:
+        from weighbridge.render.sheet import sheet as draw_sheet
+
+        with counting("rendering", "images", "Nothing was written") as progress:
+            columns = 4 if count is None else count
+            draw_sheet(plan, looks, sheet, columns=columns, classes=classes, variant=variant, progress=progress)
+        print(sheet)
+        return
+    folder = _required(out, "--out")
+    if len(looks) > 1:
+        raise ConfigError(
+            f"a folder holds one quality, got {' and '.join(looks)}; call once for each, with another --out"
+        )
+    from weighbridge.render.studio import render as run_render
+
+    again = f"Nothing that is done is lost; go on with: {shlex.join([called_as(), *sys.argv[1:]])}"
+    with counting("rendering", "images", again) as progress:
+        done = run_render(
+            plan,
+            looks[0],
+            folder,
+            count=100 if count is None else count,
+            test=test,
+            classes=classes,
+            masks=masks,
+            boxes=boxes,
+            variant=variant,
+            workers=workers,
+            progress=progress,
+        )
+    print(f"{done.rendered} images rendered in {done.seconds:.1f} s, {done.images} in {folder}")
+
+
+@app.command
+def report(folder: Path) -> None:
+    """Write the HTML report of a run or a comparison again."""
+    from weighbridge.report.page import write_report
+
+    print(write_report(folder))
+
+
+def _required(value: Any, option: str) -> Any:
+    if value is None:
+        raise ConfigError(f"{option} is needed; see weighbridge {sys.argv[1]} --help")
+    return value

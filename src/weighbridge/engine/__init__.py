@@ -1,0 +1,1 @@
+"""The training loop. It knows what a method is, never which one."""

@@ -1,0 +1,179 @@
+"""Reading a trained network: predictions, stored likelihoods, and the only place where target labels are met."""
+
+__all__ = ["Evaluation", "Predictions", "TargetSummary", "evaluate", "label_logits", "predict", "stored_likelihood"]
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.metrics import confusion_matrix
+from torch import Tensor
+
+from weighbridge.data.columns import Column
+from weighbridge.data.domains import LabelledDomain
+from weighbridge.data.images import Images
+from weighbridge.data.transforms import Preparation
+from weighbridge.parts.networks import Network
+from weighbridge.parts.weights import class_likelihood
+from weighbridge.watch import Progress
+
+_AT_ONCE = 256  # images
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Counts first, divided once.
+
+    Attributes:
+        confusion: K rows of true classes by K columns of predicted ones, in images.
+    """
+
+    classes: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Self:
+        """What `facts` was made of."""
+        return cls(tuple(facts["per_class"]), tuple(map(tuple, facts["confusion"])))
+
+    @property
+    def images(self) -> int:
+        return sum(map(sum, self.confusion))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of images told right, in [0, 1]."""
+        return sum(self.confusion[k][k] for k in range(len(self.classes))) / self.images
+
+    def facts(self) -> dict[str, Any]:
+        """For metrics.json. Classes without images have no accuracy."""
+        per_class = {
+            name: {"images": sum(row), "accuracy": row[k] / sum(row) if sum(row) else None}
+            for k, (name, row) in enumerate(zip(self.classes, self.confusion, strict=True))
+        }
+        confusion = [list(row) for row in self.confusion]
+        return {"images": self.images, "accuracy": self.accuracy, "per_class": per_class, "confusion": confusion}
+
+
+@dataclass(frozen=True)
+class TargetSummary:
+    """What can be said about the target without labels.
+
+    Attributes:
+        mean_confidence: mean probability of the predicted class, in [0, 1].
+        prediction_entropy: mean entropy of the class probabilities, in nats, in [0, ln K].
+        mutual_information: entropy of the mean prediction less the mean entropy, in nats, in [0, ln K]; high when
+            single predictions are sure and all classes occur (Shi and Sha, ICML 2012). The label-free score by which
+            recipes are chosen here; 0 for a collapsed network.
+        class_shares: share of the target images predicted as each class; one near 1 says that training collapsed.
+    """
+
+    images: int
+    mean_confidence: float
+    prediction_entropy: float
+    mutual_information: float
+    class_shares: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What images are taken for: two numbers of each, on disk since there may be millions, and what is said of all.
+
+    Attributes:
+        row: (N,) int32, the most probable class.
+        probability: (N,) float32, of that class.
+    """
+
+    row: Column
+    probability: Column
+    summary: TargetSummary
+
+
+def predict(
+    network: Network,
+    images: Images,
+    classes: Sequence[str],
+    preparation: Preparation,
+    progress: Progress | None = None,
+) -> Predictions:
+    """Look at every image in order. Classes are the network's K.
+
+    Args:
+        progress: called with (images done, images in all).
+    """
+    count = len(images)
+    predicted, confidence = Column.filled(count, 0, np.int32), Column.filled(count, 0, np.float32)
+    probability_sum, confidence_sum, entropy_sum = torch.zeros(len(classes), dtype=torch.float64), 0.0, 0.0
+    counts = np.zeros(len(classes), dtype=np.int64)
+    for rows, logits in label_logits(network, images, preparation, progress):
+        probabilities = logits.softmax(dim=1)  # (batch, K)
+        probability, row = probabilities.max(dim=1)
+        span = slice(int(rows[0]), int(rows[-1]) + 1)
+        predicted[span], confidence[span] = row, probability
+        counts += np.bincount(row.numpy(), minlength=len(classes))
+        confidence_sum += float(probability.sum())
+        probability_sum += probabilities.sum(dim=0)
+        entropy_sum += float(torch.special.entr(probabilities).sum())
+    entropy = entropy_sum / count
+    summary = TargetSummary(
+        images=count,
+        mean_confidence=confidence_sum / count,
+        prediction_entropy=entropy,
+        mutual_information=float(torch.special.entr(probability_sum / count).sum()) - entropy,
+        class_shares={name: float(number) / count for name, number in zip(classes, counts, strict=True)},
+    )
+    return Predictions(predicted, confidence, summary)
+
+
+def stored_likelihood(network: Network, source: LabelledDomain, preparation: Preparation) -> Column:
+    """P_a of every source image, (N,) float32: the pre-classifier's probability of the image's own class."""
+    batches = label_logits(network, source.images, preparation)
+    likelihoods = (class_likelihood(logits, source.labels[rows].long()).numpy() for rows, logits in batches)
+    return Column(likelihoods, np.float32)
+
+
+def evaluate(
+    network: Network, labelled: LabelledDomain, preparation: Preparation, progress: Progress | None = None
+) -> Evaluation:
+    """Compare predictions with labels. Nothing is chosen by what comes out."""
+    kinds = range(len(labelled.classes))
+    counts = np.zeros((len(kinds), len(kinds)), dtype=np.int64)
+    for rows, logits in label_logits(network, labelled.images, preparation, progress):
+        counts += confusion_matrix(labelled.labels[rows].numpy(), logits.argmax(dim=1).numpy(), labels=kinds)
+    return Evaluation(labelled.classes, tuple(tuple(int(cell) for cell in row) for row in counts))
+
+
+def label_logits(
+    network: Network, images: Images, preparation: Preparation, progress: Progress | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Rows (batch,) and their label logits (batch, K) float32 on the CPU, in evaluation mode, without augmentation.
+
+    The network's own mode is put back at the end.
+
+    Args:
+        progress: called with (images done, images in all).
+    """
+    weights = next(network.parameters())
+    device, layout = weights.device, _layout(weights)
+    modes = [(part, part.training) for part in network.modules()]
+    network.eval()
+    try:
+        for start in range(0, len(images), _AT_ONCE):
+            rows = torch.arange(start, min(start + _AT_ONCE, len(images)))
+            prepared = preparation.plain(images.fetch(rows).to(device)).contiguous(memory_format=layout)
+            with torch.no_grad():
+                logits = network(prepared).float().cpu()
+            yield rows, logits
+            if progress:
+                progress(int(rows[-1]) + 1, len(images))
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+def _layout(convolution: Tensor) -> torch.memory_format:
+    """Images lie in memory as the convolution weights do, here as in training."""
+    last = convolution.dim() == 4 and convolution.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format

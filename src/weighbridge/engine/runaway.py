@@ -1,0 +1,101 @@
+"""When a run has left for good, and is ended."""
+
+__all__ = ["Runaway", "refuse_broken_weights"]
+
+import math
+import statistics
+from collections import deque
+from collections.abc import Mapping
+from typing import NoReturn
+
+import torch
+from torch import Tensor
+
+from weighbridge.errors import DivergenceError
+from weighbridge.methods.base import Method
+from weighbridge.run_folder import RunFolder
+
+# A loss this far above chance over a window of steps has left for good: an untrained network starts at 1 times chance.
+_WINDOW = 10  # steps
+_RUNAWAY_LABEL_LOSS = 3.0  # times ln K
+_RUNAWAY_DOMAIN_LOSS = 10.0  # times ln 2
+_CHANCE = 0.95  # times ln K: nothing is told apart
+_CHANCE_STEPS = 50  # in a row; tolerated until the classes were once learned, or until
+_SLOW_START = 1000  # steps, and half of the run, are over, or all of it; some networks leave chance late, and then fast
+_TOO_FEW = 200  # steps, after which nobody can tell
+_CALM = "a lower learning rate, --clip-norm 1, or a smaller --strength"
+_LEARN = "another learning rate, or a --backbone with batch norm if this has none"  # which leaves chance sooner
+
+
+class Runaway:
+    """Ends a run whose losses have left for good; judges a window of steps, however often the log is written."""
+
+    def __init__(self, stage: str, steps: int, classes: int, folder: RunFolder) -> None:
+        self._stage, self._folder = stage, folder
+        self._late = max(_TOO_FEW, min(steps - 1, max(_SLOW_START, steps // 2)))
+        self._chance = math.log(classes)
+        self._label: deque[float] = deque(maxlen=_WINDOW)
+        self._domain: deque[float] = deque(maxlen=_WINDOW)
+        self._learned, self._at_chance = False, 0
+
+    def see(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Judge one step, counted from 0.
+
+        Raises:
+            DivergenceError: if a loss is not a number or the window has run away.
+        """
+        for name, value in scalars.items():
+            if not math.isfinite(value):
+                self._stop(f"{name} became {value} at step {step + 1}", step)
+        self._label.append(scalars.get("label_loss", 0.0))
+        self._domain.append(scalars.get("domain_loss", 0.0))
+        if len(self._label) < _WINDOW:
+            return
+        label, domain = statistics.fmean(self._label), statistics.fmean(self._domain)
+        self._learned = self._learned or 0.0 < label < 0.5 * self._chance
+        self._at_chance = self._at_chance + 1 if label > _CHANCE * self._chance else 0
+        lasting = self._at_chance >= _CHANCE_STEPS
+        by = f"by step {step + 1}"
+        if label > _RUNAWAY_LABEL_LOSS * self._chance:
+            self._stop(f"the label loss rose to {label:.3g} ({self._chance:.3g} is chance) {by}", step)
+        if domain > _RUNAWAY_DOMAIN_LOSS * math.log(2):
+            self._stop(f"the domain loss rose to {domain:.3g} (0.693 is chance) {by}", step)
+        if lasting and self._learned:
+            self._stop(
+                f"{by} the label loss went back to {label:.3g}, which is chance: the features lost the classes", step
+            )
+        if lasting and step >= self._late:
+            what = f"{by} the label loss is still {label:.3g}, which is chance: nothing is learned"
+            weaker = "a smaller --strength, " if "domain_loss" in scalars else ""
+            longer = "--pre-steps" if self._stage == "pre-classifier" else "--steps"
+            self._stop(what, step, f"{weaker}more {longer}, {_LEARN}")
+
+    def state(self) -> Tensor:
+        """Everything seen that still matters, for a checkpoint."""
+        windows = [[*values, *[math.nan] * (_WINDOW - len(values))] for values in (self._label, self._domain)]
+        return torch.tensor([float(self._learned), self._at_chance, *windows[0], *windows[1]], dtype=torch.float64)
+
+    def restore(self, state: Tensor) -> None:
+        learned, at_chance, *windows = state.tolist()
+        self._learned, self._at_chance = bool(learned), int(at_chance)
+        self._label.extend(value for value in windows[:_WINDOW] if not math.isnan(value))
+        self._domain.extend(value for value in windows[_WINDOW:] if not math.isnan(value))
+
+    def _stop(self, what: str, step: int, advice: str = _CALM) -> NoReturn:
+        kept = f"The last good checkpoint is {self._folder.checkpoint}. " if self._folder.checkpoint.is_file() else ""
+        raise DivergenceError(
+            f"{self._stage}: {what}. {kept}Try {advice}.",
+            step=step,
+        )
+
+
+def refuse_broken_weights(method: Method, stage: str, step: int, folder: RunFolder) -> None:
+    """A finite loss can still have led to an update that is not: never let that replace a good checkpoint."""
+    for module in method.modules().values():
+        for name, parameter in module.named_parameters():
+            if not bool(torch.isfinite(parameter).all()):
+                raise DivergenceError(
+                    f"{stage}: the weights of {name} stopped being numbers at step {step}. "
+                    f"The last good checkpoint, if any, is {folder.checkpoint}. Try a lower learning rate.",
+                    step=step - 1,
+                )

@@ -1,0 +1,1 @@
+"""Grids of runs: what they mean, their jobs, their record."""

@@ -1,0 +1,288 @@
+"""What a grid is: methods x sources x targets x seeds, from one TOML file or from a single comparison's options."""
+
+__all__ = ["Grid", "Row", "Task", "grid_of", "method_row", "pre_classifier_settings", "read_grid"]
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from weighbridge.errors import ConfigError, did_you_mean
+from weighbridge.settings.catalogue import DEFAULT_METHODS, METHODS, SHOWN_NAMES
+from weighbridge.settings.config import Config, from_mapping, read_toml
+
+_KEYS = ("title", "seeds", "methods", "sources", "targets", "evaluations", "settings", "variants", "skip")
+_OF_A_SINGLE_RUN = {  # setting -> what says it in a comparison and in a grid
+    "method": ("--methods", "methods"),
+    "weighting": ("--methods METHOD:WEIGHTING", "methods with METHOD:WEIGHTING"),
+    "seed": ("--seeds", "seeds"),
+}
+# What the training of a pre-classifier never looks at. Only rows that differ in nothing else share one.
+_AFTER_THE_PRE_CLASSIFIER = (
+    *("method", "weighting", "steps", "fine_tune_rate", "new_layer_multiplier", "schedule", "strength", "gamma"),
+    *("adda_rate", "adda_discriminator_rate", "p_a", "p_t", "start", "mcc_weight", "mcc_temperature"),
+    *("mean_teacher_rate", "confidence_threshold", "consistency_weight", "class_balance_weight"),
+    *("pseudo_label_weight", "strong_augmentation", "weigh_labels"),
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One source with one target.
+
+    Attributes:
+        folder: of its runs, below that of the grid; "" if they are the same.
+    """
+
+    source_name: str
+    target_name: str
+    source: tuple[Path, ...]
+    target: Path
+    folder: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.source_name} to {self.target_name}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: a method, or a variant, which is a method with settings of its own.
+
+    Attributes:
+        config: its settings; the seed in it means nothing.
+        shown: what tables call it.
+        home: folder of the pre-classifier that it shares with other rows of its task and seed.
+    """
+
+    name: str
+    config: Config
+    shown: str
+    variant: bool = False
+    home: str = "pre-classifier"
+
+    @property
+    def folder(self) -> str:
+        return self.name.replace(":", "-")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Every row of every task over the same seeds.
+
+    Attributes:
+        evaluations: name -> labelled images on which every model is tested, after all training.
+        sources: name -> paths; of a grid from a file, all of it, whether a task uses them or not.
+    """
+
+    title: str
+    seeds: tuple[int, ...]
+    rows: tuple[Row, ...]
+    tasks: tuple[Task, ...]
+    evaluations: dict[str, Path] = field(default_factory=dict)
+    sources: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+
+    def seen(self, task: Task, evaluation: str) -> str:
+        """What the models of a task saw of the domain of an evaluation: "source", "target" or "unseen".
+
+        Names tell: an evaluation belongs to the source or target of its name. So do paths, where they are the same, and
+        a source that is a part of the task's.
+        """
+        path, source = self.evaluations[evaluation].resolve(), {path.resolve() for path in task.source}
+        parts = {name for name, paths in self.sources.items() if {path.resolve() for path in paths} <= source}
+        if evaluation in {task.source_name, *parts} or path in source:
+            return "source"
+        return "target" if evaluation == task.target_name or path == task.target.resolve() else "unseen"
+
+    def fingerprint(self) -> str:
+        """A hash over all that decides which runs there are and what each of them does."""
+        runs = {row.name: row.config.settled() for row in self.rows}
+        tasks = [[task.name, *map(str, task.source), str(task.target)] for task in self.tasks]
+        text = json.dumps([runs, tasks, self.seeds, sorted(self.evaluations)], sort_keys=True)
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def method_row(name: str, config: Config) -> Row:
+    """The row of `METHOD` or `METHOD:WEIGHTING`, such as `weighted-dann:permuted` or `adda:paper`.
+
+    Raises:
+        ConfigError: if there is no such method or weighting.
+    """
+    method, _, weighting = name.partition(":")
+    if method not in METHODS:
+        raise ConfigError(f"there is no method '{method}'. {did_you_mean(method, METHODS)}")
+    shown = f"{SHOWN_NAMES[method]}, {weighting}" if weighting else SHOWN_NAMES[method]
+    return Row(name, config.replace(method=method, weighting=weighting or "default"), shown)
+
+
+def grid_of(
+    source: Sequence[Path],
+    target: Path,
+    config: Config,
+    *,
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    evaluation: Path | None,
+    title: str,
+) -> Grid:
+    """The grid of a single task, whose runs lie in the grid's own folder.
+
+    Raises:
+        ConfigError: for methods, settings and seeds that cannot be compared.
+    """
+    rows = [method_row(name, config) for name in dict.fromkeys(methods)]
+    for key, (instead, _) in _OF_A_SINGLE_RUN.items():
+        value = getattr(config, key)
+        if value != getattr(Config(), key):
+            raise ConfigError(f"a comparison takes {instead}; the setting {key} = {value!r} belongs to a single run")
+    if not seeds:
+        raise ConfigError("a comparison needs at least one seed, got none; three are few, five are better")
+    task = Task("source", target.name, tuple(source), target)
+    evaluations = {evaluation.name: evaluation} if evaluation else {}
+    return Grid(title, tuple(seeds), tuple(rows), (task,), evaluations)
+
+
+def read_grid(path: Path) -> Grid:
+    """The grid in a TOML file; docs/compare.md explains its keys. Relative paths start at the folder of the file.
+
+    Raises:
+        ConfigError: for a key that does not exist, for what is missing, and for a name that cannot name a folder.
+    """
+    values, where = read_toml(path), f"in '{path}'"
+    for key in values:
+        if key not in _KEYS:
+            raise ConfigError(f"a grid has no key '{key}' ({where}). {did_you_mean(key, _KEYS)}")
+    for key in ("sources", "targets"):
+        if not values.get(key):
+            raise ConfigError(f'expected a table [{key}] {where}, such as: [{key}] and below it photos = "photos"')
+    sources, targets, evaluations = (
+        {name: _paths(name, entry, path, key) for name, entry in _table(values, key, where).items()}
+        for key in ("sources", "targets", "evaluations")
+    )
+    for key, entries in (("targets", targets), ("evaluations", evaluations)):
+        for name, paths in entries.items():
+            if len(paths) > 1:
+                raise ConfigError(f"{key}.{name} is one path, got {len(paths)} ({where})")
+    seeds = _seeds(values.get("seeds", 5), where)
+    rows = _rows(values, where)
+    tasks = _tasks(sources, {name: paths[0] for name, paths in targets.items()}, values.get("skip", []), where)
+    title = values.get("title", path.stem)
+    if not isinstance(title, str):
+        raise ConfigError(f"title is text, got {title!r} ({where})")
+    return Grid(title, seeds, rows, tasks, {name: paths[0] for name, paths in evaluations.items()}, sources)
+
+
+def _table(values: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    table = values.get(key, {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{key} is a table of names, [{key}], got {table!r} ({where})")
+    return table
+
+
+def _paths(name: str, entry: Any, file: Path, key: str) -> tuple[Path, ...]:
+    _refuse_no_folder_name(name, f"{key} in '{file}'")
+    entries = entry if isinstance(entry, list) else [entry]
+    if not entries or not all(isinstance(part, str) and part for part in entries):
+        raise ConfigError(f"{key}.{name} is a path or a list of paths, got {entry!r} (in '{file}')")
+    return tuple(file.parent / part for part in entries)
+
+
+def _seeds(entry: Any, where: str) -> tuple[int, ...]:
+    """A count, or the seeds themselves."""
+    seeds = list(range(entry)) if type(entry) is int else entry
+    if not isinstance(seeds, list) or not all(type(seed) is int and seed >= 0 for seed in seeds):
+        raise ConfigError(f"seeds is a number of seeds or a list of them, got {entry!r} ({where})")
+    if not seeds:
+        raise ConfigError(f"a grid needs at least one seed, got none; three are few, five are better ({where})")
+    return tuple(dict.fromkeys(seeds))
+
+
+def _rows(values: Mapping[str, Any], where: str) -> tuple[Row, ...]:
+    settings = _table(values, "settings", where)
+    for key, (_, instead) in _OF_A_SINGLE_RUN.items():
+        if key in settings:
+            raise ConfigError(f"a grid takes {instead}; the setting {key} belongs to a single run ({where})")
+    # The method that asks least: what the others ask for besides is said in the name of their own rows.
+    config = from_mapping({**settings, "method": "source-only"}, where=f"[settings] {where}")
+    methods = values.get("methods", list(DEFAULT_METHODS))
+    if not isinstance(methods, list) or not all(isinstance(name, str) for name in methods):
+        raise ConfigError(f"methods is a list such as ['source-only', 'dann'], got {methods!r} ({where})")
+    rows = [method_row(name, config) for name in dict.fromkeys(methods)]
+    for name, changes in _table(values, "variants", where).items():
+        rows.append(_variant(name, changes, settings, where))
+    if not rows:
+        raise ConfigError(f"a grid needs at least one method, got none ({where})")
+    _refuse_same_folders((row.folder for row in rows), where)
+    if any(row.config.processes > 1 for row in rows):
+        raise ConfigError(f"a grid spreads its runs with --jobs; processes belongs to a single run ({where})")
+    return _with_homes(rows, config)
+
+
+def _variant(name: str, changes: Any, settings: Mapping[str, Any], where: str) -> Row:
+    _refuse_no_folder_name(name, f"variants {where}")
+    if not isinstance(changes, dict) or not isinstance(changes.get("method"), str):
+        raise ConfigError(f"[variants.{name}] needs a method and what is different, such as strength = 0.1 ({where})")
+    if "seed" in changes:
+        raise ConfigError(f"[variants.{name}] cannot set seed: all rows share the seeds of the grid ({where})")
+    row = method_row(changes["method"], Config())
+    own = {**settings, "weighting": row.config.weighting, **changes, "method": row.config.method}
+    return Row(name, from_mapping(own, where=f"[variants.{name}] {where}"), name, variant=True)
+
+
+def pre_classifier_settings(config: Config) -> dict[str, Any]:
+    """All that a pre-classifier depends on: where it is the same, so is the pre-classifier."""
+    return {key: value for key, value in config.settled().items() if key not in _AFTER_THE_PRE_CLASSIFIER}
+
+
+def _with_homes(rows: Iterable[Row], config: Config) -> tuple[Row, ...]:
+    """Rows whose pre-classifiers would come out the same share one; those of other settings lie beside it."""
+    homes = {tuple(pre_classifier_settings(config).items()): "pre-classifier"}
+    placed = []
+    for row in rows:
+        settings = tuple(pre_classifier_settings(row.config).items())
+        home = homes.setdefault(settings, f"pre-classifier-{row.folder}")
+        placed.append(dataclasses.replace(row, home=home))
+    return tuple(placed)
+
+
+def _tasks(
+    sources: Mapping[str, tuple[Path, ...]], targets: Mapping[str, Path], skip: Any, where: str
+) -> tuple[Task, ...]:
+    """Every source with every target but the one of its own name, and those left out."""
+    if not isinstance(skip, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in skip):
+        raise ConfigError(f"skip is a list of pairs such as [['realtime', 'photos']], got {skip!r} ({where})")
+    for source, target in skip:
+        for name, known, key in ((source, sources, "sources"), (target, targets, "targets")):
+            if name not in known:
+                raise ConfigError(f"skip names '{name}', which is none of the {key}. {did_you_mean(str(name), known)}")
+    tasks = [
+        Task(source, target, paths, path, f"{source}-to-{target}")
+        for source, paths in sources.items()
+        for target, path in targets.items()
+        if source != target and [source, target] not in skip
+    ]
+    if not tasks:
+        raise ConfigError(f"no pair of a source and another target is left ({where})")
+    _refuse_same_folders((task.folder for task in tasks), where)
+    return tuple(tasks)
+
+
+def _refuse_no_folder_name(name: str, where: str) -> None:
+    fits = re.fullmatch(r"\w[\w.+-]*", name) and not name.endswith(".part") and not name.startswith("pre-classifier")
+    if not fits:
+        raise ConfigError(
+            f"'{name}' cannot name a folder ({where}): take letters, digits and -_+. such as 'low-strength'; "
+            f"names do not start with pre-classifier or end in .part"
+        )
+
+
+def _refuse_same_folders(folders: Iterable[str], where: str) -> None:
+    seen = set[str]()
+    for folder in folders:
+        if folder in seen:
+            raise ConfigError(f"two entries would share the folder '{folder}'; rename one of them ({where})")
+        seen.add(folder)

@@ -1,0 +1,256 @@
+"""Every run of a grid that is not finished yet, here or in other processes. Behind `weighbridge compare`."""
+
+__all__ = ["Workplaces", "changed_settings", "check_started", "precision_of", "run_folder", "train_all"]
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from weighbridge.errors import DivergenceError, RunFolderError
+from weighbridge.grids.grid import Grid, Row, Task, pre_classifier_settings
+from weighbridge.grids.processes import STOPPED, spread
+from weighbridge.run_folder import RunFolder
+from weighbridge.runs.adapt import train_run, train_shared
+from weighbridge.runs.workplace import Workplace, begin_run, open_workplace, refuse_other_images
+from weighbridge.settings import build_data, build_method
+from weighbridge.settings.config import Config, read_run
+from weighbridge.watch import Quiet, Watch
+
+# What a workplace is opened with; runs that differ in nothing of it share one.
+_OF_A_WORKPLACE = (
+    *("image_size", "channels", "fit", "crop", "cache", "strict", "held_out"),
+    *("device", "processes", "precision", "channels_last", "keep_memory", "network_name"),
+)
+
+
+class Workplaces:
+    """The data and the machine of one task at a time: the last one stays open, as images may fill the memory.
+
+    Args:
+        precision: that of the runs that are there already; one comparison has one, however often it is measured.
+    """
+
+    def __init__(self, precision: str | None, watch: Watch) -> None:
+        self.precision, self.watch = precision, watch
+        self._open: tuple[object, Workplace] | None = None
+
+    def of(self, task: Task, config: Config) -> Workplace:
+        """Where the runs of this task and these settings happen."""
+        key = (task, *(getattr(config, name) for name in _OF_A_WORKPLACE))
+        if self._open is None or self._open[0] != key:
+            self._open = None  # before another one is filled
+            opened = open_workplace(task.source, task.target, config, self.watch, precision=self.precision)
+            self.precision = opened.machine.precision
+            self._open = key, opened
+        return self._open[1]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One run or, with `shared`, the pre-classifier of the runs of one seed."""
+
+    task: Task
+    row: Row
+    seed: int
+    folder: Path
+    home: Path  # of the pre-classifier
+    shared: bool = False
+
+    @property
+    def config(self) -> Config:
+        return self.row.config.replace(seed=self.seed)
+
+    @property
+    def path(self) -> Path:
+        return self.home if self.shared else self.folder
+
+    @property
+    def label(self) -> str:
+        what = self.row.home if self.shared else self.row.name
+        return " · ".join([*([self.task.name] if self.task.folder else []), f"seed {self.seed}", what])
+
+    @property
+    def needs_home(self) -> bool:
+        config = self.row.config
+        return not config.from_scratch or build_method.weighting_name(config) is not None
+
+    @property
+    def needs_folds(self) -> bool:
+        return self.needs_home and self.row.config.p_a == "cross-fitted"
+
+
+@dataclass(frozen=True)
+class _Diverged:
+    """How a run ended that did not get to its end.
+
+    Attributes:
+        step: counted from 1.
+        why: the message of its error, in which is said what to try.
+    """
+
+    step: int
+    why: str
+
+
+def run_folder(out: Path, task: Task, seed: int, row: Row) -> Path:
+    """Where a run of a grid lies."""
+    return out / task.folder / f"seed-{seed}" / row.folder
+
+
+def precision_of(out: Path, grid: Grid) -> str | None:
+    """The precision of the runs that are there already; None if there are none."""
+    for job in _jobs(grid, out):
+        for folder in (RunFolder(job.home), RunFolder(job.folder)):
+            if folder.started:
+                return str(folder.facts()["machine"]["precision"])
+    return None
+
+
+def check_started(workplace: Workplace, grid: Grid, out: Path, task: Task) -> None:
+    """Refuse to go on with runs or pre-classifiers of a task that were begun on other images or with other settings.
+
+    Raises:
+        RunFolderError: that names the first of them and what changed.
+    """
+    jobs = [job for job in _jobs(grid, out) if job.task == task]
+    runs = {job.folder: (job.config, Config.read_by_the_method) for job in jobs}
+    homes = {job.home: (job.config, pre_classifier_settings) for job in jobs}
+    for path, (config, what_counts) in (runs | homes).items():
+        folder = RunFolder(path)
+        if not folder.started:
+            continue
+        if changed := changed_settings(what_counts(read_run(folder.config)), what_counts(config)):
+            raise RunFolderError(
+                f"the run in '{folder.path}' was begun with other settings: {changed}. "
+                f"Choose another --out, give the row another name, or delete that run"
+            )
+        refuse_other_images(workplace, folder)
+
+
+def changed_settings(before: Mapping[str, object], now: Mapping[str, object]) -> str:
+    """Which settings are others now, and what they were, in words; "" if none is."""
+    pairs = {key: (before[key], now[key]) for key in now if now[key] != before[key]}
+    said = {key: ["left out" if value is None else str(value) for value in pair] for key, pair in pairs.items()}
+    return ", ".join(f"{key} ({there} there, {here} now)" for key, (there, here) in said.items())
+
+
+def train_all(grid: Grid, out: Path, places: Workplaces, *, at_once: int = 1, backend: str = "loky") -> dict[Path, int]:
+    """Train what is not finished; whoever looks on is told by the watch of the workplaces.
+
+    One at a time, with loky, everything happens in this process.
+
+    Returns:
+        Run folder -> step at which it diverged.
+
+    Raises:
+        KeyboardInterrupt: when somebody asked to stop; the same call goes on.
+    """
+    jobs = list(_jobs(grid, out))
+    for row in grid.rows:
+        if sentence := build_data.caution(row.config):
+            places.watch.tell(f"{row.shown}: {sentence}")
+    if at_once > 1 or backend != "loky":
+        return _train_apart(jobs, places, at_once, backend)
+    diverged: dict[Path, int] = {}
+    fallen: dict[Path, int] = {}  # pre-classifier that came to nothing -> step
+    for number, job in enumerate(jobs):
+        places.watch.about(job.label, number, len(jobs))
+        if job.needs_home and job.home in fallen:  # nothing to start from
+            diverged[job.folder] = fallen[job.home]
+            continue
+        ending = _train(job, places)
+        if ending is not None:
+            places.watch.tell(f"{job.label}: {ending.why}")
+            diverged[job.folder] = ending.step
+            if job.needs_home and not RunFolder(job.home).complete:
+                fallen[job.home] = ending.step
+    return diverged
+
+
+def _train_apart(jobs: Sequence[_Job], places: Workplaces, at_once: int, backend: str) -> dict[Path, int]:
+    """In processes of their own: first all pre-classifiers, so that no two runs train the same one, then the runs."""
+    waiting = [job for job in jobs if not RunFolder(job.folder).complete]
+    shared = {job.home: dataclasses.replace(job, shared=True) for job in waiting if job.needs_home}
+    # The folds of cross-fitting are shared too, so a row that has them speaks for its pre-classifier.
+    shared |= {job.home: dataclasses.replace(job, shared=True) for job in waiting if job.needs_folds}
+    first = [job for job in shared.values() if job.needs_folds or not RunFolder(job.home).complete]
+    done, total = len(jobs) - len(waiting), len(first) + len(jobs)
+    ended: dict[Path, int] = {}  # run or pre-classifier -> step at which it diverged
+    for wave in (first, waiting):
+        possible = [job for job in wave if job.home not in ended or not job.needs_home]
+        ended |= {job.folder: ended[job.home] for job in wave if job not in possible}  # nothing to start from
+        done += len(wave) - len(possible)
+        if not possible:
+            continue
+        places.watch.about(f"{min(at_once, len(possible))} at once", done, total)
+        work = functools.partial(_train_in_worker, precision=places.precision)
+        results = spread(work, possible, at_once=at_once, backend=backend, gpu=_wants_gpu(jobs))
+        left = len(possible)
+        try:
+            for job, ending in results:
+                if ending == STOPPED:
+                    continue
+                left, done = left - 1, done + 1
+                if isinstance(ending, _Diverged):
+                    ended[job.path] = ending.step
+                places.watch.tell(f"{job.label}: {_outcome(job, ending)}")
+                places.watch.about(f"{min(at_once, left)} at once", done, total)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"stopped with {done} of {total} runs done") from None
+    return {job.folder: ended[job.folder] for job in jobs if job.folder in ended}
+
+
+def _jobs(grid: Grid, out: Path) -> Iterator[_Job]:
+    for task in grid.tasks:
+        for seed in grid.seeds:
+            for row in grid.rows:
+                folder = run_folder(out, task, seed, row)
+                yield _Job(task, row, seed, folder, folder.with_name(row.home))
+
+
+def _train(job: _Job, places: Workplaces) -> _Diverged | None:
+    """None if it got to its end."""
+    folder = RunFolder(job.folder)
+    if folder.complete and not job.shared:
+        return None
+    workplace = places.of(job.task, job.config)
+    writes = workplace.fabric.is_global_zero
+    home = RunFolder(job.home, writes=writes)
+    try:
+        if job.shared:
+            train_shared(workplace, job.config, home)
+            return None
+        if folder.started:
+            refuse_other_images(workplace, folder)
+            folder = RunFolder(job.folder, writes=writes)
+        else:
+            folder = begin_run(workplace, job.config, job.folder)
+        train_run(workplace, job.config, folder, pre_classifier=home)
+    except DivergenceError as error:
+        return _Diverged(error.step + 1, str(error))
+    return None
+
+
+@functools.cache
+def _places_of_this_process(precision: str | None) -> Workplaces:
+    return Workplaces(precision, Quiet())
+
+
+def _train_in_worker(job: _Job, *, precision: str | None) -> _Diverged | None:
+    return _train(job, _places_of_this_process(precision))
+
+
+def _outcome(job: _Job, ending: _Diverged | str | None) -> str:
+    if isinstance(ending, _Diverged):
+        return ending.why
+    return f"{RunFolder(job.path).metrics()['seconds']:.0f} s"
+
+
+def _wants_gpu(jobs: Sequence[_Job]) -> bool:
+    return any(
+        job.config.device == "cuda" or (job.config.device == "auto" and torch.cuda.is_available()) for job in jobs
+    )

@@ -1,0 +1,1 @@
+"""Large images cut into labelled patches."""

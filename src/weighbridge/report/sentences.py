@@ -1,0 +1,113 @@
+"""A table in plain sentences, also where the paper's method did not win."""
+
+__all__ = ["findings"]
+
+from weighbridge.report.statistics import sampling_error, seeds_in_words, signed
+from weighbridge.report.summary import Row, Summary, difference_to
+
+_FEW_SEEDS = 5
+_NOT_ALIGNED = 0.9  # share of the domain labels still told right at the end; 0.5 is chance
+_FORGOTTEN = 3.0  # points on held-out source images below training on the source alone
+_SURE = 3.0  # sampling errors above chance: an accuracy below this is nothing learned
+
+
+def findings(summary: Summary) -> list[str]:
+    """What the table says, in words; also where the paper's method did not win."""
+    said = [
+        f"{row.name}: {row.diverged} of {summary.seeds} seeds diverged and are left out."
+        for row in summary.rows
+        if row.diverged
+    ]
+    said += [f"{row.name}: {row.caution}." for row in summary.rows if row.caution]
+    if summary.evaluation_images is None:
+        said.append(
+            "No labelled images of the target were given, so accuracy there is not known. "
+            "Label a hundred or so and run weighbridge compare with --evaluation."
+        )
+        return said + _without_labels(summary)
+    scored = [row for row in summary.rows if row.accuracy is not None]
+    if not scored:
+        return said
+    best = max(scored, key=lambda row: row.accuracy or 0.0)
+    fewer = f" over {seeds_in_words(best.n)} of {summary.seeds}" if best.n < summary.seeds else ""
+    said.insert(0, f"Highest mean accuracy: {best.name} with {best.accuracy:.1f} %{fewer}.")
+    nothing_learned = summary.chance + _SURE * sampling_error(summary.chance, summary.evaluation_images)
+    for row in scored:
+        if row.method == "weighted-dann" and row.weighting == "paper":
+            said += _verdict(row, "dann", "DANN")
+            said += _share_of_weights(row)
+        if row.method != "source-only":
+            said += _against_source(row)
+            said += _on_its_own_source(row, summary)
+        if row.domain_accuracy is not None and row.domain_accuracy > _NOT_ALIGNED:
+            said.append(
+                f"{row.name} did not align the domains: at the end its domain classifier is right about "
+                f"{100 * row.domain_accuracy:.0f} % of the images (50 % is chance)."
+            )
+        if row.accuracy is not None and row.accuracy < nothing_learned:
+            said.append(f"{row.name} is at chance ({summary.chance:.1f} %): its training collapsed.")
+    if any((row.domain_accuracy or 0.0) > _NOT_ALIGNED for row in scored):
+        said.append("What gives the domains away without a look at content, weighbridge inspect lists.")
+    if summary.seeds < _FEW_SEEDS:
+        few = "One seed is" if summary.seeds == 1 else f"{summary.seeds} seeds are"
+        said.append(f"{few} few: the intervals are wide, and a difference inside one may be luck.")
+    return said
+
+
+def _without_labels(summary: Summary) -> list[str]:
+    shares = [f"{row.name} {row.disagreement:.1f} %" for row in summary.rows if row.disagreement is not None]
+    if not shares:
+        return []
+    return [
+        f"Of the target images, two seeds take for different classes: {', '.join(shares)}. At least half as "
+        "many are wrong; about as many, where seeds are no surer than right; more, where they err alike: a low number "
+        "is no proof."
+    ]
+
+
+def _verdict(row: Row, to: str, other: str) -> list[str]:
+    interval = difference_to(row, to)
+    if interval is None:
+        return []
+    size = f"{signed(interval)} points over {seeds_in_words(interval.n)}"
+    if interval.low is None or interval.high is None:
+        return [f"{row.name} against {other}: {size}; one seed shows no spread, so this proves nothing."]
+    if interval.low > 0:
+        return [f"{row.name} beat {other}: {size}."]
+    if interval.high < 0:
+        return [f"{row.name} lost to {other}: {size}."]
+    return [f"{row.name} and {other}: no difference that we can be sure of, {size}."]
+
+
+def _share_of_weights(row: Row) -> list[str]:
+    interval = difference_to(row, "uniform")
+    if interval is None:
+        return []
+    unsure = interval.low is None or interval.high is None or interval.low <= 0 <= interval.high
+    verdict = ", which may be luck" if unsure else ""
+    return [
+        f"The weights themselves: {signed(interval)} points over {seeds_in_words(interval.n)} against the same "
+        f"training with all weights at 1{verdict}."
+    ]
+
+
+def _against_source(row: Row) -> list[str]:
+    interval = difference_to(row, "source-only")
+    if interval is None or interval.low is None or interval.high is None:
+        return []
+    if interval.high < 0:
+        return [f"Negative transfer: {row.name} is worse than not adapting at all, {signed(interval)} points."]
+    if interval.low > 0:
+        return [f"{row.name} helped: {signed(interval)} points over training on the source alone."]
+    return [f"{row.name} against the source alone: {signed(interval)} points, which may be luck."]
+
+
+def _on_its_own_source(row: Row, summary: Summary) -> list[str]:
+    """What may lie behind a low accuracy and has nothing to do with the target."""
+    alone = next((other.source_accuracy for other in summary.rows if other.method == "source-only"), None)
+    if alone is None or row.source_accuracy is None or row.source_accuracy > alone - _FORGOTTEN:
+        return []
+    return [
+        f"{row.name} knows the source less well than training on it alone does, {row.source_accuracy:.1f} against "
+        f"{alone:.1f} % of its held-out images: it was trained on it too little, or lost it while adapting."
+    ]

@@ -1,0 +1,154 @@
+"""The run folder: where training writes and everything after training reads."""
+
+__all__ = ["RunFolder", "command_line"]
+
+import json
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from weighbridge.errors import RunFolderError, did_you_mean
+from weighbridge.files import replace_text, write_json
+
+_FACTS, _METRICS, _LOG = "run.json", "metrics.json", "log.jsonl"
+
+
+class RunFolder:
+    """One folder per run.
+
+        config.toml              every setting
+        run.json                 facts at the start: method, classes, data, machine, command
+        log.jsonl                losses and rates while it trains
+        checkpoints/last.safetensors
+        model.safetensors        the network that predicts
+        metrics.json             what came out; present when the run is complete
+        quarantine.csv, split.csv, weights.npz, weights.csv, predictions.csv, report.html
+
+    Args:
+        path: the folder.
+        writes: False in all training processes but the first, whose folder stays untouched.
+    """
+
+    def __init__(self, path: Path, *, writes: bool = True) -> None:
+        self.path = path
+        self.writes = writes
+
+    @classmethod
+    @contextmanager
+    def create(cls, path: Path) -> Iterator["RunFolder"]:
+        """A new run folder to be filled; it appears at the path whole, when the block ends, or not at all.
+
+        Raises:
+            RunFolderError: if something is there already; nothing is ever overwritten.
+        """
+        cls.refuse_existing(path)
+        part = path.with_name(path.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        (part / "checkpoints").mkdir(parents=True)
+        yield cls(part)
+        if path.is_dir():
+            path.rmdir()  # an empty one
+        os.replace(part, path)
+
+    @staticmethod
+    def refuse_existing(path: Path) -> None:
+        """Raise RunFolderError if something is at this path."""
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunFolderError(
+                f"'{path}' exists already and nothing in it is overwritten. "
+                f"Choose another --out, or go on with it: weighbridge adapt --resume {path}"
+            )
+
+    @classmethod
+    def open(cls, path: Path, *, writes: bool = True) -> "RunFolder":
+        """Open an existing run folder.
+
+        Raises:
+            RunFolderError: if there is none.
+        """
+        if not (path / _FACTS).is_file():
+            siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+            hint = f" {did_you_mean(path.name, siblings)}" if siblings and not path.exists() else ""
+            raise RunFolderError(f"expected a run folder with {_FACTS} in it at '{path}'.{hint}")
+        return cls(path, writes=writes)
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoints" / "last.safetensors"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.toml"
+
+    @property
+    def started(self) -> bool:
+        return (self.path / _FACTS).is_file()
+
+    @property
+    def complete(self) -> bool:
+        return (self.path / _METRICS).is_file()
+
+    def facts(self) -> dict[str, Any]:
+        return _read_json(self.path / _FACTS)
+
+    def metrics(self) -> dict[str, Any]:
+        if not self.complete:
+            raise RunFolderError(f"the run in '{self.path}' is not finished: weighbridge adapt --resume {self.path}")
+        return _read_json(self.path / _METRICS)
+
+    def write_facts(self, facts: Mapping[str, Any]) -> None:
+        if self.writes:
+            write_json(self.path / _FACTS, facts)
+
+    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
+        if self.writes:
+            write_json(self.path / _METRICS, metrics)
+
+    def log(self, record: Mapping[str, Any]) -> None:
+        """Append one line to log.jsonl."""
+        if self.writes:
+            with (self.path / _LOG).open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(record) + "\n")
+
+    def records(self) -> list[dict[str, Any]]:
+        """The lines of log.jsonl."""
+        log = self.path / _LOG
+        return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.is_file() else []
+
+    def trim_log(self, steps: int) -> None:
+        """Drop what was logged after the checkpoint a run goes on from, and a line cut short by a kill."""
+        log = self.path / _LOG
+        if not self.writes or not log.is_file():
+            return
+        kept = []
+        for line in log.read_text(encoding="utf-8").splitlines():
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:
+                break
+            if record["step"] <= steps:
+                kept.append(line + "\n")
+        replace_text(log, "".join(kept))
+
+
+def command_line() -> str:
+    """The command that is running, as it can be typed again."""
+    name = Path(sys.argv[0]).name
+    return shlex.join(["weighbridge" if name == "__main__.py" else name, *sys.argv[1:]])
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise RunFolderError(f"'{path}' cannot be read: {error}") from error
+    return values

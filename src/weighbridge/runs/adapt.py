@@ -1,0 +1,210 @@
+"""One run from start to finish: pre-classifier, P_a, adaptation, and what came out. Behind `weighbridge adapt`."""
+
+__all__ = ["adapt", "adapt_in", "resume", "train_pre_classifier", "train_run", "train_shared"]
+
+import copy
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from weighbridge.data.columns import Column
+from weighbridge.data.domains import LabelledDomain
+from weighbridge.engine.checkpoint import load_network, save_network
+from weighbridge.engine.evaluate import evaluate, predict, stored_likelihood
+from weighbridge.engine.history import WeightHistory
+from weighbridge.engine.loop import fit
+from weighbridge.parts.likelihoods import SourceLikelihood, per_step, stored
+from weighbridge.parts.networks import Network
+from weighbridge.run_folder import RunFolder
+from weighbridge.runs.tables import write_predictions, write_weights
+from weighbridge.runs.workplace import (
+    Workplace,
+    begin_run,
+    found_again,
+    fresh_network,
+    open_workplace,
+    refuse_other_images,
+)
+from weighbridge.settings import build_data, build_method
+from weighbridge.settings.catalogue import OWN_WEIGHTS
+from weighbridge.settings.config import Config, read_run
+from weighbridge.watch import Watch
+
+
+def adapt_in(workplace: Workplace, config: Config, out: Path) -> RunFolder:
+    """Train in a new run folder."""
+    folder = begin_run(workplace, config, out)
+    _caution(workplace, config)
+    train_run(workplace, config, folder)
+    return folder
+
+
+def adapt(source: Sequence[Path], target: Path, config: Config, out: Path, watch: Watch | None = None) -> RunFolder:
+    """Read both domains, train, and leave a run folder."""
+    RunFolder.refuse_existing(out)  # before minutes of decoding
+    return adapt_in(open_workplace(source, target, config, watch), config, out)
+
+
+def resume(path: Path, watch: Watch | None = None) -> RunFolder:
+    """Go on with a run where its last checkpoint left it; a finished run is left alone.
+
+    Raises:
+        RunFolderError: if there is no run, or its images are not those it started with.
+    """
+    folder = RunFolder.open(path)
+    if folder.complete:
+        return folder
+    config = read_run(folder.config)
+    facts = folder.facts()
+    sources = [found_again(entry) for entry in facts["paths"]["source"]]
+    target, precision = found_again(facts["paths"]["target"]), facts["machine"]["precision"]
+    workplace = open_workplace(sources, target, config, watch, precision=precision)
+    folder = RunFolder.open(path, writes=workplace.fabric.is_global_zero)
+    refuse_other_images(workplace, folder)
+    _caution(workplace, config)
+    train_run(workplace, config, folder)
+    return folder
+
+
+def _caution(workplace: Workplace, config: Config) -> None:
+    if sentence := build_data.caution(config):
+        workplace.watch.tell(f"{config.method}: {sentence}")
+
+
+def train_pre_classifier(workplace: Workplace, config: Config, folder: RunFolder) -> Network:
+    """The source-only network of section 3.1, in a run folder of its own; taken from there if it is finished."""
+    source_only = config.replace(method="source-only", weighting="default", steps=0)
+    if folder.started:
+        refuse_other_images(workplace, folder)
+    if not folder.complete:
+        if not folder.started:
+            folder = begin_run(workplace, source_only, folder.path)
+        _train(workplace, source_only, folder, stage="pre-classifier")
+    network = fresh_network(workplace, source_only)
+    workplace.fabric.barrier()
+    load_network(folder.model, network)
+    return network
+
+
+def train_shared(workplace: Workplace, config: Config, home: RunFolder) -> None:
+    """What several runs of a seed start from, ahead of them: the pre-classifier, and its folds if P_a needs them."""
+    network = train_pre_classifier(workplace, config, home)
+    if build_method.weighting_name(config) is not None and config.p_a == "cross-fitted":
+        _p_a(workplace, config, network, home)
+
+
+def train_run(workplace: Workplace, config: Config, folder: RunFolder, pre_classifier: RunFolder | None = None) -> None:
+    """Train whatever the settings name, from wherever the folder's checkpoint is.
+
+    Args:
+        pre_classifier: where the pre-classifier of this seed lives; inside the run folder if not given.
+    """
+    needs_p_a = build_method.weighting_name(config) is not None
+    if config.from_scratch and not needs_p_a:
+        _train(workplace, config, folder, stage="train" if config.method == "source-only" else "adapt")
+        return
+    home = pre_classifier or RunFolder(folder.path / "pre-classifier", writes=folder.writes)
+    network = train_pre_classifier(workplace, config, home)
+    p_a = _p_a(workplace, config, network, home) if needs_p_a else None
+    _train(workplace, config, folder, stage="adapt", start=network, p_a=p_a)
+
+
+def _train(
+    workplace: Workplace,
+    config: Config,
+    folder: RunFolder,
+    *,
+    stage: str,
+    start: Network | None = None,
+    p_a: SourceLikelihood | None = None,
+) -> None:
+    """One stage: fit, and write what came out."""
+    data, fabric, machine = workplace.data, workplace.fabric, workplace.machine
+    network = (
+        fresh_network(workplace, config)
+        if start is None or config.from_scratch
+        else build_method.start_from(start, config)
+    )
+    method = build_method.build_method(config, network, len(data.classes), p_a)
+    history = WeightHistory(len(data.source)) if build_method.weighs_images(config) else None
+    seconds = fit(
+        method,
+        build_data.build_pairs(config, data, method, machine, fabric.device, rank=fabric.global_rank),
+        fabric=fabric,
+        stage=stage,
+        steps=config.total_steps,
+        classes=len(data.classes),
+        folder=folder,
+        history=history,
+        clip_norm=config.clip_norm or None,
+        log_every=config.log_every,
+        checkpoint_every=config.checkpoint_every,
+        resume=True,
+        watch=workplace.watch,
+    )
+    if folder.writes:
+        save_network(folder.model, method.network)
+        if history is not None:
+            write_weights(folder, history, data.source, by_class=config.method in OWN_WEIGHTS)
+        _write_metrics(workplace, config, folder, method.network, seconds)
+    fabric.barrier()  # whoever goes on may read what the first process wrote
+
+
+def _write_metrics(workplace: Workplace, config: Config, folder: RunFolder, network: Network, seconds: float) -> None:
+    data, preparation = workplace.data, build_data.build_preparation(config)
+    held_out = evaluate(network, data.held_out, preparation) if len(data.held_out) else None
+    target = predict(network, data.target.images, data.classes, preparation)
+    rows, probabilities = target.row.whole(), target.probability.whole()
+    write_predictions(folder.path / "predictions.csv", data.target.files, rows, probabilities, data.classes)
+    folder.write_metrics(
+        {
+            "method": config.method,
+            "weighting": build_method.weighting_name(config),
+            "seed": config.seed,
+            "steps": config.total_steps,
+            "seconds": round(seconds, 2),
+            "source_held_out": held_out and {"images": held_out.images, "accuracy": held_out.accuracy},
+            "target": dataclasses.asdict(target.summary),
+            "evaluation": None,
+        }
+    )
+
+
+def _p_a(workplace: Workplace, config: Config, network: Network, home: RunFolder) -> SourceLikelihood:
+    if config.p_a == "per-step":
+        return per_step(copy.deepcopy(network))
+    if config.p_a == "cross-fitted":
+        likelihood = _cross_fitted(workplace, config, home)
+    else:
+        likelihood = _likelihood(workplace, config, network, workplace.data.source)
+    return stored(likelihood)
+
+
+def _cross_fitted(workplace: Workplace, config: Config, home: RunFolder) -> Column:
+    """P_a of every source image from a pre-classifier that has not seen it, (N,)."""
+    source = workplace.data.source
+    shuffled = torch.randperm(len(source), generator=torch.Generator().manual_seed(config.seed)).numpy()
+    fold = Column([shuffled % config.folds], np.int16)  # (N,)
+    del shuffled  # nothing of the size of N is held while networks are trained
+    unseen_likelihoods = []
+    for k in range(config.folds):
+        seen, unseen = (
+            source.subset(torch.from_numpy(np.flatnonzero(chosen))) for chosen in (fold.whole() != k, fold.whole() == k)
+        )
+        part = dataclasses.replace(workplace, data=dataclasses.replace(workplace.data, source=seen))
+        folder = RunFolder(home.path / f"fold-{k}-of-{config.folds}", writes=home.writes)
+        network = train_pre_classifier(part, config, folder)
+        unseen_likelihoods.append(_likelihood(workplace, config, network, unseen))
+    likelihood = np.empty(len(source), dtype=np.float32)
+    for k, column in enumerate(unseen_likelihoods):
+        likelihood[fold.whole() == k] = column.whole()
+    return Column([likelihood], np.float32)
+
+
+def _likelihood(workplace: Workplace, config: Config, network: Network, source: LabelledDomain) -> Column:
+    """P_a in the precision in which P_t will be read: bf16 against fp32 would move w from 1."""
+    with workplace.fabric.autocast():
+        return stored_likelihood(network, source, build_data.build_preparation(config))

@@ -1,0 +1,161 @@
+"""A finished run, ready to predict. What `weighbridge.adapt` returns."""
+
+__all__ = ["Prediction", "Run"]
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from weighbridge.data.domains import LabelledDomain, UnlabelledDomain
+from weighbridge.data.index import Rejected, scan
+from weighbridge.data.reading import left_out_sentence, rejected_files
+from weighbridge.engine.checkpoint import load_network
+from weighbridge.engine.evaluate import Evaluation, Predictions, evaluate, predict
+from weighbridge.engine.voting import voted
+from weighbridge.errors import LeftOutWarning
+from weighbridge.parts.networks import Network
+from weighbridge.run_folder import RunFolder
+from weighbridge.runs.tables import write_predictions
+from weighbridge.settings import build_data, build_machine, build_method
+from weighbridge.settings.config import Config, read_run
+from weighbridge.watch import Progress
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What an image is taken for.
+
+    Attributes:
+        probability: of that label, in [0, 1].
+    """
+
+    file: str
+    label: str
+    probability: float
+
+
+class Run:
+    """A finished run folder.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        RunFolderError: if there is no run, or it is not finished.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.folder = RunFolder.open(Path(path))
+        self.metrics: dict[str, Any] = self.folder.metrics()
+        self.config: Config = read_run(self.folder.config)
+        self.classes: tuple[str, ...] = tuple(self.folder.facts()["classes"])
+
+    @property
+    def path(self) -> Path:
+        return self.folder.path
+
+    def network(self) -> Network:
+        """The trained network, in evaluation mode on this machine's device."""
+        machine = build_machine.build_machine(self.config.replace(processes=1, device="auto", precision="fp32"))
+        device = Fabric(accelerator="cuda" if machine.device == "cuda" else "cpu", devices=1).device
+        # The weights come from the run, not from the hub or file that training started with.
+        network = build_method.new_network(
+            self.config.replace(weights="none"), len(self.classes), device, machine.memory_format
+        )
+        load_network(self.folder.model, network)
+        network.eval()
+        return network
+
+    def predict(self, images: Path | str) -> list[Prediction]:
+        """What each image of a folder, manifest or .npz is taken for, in the order of their names."""
+        domain, found = self._predictions(Path(images))
+        return [
+            Prediction(file, self.classes[k], p)
+            for file, k, p in zip(domain.files, found.row[:].tolist(), found.probability[:].tolist(), strict=True)
+        ]
+
+    def write_predictions(
+        self,
+        images: Path | str,
+        out: Path | str,
+        *,
+        patch_size: int | None = None,
+        stride: int | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """The same as a CSV file: file, label, probability. Returns the number of images.
+
+        Args:
+            patch_size: cut each image into squares of this side, in pixels, and let them vote, as for large images in
+                which training patches are only a part; an image smaller than a patch votes as a whole.
+            stride: pixels from one patch to the next; the patch size if not given.
+            progress: called with (images done, images in all), in every stage anew.
+        """
+        if patch_size is None:
+            domain, found = self._predictions(Path(images), progress)
+            files: Sequence[str] = domain.files
+            row, probability = found.row.whole(), found.probability.whole()
+        else:
+            files, votes = self._voted(Path(images), patch_size, stride or patch_size, progress)
+            probability, row = (best.numpy() for best in votes.max(dim=1))
+        write_predictions(Path(out), files, row, probability, self.classes)
+        return len(files)
+
+    def evaluate(self, labelled: Path | str, progress: Progress | None = None) -> Evaluation:
+        """Accuracy on labelled images, which training never saw; also noted in the run's metrics.json."""
+        domain = build_data.open_labelled(Path(labelled), self.config, self.classes, progress)
+        _tell_left_out(domain.rejected, len(domain))
+        return self.evaluate_on(domain, str(labelled), progress)
+
+    def evaluate_on(self, labelled: LabelledDomain, name: str, progress: Progress | None = None) -> Evaluation:
+        """`evaluate` on images that are read already."""
+        evaluation = self.test({name: labelled}, progress)[name]
+        self.note(evaluation, name)
+        return evaluation
+
+    def test(self, domains: Mapping[str, LabelledDomain], progress: Progress | None = None) -> dict[str, Evaluation]:
+        """What the network says about several domains; nothing is noted."""
+        network, preparation = self.network(), build_data.build_preparation(self.config)
+        return {name: evaluate(network, labelled, preparation, progress) for name, labelled in domains.items()}
+
+    def note(self, evaluation: Evaluation, name: str) -> None:
+        """Make this evaluation the one that the run's metrics and its report tell of."""
+        self.metrics = {**self.metrics, "evaluation": {"data": name, **evaluation.facts()}}
+        self.folder.write_metrics(self.metrics)
+
+    def _voted(
+        self, images: Path, patch_size: int, stride: int, progress: Progress | None = None
+    ) -> tuple[list[str], Tensor]:
+        """Names, and each image's mean class probabilities over its patches, (N, K)."""
+        network, preparation = self.network(), build_data.build_preparation(self.config)
+        reading = build_data.build_reading(self.config)
+        index = scan(images, progress=progress)
+        rejected = rejected_files(index, reading.strict, f"images in '{images}' or in folders below it")
+        _tell_left_out(rejected, len(index))
+        files, votes = list[str](), list[Tensor]()
+        for place in index.label_free_order().tolist():
+            stored = index.read(place)
+            size = {"patch_size": patch_size, "stride": stride}
+            votes.append(voted(network, stored.content, stored.name, reading.view, preparation, **size))
+            files.append(stored.name)
+            if progress:
+                progress(len(files), len(index))
+        return files, torch.stack(votes)
+
+    def _predictions(self, images: Path, progress: Progress | None = None) -> tuple[UnlabelledDomain, Predictions]:
+        domain = build_data.open_target(images, self.config, progress, whole=True)
+        _tell_left_out(domain.rejected, len(domain))
+        preparation = build_data.build_preparation(self.config)
+        return domain, predict(self.network(), domain.images, self.classes, preparation, progress)
+
+
+def _tell_left_out(rejected: Sequence[Rejected], used: int) -> None:
+    """Warn where images are left out."""
+    if left_out := left_out_sentence(rejected, used):
+        warnings.warn(f"{left_out}; weighbridge inspect lists them", LeftOutWarning, stacklevel=4)

@@ -1,0 +1,128 @@
+"""From settings to data: domains, preparation, batches."""
+
+__all__ = [
+    "Data",
+    "build_pairs",
+    "build_preparation",
+    "build_reading",
+    "caution",
+    "check_labels",
+    "open_labelled",
+    "open_source",
+    "open_target",
+]
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from weighbridge.data.domains import LabelledDomain, Split, UnlabelledDomain, split_off
+from weighbridge.data.images import View
+from weighbridge.data.pairs import PairStream
+from weighbridge.data.reading import Reading, check_labelled, read_labelled, read_unlabelled
+from weighbridge.data.strong import StrongAugmentation
+from weighbridge.data.transforms import Augmentation, Preparation
+from weighbridge.engine.machine import Machine
+from weighbridge.methods.base import Method
+from weighbridge.settings.config import Config
+from weighbridge.watch import Progress
+
+
+@dataclass(frozen=True)
+class Data:
+    """The domains of a run: source images to train on, source images held out, target images without labels."""
+
+    source: LabelledDomain
+    held_out: LabelledDomain
+    target: UnlabelledDomain
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.source.classes
+
+
+def open_source(
+    paths: Sequence[Path], config: Config, progress: Progress | None = None
+) -> tuple[LabelledDomain, LabelledDomain]:
+    """The labelled source, split into training and held-out images by the seed-independent split 0."""
+    source = read_labelled(paths, build_reading(config), progress=progress)
+    return split_off(source, config.held_out, seed=0)
+
+
+def open_target(
+    path: Path, config: Config, progress: Progress | None = None, *, whole: bool = False
+) -> UnlabelledDomain:
+    """Target images to train on, or the whole of them: only differs where a train/val/test layout is given."""
+    splits: Sequence[Split] | None = None if whole else ("train",)
+    return read_unlabelled(path, build_reading(config), splits=splits, progress=progress)
+
+
+def open_labelled(
+    path: Path, config: Config, classes: Sequence[str], progress: Progress | None = None
+) -> LabelledDomain:
+    """Labelled images of the source's classes to evaluate on: the test split where there is one, else val, else all."""
+    return read_labelled([path], build_reading(config), classes=classes, splits=("test", "val"), progress=progress)
+
+
+def check_labels(path: Path, config: Config, classes: Sequence[str], progress: Progress | None = None) -> None:
+    """Refuse what `open_labelled` would refuse, before hours of training."""
+    check_labelled(path, classes, build_reading(config), progress)
+
+
+def build_reading(config: Config) -> Reading:
+    slack = round(config.crop * config.image_size)
+    view = View(config.image_size, config.channels, config.fit, slack)
+    return Reading(view, cache=config.cache, strict=config.strict)
+
+
+def build_preparation(config: Config) -> Preparation:
+    strong = config.of_method("strong_augmentation")
+    return Preparation(_augmentation(config), config.normalisation, StrongAugmentation(strong) if strong else None)
+
+
+def _augmentation(config: Config) -> Augmentation:
+    return Augmentation(
+        rotate=config.rotate,
+        shift=config.shift,
+        zoom=config.zoom,
+        shear=config.shear,
+        flip=config.flip,
+        brightness=config.brightness,
+        contrast=config.contrast,
+        noise=config.noise,
+        invert=config.invert,
+    )
+
+
+def caution(config: Config) -> str | None:
+    """What whoever trains with these settings, or reads the results, should know; None if there is nothing."""
+    strong = config.of_method("strong_augmentation")
+    moves = _augmentation(config) != Augmentation() or strong or build_reading(config).view.slack
+    if config.method not in ("mean-teacher", "self-training", "iwdan-self-training") or moves:
+        return None
+    return (
+        "both views of each target image are the same, since no augmentation is set, so that the teacher is but an "
+        "average over time: set rotate, shift, zoom, noise, crop or others, as much as people would not be misled by, "
+        "or strong_augmentation"
+    )
+
+
+def build_pairs(
+    config: Config, data: Data, method: Method, machine: Machine, device: torch.device, *, rank: int = 0
+) -> PairStream:
+    return PairStream(
+        data.source,
+        data.target,
+        batch_source=config.batch_source,
+        batch_target=config.batch_target if method.uses_target else 0,
+        preparation=build_preparation(config),
+        seed=config.seed,
+        device=device,
+        target_views=method.target_views,
+        balance=config.balance,
+        memory_format=machine.memory_format,
+        rank=rank,
+        processes=machine.processes,
+    )

@@ -1,0 +1,195 @@
+"""From settings to networks and methods."""
+
+__all__ = ["build_method", "check_backbone", "new_network", "p_t_mode", "start_from", "weighs_images", "weighting_name"]
+
+import copy
+from collections.abc import Callable, Iterable
+
+import torch
+
+from weighbridge.errors import ConfigError
+from weighbridge.methods.adda import Adda
+from weighbridge.methods.base import Method
+from weighbridge.methods.dann import Dann
+from weighbridge.methods.dann_mcc import DannMcc
+from weighbridge.methods.iwdan_mcc import IwdanMcc
+from weighbridge.methods.iwdan_self_training import IwdanSelfTraining
+from weighbridge.methods.mcc import Mcc
+from weighbridge.methods.mean_teacher import MeanTeacher
+from weighbridge.methods.self_training import SelfTraining
+from weighbridge.methods.source_only import SourceOnly
+from weighbridge.methods.weighted_dann import WeightedDann
+from weighbridge.parts.class_ratios import ClassRatios
+from weighbridge.parts.likelihoods import InstanceWeighting, PtMode, SourceLikelihood, exact_mode
+from weighbridge.parts.networks import Network, build_network, split_before_classifier
+from weighbridge.parts.optim import adam, sgd
+from weighbridge.parts.schedules import constant_strength, reversal_strength
+from weighbridge.parts.weights import WEIGHTINGS
+from weighbridge.settings.catalogue import OWN_WEIGHTS
+from weighbridge.settings.config import Config
+
+
+def check_backbone(config: Config) -> None:
+    """Build the network without memory for its weights, so that a setting that cannot work is met before any data.
+
+    Raises:
+        ConfigError: if there is no such backbone or the images do not fit it.
+    """
+    with torch.device("meta"):
+        _network(config, classes=2, weights="none")
+
+
+def new_network(config: Config, classes: int, device: torch.device, memory_format: torch.memory_format) -> Network:
+    """A network with the weights that this seed gives it, on the device."""
+    torch.manual_seed(config.seed)
+    network = _laid_out(_network(config, classes, config.weights), config)
+    return network.to(device=device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
+
+
+def _network(config: Config, classes: int, weights: str) -> Network:
+    size, channels = config.image_size, config.channels
+    return build_network(config.network_name, classes=classes, channels=channels, size=size, weights=weights)
+
+
+def build_method(config: Config, network: Network, classes: int, p_a: SourceLikelihood | None = None) -> Method:
+    """The method that the settings name, around a network.
+
+    Args:
+        network: random or published weights where `config.from_scratch`, else the pre-classifier's.
+        classes: K.
+        p_a: P_a of a batch, where a weighting is asked for.
+    """
+    if config.method == "source-only":
+        return SourceOnly(network, _sgd(config, _classifier(network)))
+    if config.method == "mcc":
+        optimizer = _sgd(config, _classifier(network))
+        return Mcc(network, optimizer, mcc_weight=config.mcc_weight, temperature=config.mcc_temperature)
+    if config.method == "mean-teacher":
+        rate = config.mean_teacher_rate
+        return MeanTeacher(
+            network,
+            adam(_classifier(network), learning_rate=rate, beta1=0.9, fused=config.fused),
+            threshold=config.confidence_threshold,
+            consistency_weight=config.consistency_weight,
+            balance_weight=config.class_balance_weight,
+        )
+    if config.method == "self-training":
+        return SelfTraining(
+            network,
+            _sgd(config, _classifier(network)),
+            threshold=config.confidence_threshold,
+            pseudo_label_weight=config.pseudo_label_weight,
+            mcc_weight=config.mcc_weight,
+            temperature=config.mcc_temperature,
+        )
+    if config.method == "iwdan-mcc":
+        return IwdanMcc(
+            network,
+            _sgd(config, _classifier(network), network.domain_head.parameters()),
+            ClassRatios(classes).to(next(network.parameters()).device),
+            mcc_weight=config.mcc_weight,
+            temperature=config.mcc_temperature,
+            weigh_labels=config.weigh_labels,
+            strength=_strength(config, default="eq3"),
+        )
+    if config.method == "iwdan-self-training":
+        return IwdanSelfTraining(
+            network,
+            _sgd(config, _classifier(network), network.domain_head.parameters()),
+            ClassRatios(classes).to(next(network.parameters()).device),
+            threshold=config.confidence_threshold,
+            pseudo_label_weight=config.pseudo_label_weight,
+            mcc_weight=config.mcc_weight,
+            temperature=config.mcc_temperature,
+            weigh_labels=config.weigh_labels,
+            strength=_strength(config, default="eq3"),
+        )
+    weighting = _weighting(config, network, p_a)
+    if config.method == "dann":
+        optimizer = _sgd(config, network.parameters())
+        return Dann(network, optimizer, strength=_strength(config, default="eq3"), weighting=weighting)
+    if config.method == "dann-mcc":
+        return DannMcc(
+            network,
+            _sgd(config, _classifier(network), network.domain_head.parameters()),
+            mcc_weight=config.mcc_weight,
+            temperature=config.mcc_temperature,
+            strength=_strength(config, default="eq3"),
+            weighting=weighting,
+        )
+    if config.method == "adda":
+        rate, of_d = config.adda_rate, config.adda_discriminator_rate
+        return Adda(
+            network,
+            encoder_optimizer=adam(network.features.parameters(), learning_rate=rate, fused=config.fused),
+            discriminator_optimizer=adam(
+                network.domain_head.parameters(), learning_rate=rate if of_d is None else of_d, fused=config.fused
+            ),
+            weighting=weighting,
+        )
+    if weighting is None:
+        raise ConfigError("weighted-dann needs P_a from a pre-classifier")
+    optimizer = _sgd(config, _classifier(network), network.domain_head.parameters())
+    return WeightedDann(network, optimizer, weighting, strength=_strength(config, default="constant"))
+
+
+def weighting_name(config: Config) -> str | None:
+    """The rule that will be used, `default` resolved; None for no weights."""
+    if config.weighting == "default":
+        return "paper" if config.method == "weighted-dann" else None
+    return None if config.weighting == "none" else config.weighting
+
+
+def weighs_images(config: Config) -> bool:
+    """Whether every source image has a weight in the domain loss, by a rule or by the method itself."""
+    return config.method in OWN_WEIGHTS or weighting_name(config) is not None
+
+
+def start_from(pre_classifier: Network, config: Config) -> Network:
+    """A training network that starts from the pre-classifier's weights (section 3.3), laid out for its method."""
+    return _laid_out(copy.deepcopy(pre_classifier).requires_grad_(True), config)
+
+
+def _laid_out(network: Network, config: Config) -> Network:
+    """ADDA reads another layer and has another discriminator than the methods with a reversal layer."""
+    if config.method != "adda":
+        return network
+    torch.manual_seed(config.seed)
+    return split_before_classifier(network, *((500, 500) if config.image_size <= 64 else (1024, 2048)))
+
+
+def p_t_mode(config: Config, network: Network) -> PtMode:
+    """How P_t will be read, `auto` resolved."""
+    return exact_mode(network) if config.p_t == "auto" else config.p_t
+
+
+def _weighting(config: Config, network: Network, p_a: SourceLikelihood | None) -> InstanceWeighting | None:
+    name = weighting_name(config)
+    return InstanceWeighting(p_a, WEIGHTINGS[name], p_t_mode(config, network)) if name and p_a else None
+
+
+def _strength(config: Config, *, default: str) -> Callable[[float], float]:
+    schedule = config.schedule if config.schedule != "default" else default
+    if schedule == "constant":
+        return constant_strength(config.of_method("strength"))
+    return lambda progress: config.of_method("strength") * reversal_strength(progress, config.gamma)
+
+
+def _classifier(network: Network) -> list[torch.nn.Parameter]:
+    """What classifies: G_f and G_y, without G_d."""
+    return [*network.features.parameters(), *network.label_head.parameters()]
+
+
+def _sgd(
+    config: Config, parameters: Iterable[torch.nn.Parameter], new: Iterable[torch.nn.Parameter] = ()
+) -> torch.optim.Optimizer:
+    """SGD at the rate that the start asks for; `new` at a multiple of it where the rest is fine-tuned."""
+    return sgd(
+        parameters,
+        new,
+        learning_rate=config.learning_rate if config.from_scratch else config.of_method("fine_tune_rate"),
+        new_multiplier=1.0 if config.from_scratch else config.of_method("new_layer_multiplier"),
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        fused=config.fused,
+    )

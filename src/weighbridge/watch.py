@@ -1,0 +1,48 @@
+"""Who looks on while something long runs: a progress bar, or nobody. No torch."""
+
+__all__ = ["Progress", "Quiet", "Watch"]
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+Progress = Callable[[int, int], None]
+"""Told (done, in all) now and then; in all is 0 while it is not known."""
+
+
+class Watch(Protocol):
+    """Somebody who looks on: a progress bar, or nobody."""
+
+    def about(self, run: str, done: int, total: int) -> None: ...
+
+    def reading(self, what: str) -> Callable[[int, int], None]: ...
+
+    def tell(self, sentence: str) -> None: ...
+
+    def begin(self, stage: str, steps: int, start: int) -> None: ...
+
+    def advance(self, step: int, record: Mapping[str, float] | None) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class Quiet:
+    """Nobody looks on."""
+
+    def about(self, run: str, done: int, total: int) -> None:
+        """See `Watch`."""
+
+    def reading(self, what: str) -> Callable[[int, int], None]:
+        """See `Watch`."""
+        return lambda done, total: None
+
+    def tell(self, sentence: str) -> None:
+        """See `Watch`."""
+
+    def begin(self, stage: str, steps: int, start: int) -> None:
+        """See `Watch`."""
+
+    def advance(self, step: int, record: Mapping[str, float] | None) -> None:
+        """See `Watch`."""
+
+    def end(self) -> None:
+        """See `Watch`."""

@@ -1,0 +1,163 @@
+"""The TOML file of a grid: which runs it means, and what it is refused for."""
+
+import dataclasses
+
+import pytest
+
+from weighbridge.errors import ConfigError
+from weighbridge.grids.grid import grid_of, method_row, read_grid
+from weighbridge.settings.catalogue import METHODS
+from weighbridge.settings.config import Config
+
+PLAIN = """
+methods = ["source-only", "weighted-dann:permuted"]
+[sources]
+a = "one"
+both = ["one", "two"]
+[targets]
+t = "photos"
+"""
+
+
+def read(tmp_path, text):
+    (tmp_path / "grid.toml").write_text(text)
+    return read_grid(tmp_path / "grid.toml")
+
+
+def test_every_source_meets_every_target_and_paths_start_at_the_file(tmp_path):
+    grid = read(tmp_path, PLAIN + 'u = "more"\n')
+    assert [task.folder for task in grid.tasks] == ["a-to-t", "a-to-u", "both-to-t", "both-to-u"]
+    assert grid.tasks[2].source == (tmp_path / "one", tmp_path / "two")
+    assert grid.tasks[3].target == tmp_path / "more"
+    assert [row.folder for row in grid.rows] == ["source-only", "weighted-dann-permuted"]
+    assert grid.seeds == (0, 1, 2, 3, 4)
+    assert grid.title == "grid"
+
+
+def test_a_source_is_no_target_of_itself_and_pairs_may_be_left_out(tmp_path):
+    grid = read(tmp_path, 'skip = [["both", "t"]]\n' + PLAIN + 'a = "one"\n')
+    assert [task.folder for task in grid.tasks] == ["a-to-t", "both-to-a"]
+
+
+def test_without_methods_there_are_the_four_of_osumi_et_al_and_what_adapt_takes(tmp_path):
+    rows = read(tmp_path, PLAIN.split("\n", 2)[2]).rows
+    assert [row.name for row in rows] == ["source-only", "dann", "adda", "weighted-dann", Config().method]
+
+
+def test_a_variant_is_a_method_with_settings_of_its_own(tmp_path):
+    variants = '[settings]\nsteps = 7\n[variants.gentle]\nmethod = "weighted-dann:inverse"\nstrength = 0.1\n'
+    row = read(tmp_path, PLAIN + variants).rows[-1]
+    assert (row.name, row.shown, row.variant) == ("gentle", "gentle", True)
+    assert row.config == Config(method="weighted-dann", weighting="inverse", strength=0.1, steps=7)
+
+
+def test_rows_share_a_pre_classifier_unless_it_would_come_out_otherwise(tmp_path):
+    variants = """
+    [variants.gentle]
+    method = "weighted-dann"
+    strength = 0.1
+    [variants.confused]
+    method = "mcc"
+    mcc_weight = 0.1
+    [variants.fast]
+    method = "weighted-dann"
+    learning_rate = 0.1
+    [variants.fast-and-gentle]
+    method = "adda"
+    learning_rate = 0.1
+    adda_rate = 0.1
+    [variants.strong]
+    method = "self-training"
+    strong_augmentation = 0.5
+    [variants.spelled-out]
+    method = "weighted-dann"
+    backbone = "small-batchnorm"
+    [variants.smooth]
+    method = "weighted-dann"
+    backbone = "small"
+    """
+    homes = [row.home for row in read(tmp_path, PLAIN + variants).rows]
+    shared, fast, smooth = "pre-classifier", "pre-classifier-fast", "pre-classifier-smooth"
+    assert homes == [shared] * 4 + [fast] * 2 + [shared] * 2 + [smooth]
+
+
+def test_settings_are_checked_for_the_methods_that_are_there(tmp_path):
+    alone = (
+        PLAIN.replace('"source-only", "weighted-dann:permuted"', '"source-only"')
+        + "[settings]\nsteps = 0\npre_steps = 9\n"
+    )
+    assert [row.config.total_steps for row in read(tmp_path, alone).rows] == [9]
+    with pytest.raises(ConfigError, match="weighted-dann needs at least 1 step, got pre_steps=9, steps=0"):
+        read(tmp_path, PLAIN + "[settings]\nsteps = 0\npre_steps = 9\n")
+
+
+def test_every_setting_that_rows_may_share_a_pre_classifier_over_is_a_setting():
+    from weighbridge.grids.grid import _AFTER_THE_PRE_CLASSIFIER
+
+    assert set(_AFTER_THE_PRE_CLASSIFIER) <= {field.name for field in dataclasses.fields(Config)}
+
+
+def test_what_a_model_saw_of_the_domain_it_is_tested_on(tmp_path):
+    evaluations = '[evaluations]\na = "x"\nt = "y"\nc = "two"\nd = "z"\n'
+    grid = read(tmp_path, PLAIN + evaluations)
+    single, both = grid.tasks
+    assert [grid.seen(single, name) for name in "atcd"] == ["source", "target", "unseen", "unseen"]
+    assert [grid.seen(both, name) for name in "atcd"] == ["source", "target", "source", "unseen"]
+
+
+def test_the_fingerprint_is_of_the_runs_and_not_of_the_words(tmp_path):
+    first = read(tmp_path, PLAIN).fingerprint()
+    assert read(tmp_path, 'title = "Other"\n# a remark' + PLAIN).fingerprint() == first
+    assert read(tmp_path, PLAIN + "[settings]\nsteps = 3\n").fingerprint() != first
+    assert read(tmp_path, "seeds = 3\n" + PLAIN).fingerprint() != first
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("metods = []\n" + PLAIN, "a grid has no key 'metods' (in 'grid.toml'). Did you mean 'methods'?"),
+        (PLAIN + "[variant.x]\n", "a grid has no key 'variant' (in 'grid.toml'). Did you mean 'variants'?"),
+        (PLAIN.replace("dann:permuted", "dan"), "there is no method 'weighted-dan'. Did you mean 'weighted-dann'?"),
+        (PLAIN.replace("permuted", "permutd"), "weighting cannot be 'permutd'. Did you mean 'permuted'?"),
+        (PLAIN + "[settings]\nstesp = 3\n", "there is no setting 'stesp' ([settings] in 'grid.toml'). Did you mean"),
+        (PLAIN + "[settings]\nseed = 3\n", "a grid takes seeds; the setting seed belongs to a single run"),
+        (PLAIN + "[settings]\nprocesses = 2\n", "a grid spreads its runs with --jobs"),
+        (PLAIN + '[variants.x]\nmethod = "dann"\nsteeps = 3\n', "there is no setting 'steeps' ([variants.x] in"),
+        (PLAIN + "[variants.x]\nsteps = 3\n", "[variants.x] needs a method and what is different"),
+        (PLAIN + '[variants.x]\nmethod = "dann"\nseed = 3\n', "[variants.x] cannot set seed"),
+        (PLAIN + '[variants."a/b"]\nmethod = "dann"\n', "'a/b' cannot name a folder (variants in 'grid.toml')"),
+        (PLAIN + '[variants."dann.part"]\nmethod = "dann"\n', "'dann.part' cannot name a folder"),
+        (PLAIN + '[variants."pre-classifier"]\nmethod = "dann"\n', "'pre-classifier' cannot name a folder"),
+        (PLAIN + '[variants."source-only"]\nmethod = "dann"\n', "would share the folder 'source-only'"),
+        (PLAIN.replace("a = ", "'..' = "), "'..' cannot name a folder (sources in 'grid.toml')"),
+        (PLAIN.replace('"one"\n', "3\n"), "sources.a is a path or a list of paths, got 3"),
+        (PLAIN.replace('"photos"', '["x", "y"]'), "targets.t is one path, got 2"),
+        (PLAIN.replace("[targets]", "[evaluations]"), "expected a table [targets] in 'grid.toml'"),
+        ("seeds = 0\n" + PLAIN, "a grid needs at least one seed, got none"),
+        ("seeds = 'two'\n" + PLAIN, "seeds is a number of seeds or a list of them, got 'two'"),
+        ("seeds = [true]\n" + PLAIN, "seeds is a number of seeds or a list of them, got [True]"),
+        ("title = 3\n" + PLAIN, "title is text, got 3"),
+        ('skip = [["a", "tt"]]\n' + PLAIN, "skip names 'tt', which is none of the targets. Did you mean 't'?"),
+        ('skip = [["a", "t"], ["both", "t"]]\n' + PLAIN, "no pair of a source and another target is left"),
+        ("methods = []\n" + PLAIN.split("\n", 2)[2], "a grid needs at least one method, got none"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_what_to_do(tmp_path, monkeypatch, text, sentence):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "grid.toml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_grid((tmp_path / "grid.toml").relative_to(tmp_path))
+    assert sentence in str(caught.value)
+
+
+def test_a_comparison_is_a_grid_of_one_task_in_its_own_folder(tmp_path):
+    methods = ["dann", "adda", "dann"]
+    grid = grid_of([tmp_path], tmp_path, Config(), methods=methods, seeds=range(2), evaluation=None, title="T")
+    assert [row.name for row in grid.rows] == ["dann", "adda"]
+    assert [(task.folder, row.home) for task in grid.tasks for row in grid.rows] == [("", "pre-classifier")] * 2
+
+
+def test_a_row_is_shown_by_its_method_and_weighting():
+    assert method_row("adda:paper", Config()).shown == "ADDA, paper"
+    assert method_row("weighted-dann", Config()).shown == "weighted DANN"
+    assert len({method_row(method, Config()).shown for method in METHODS}) == len(METHODS)

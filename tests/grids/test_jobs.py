@@ -1,0 +1,489 @@
+"""Whole grids on small domains: every run once, in this process or in others, killed or not."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from filelock import FileLock
+from PIL import Image
+from safetensors.torch import load_file
+
+from conftest import small_config, stripes, write_classes
+from weighbridge.errors import DataError, RunFolderError
+from weighbridge.grids.compare import compare, compare_grid
+from weighbridge.report.page import write_report
+from weighbridge.settings import build_data
+from weighbridge.settings.config import Config, read_toml, write_toml
+from weighbridge.watch import Quiet
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = """
+[settings]
+backbone = "small"
+image_size = 16
+channels = 1
+batch_source = 8
+batch_target = 6
+pre_steps = 10
+steps = 10
+folds = 2
+device = "cpu"
+precision = "fp32"
+"""
+GRID = (
+    """
+title = "Stripes"
+seeds = 2
+methods = ["source-only", "dann", "weighted-dann"]
+[sources]
+bright = "bright"
+both = ["bright", "dim"]
+[targets]
+photos = "photos"
+[evaluations]
+photos = "labelled"
+dim = "dim"
+[variants.gentle]
+method = "weighted-dann"
+strength = 0.1
+p_a = "cross-fitted"
+[variants.wild]
+method = "dann"
+learning_rate = 1e9
+[variants.wild-start]
+method = "weighted-dann"
+learning_rate = 1e9
+"""
+    + SETTINGS
+)
+SMALL = GRID.replace("seeds = 2", "seeds = 1").split("[variants")[0] + SETTINGS
+ROWS = ("source-only", "dann", "weighted-dann", "gentle", "wild", "wild-start")
+PHOTOS = 18
+
+
+def write_domains(place):
+    place.mkdir(exist_ok=True)
+    write_classes(place / "bright", count=12)
+    write_classes(place / "dim", count=12, shade=200, seed=3)
+    write_classes(place / "labelled", count=8, shade=120, seed=5)
+    (place / "photos").mkdir()
+    for number, pixels in enumerate(p for kind in range(3) for p in stripes(kind, PHOTOS // 3, shade=120, seed=9)):
+        Image.fromarray(pixels).save(place / "photos" / f"{number:03}.png")
+    return place
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return write_domains(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A grid that was trained in this process, and the folder with its domains."""
+    place = write_domains(tmp_path_factory.mktemp("grid"))
+    (place / "grid.toml").write_text(GRID)
+    return compare_grid(place / "grid.toml", place / "out")
+
+
+def results_of(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def models(folder):
+    return {str(path.relative_to(folder)): load_file(path) for path in folder.rglob("model.safetensors")}
+
+
+def assert_same_models(one, other):
+    assert one.keys() == other.keys()
+    for name, tensors in one.items():
+        for key, tensor in tensors.items():
+            assert torch.equal(tensor, other[name][key]), (name, key)
+
+
+def assert_same_numbers(one, other):
+    """All results but times, the command, and the threads of the process that looked on while others trained."""
+
+    def plain(value):
+        if isinstance(value, dict):
+            return {key: plain(entry) for key, entry in value.items() if key not in ("seconds", "command", "threads")}
+        return [plain(entry) for entry in value] if isinstance(value, list) else value
+
+    assert plain(one) == plain(other)
+
+
+# ---- what a grid leaves behind ----
+
+
+def test_every_run_has_its_folder_and_the_pre_classifier_of_a_seed_is_shared(finished):
+    for task in ("bright-to-photos", "both-to-photos"):
+        for seed in ("seed-0", "seed-1"):
+            names = {path.name for path in (finished / task / seed).iterdir()}
+            assert names == {*ROWS, "pre-classifier", "pre-classifier-wild"}
+            assert not list((finished / task / seed).glob("*/pre-classifier"))
+            assert (finished / task / seed / "pre-classifier/fold-1-of-2/model.safetensors").is_file()
+
+
+def test_every_model_is_tested_on_every_evaluation(finished):
+    results = results_of(finished)
+    assert [task["name"] for task in results["tasks"]] == ["bright to photos", "both to photos"]
+    for task in results["tasks"]:
+        for row in task["rows"][:4]:
+            for run in row["runs"]:
+                assert set(run["accuracies"]) == {"photos", "dim"}
+                tested = json.loads((finished / run["folder"] / "evaluations.json").read_text())
+                for name, accuracy in run["accuracies"].items():
+                    assert tested[name]["accuracy"] == accuracy
+                noted = json.loads((finished / run["folder"] / "metrics.json").read_text())["evaluation"]
+                assert (Path(noted["data"]).name, noted["images"]) == ("labelled", 24)
+    seen = [[(e["name"], e["seen"], e["trained_on"]) for e in task["evaluations"]] for task in results["tasks"]]
+    assert seen[0] == [("photos", "target", False), ("dim", "unseen", False)]
+    assert seen[1] == [("photos", "target", False), ("dim", "source", True)]
+
+
+def test_a_model_is_tested_again_only_where_it_the_images_or_the_labels_are_others(place):
+    (place / "grid.toml").write_text(SMALL)
+    out = compare_grid(place / "grid.toml", place / "out")
+    runs = {run["folder"]: run for task in results_of(out)["tasks"] for row in task["rows"] for run in row["runs"]}
+    folder = next(name for name in runs if "bright-to-photos" in name and name.endswith("source-only"))
+    record = out / folder / "evaluations.json"
+    true = json.loads(record.read_text())
+    forged = json.loads(record.read_text())
+    for facts in forged.values():  # as if all were told wrong: whoever reads the record says so, whoever tests does not
+        facts["confusion"] = [row[1:] + row[:1] for row in facts["confusion"]]
+
+    def told(change):
+        record.write_text(json.dumps(forged))
+        change()
+        compare_grid(place / "grid.toml", out)
+        tasks = results_of(out)["tasks"]
+        (run,) = (r for task in tasks for row in task["rows"] for r in row["runs"] if r["folder"] == folder)
+        return run["accuracies"]
+
+    was = runs[folder]["accuracies"]
+    read = told(lambda: None)
+    assert all(read[name] != was[name] for name in was)
+    image = next((place / "labelled").rglob("*.png"))
+    renamed = image.with_name("another.png")
+    assert told(lambda: image.rename(renamed)) == {"photos": was["photos"], "dim": read["dim"]}
+    wrong = next(other for other in (place / "labelled").iterdir() if other != image.parent)
+    moved = told(lambda: renamed.rename(wrong / "another.png"))
+    assert moved["dim"] == read["dim"]
+    assert json.loads(record.read_text())["photos"]["images"] == true["photos"]["images"]
+    assert json.loads(record.read_text())["photos"]["mark"] != true["photos"]["mark"]
+    model = out / folder / "model.safetensors"
+    assert (
+        told(lambda: shutil.copy(out / folder.replace("source-only", "dann") / model.name, model))["dim"] != read["dim"]
+    )
+
+
+def test_results_say_where_they_come_from(finished):
+    results = results_of(finished)
+    assert results["seeds"] == [0, 1]
+    assert re.fullmatch("[0-9a-f]{16}", results["settings"])
+    assert "read after all training" in results["labels"]
+    assert results["machine"]["precision"] == "fp32"
+    task = results["tasks"][1]
+    assert [source["name"] for source in task["source"]] == ["bright", "dim"]
+    assert sum(source["images"] for source in task["source"]) + task["held_out"] == 72
+    assert 0 < task["held_out"] < 12
+    assert task["target"]["images"] == PHOTOS
+    assert all(run["seconds"] > 0 for run in task["rows"][0]["runs"])
+
+
+def test_what_diverged_is_told_and_left_out_of_every_mean(finished):
+    for task in results_of(finished)["tasks"]:
+        for row in task["rows"][4:]:
+            assert all(run["diverged_at"] >= 1 and run["accuracies"] == {} for run in row["runs"])
+    table = (finished / "table.md").read_text()
+    assert "| wild (2 diverged) | - |" in table
+    assert "| wild-start (2 diverged) | - |" in table
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_pre_classifier_that_comes_to_nothing_is_trained_once(place, at_once):
+    methods = 'methods = ["dann", "weighted-dann", "weighted-dann:uniform", "mcc"]'
+    (place / "grid.toml").write_text(re.sub("methods = .*", methods, SMALL) + "learning_rate = 1e9\n")
+
+    class Told(Quiet):
+        said = ""
+
+        def tell(self, what):
+            self.said += what + "\n"
+
+    out = compare_grid(place / "grid.toml", place / "out", at_once=at_once, watch=(watch := Told()))
+    ended = [row["runs"][0]["diverged_at"] for row in results_of(out)["tasks"][0]["rows"]]
+    assert all(ended)
+    assert len(set(ended[1:])) == 1
+    assert watch.said.count("pre-classifier: the weights of") == 2  # one a task
+
+
+def test_the_tables_of_all_tasks_and_evaluations(finished):
+    table = (finished / "table.md").read_text()
+    assert table.startswith("# Stripes\n\n## bright to photos\n\n### Tested on photos: target domain, 24 images\n")
+    assert table.count("Mean ± standard deviation over 2 seeds; paired differences in points, 95 % t intervals; ") == 4
+    assert table.count(" 32 source images, 4 more held out; 18 target images; 24 evaluation images: ") == 1
+    assert re.search(r" \d+ bright \+ \d+ dim source images, \d+ more held out; 18 target images; 36 eval", table)
+    command = results_of(finished)["command"]
+    made = f"Seeds 0, 1; settings {results_of(finished)['settings']}; made by"
+    assert table.endswith(f"alone.\n\n{made}\n\n```\n{command}\n```\n")
+    assert "### Tested on dim: a domain never seen in training, 36 images\n" in table
+    assert "### Tested on dim: source domain, 36 images, the very images that were trained on\n" in table
+    assert table.count("24 evaluation images: sampling error ±") == 2
+    with (finished / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 2 * len(ROWS)
+    accuracies = [run["accuracies"]["dim"] for run in results_of(finished)["tasks"][0]["rows"][1]["runs"]]
+    (dann,) = (r for r in rows if (r["source"], r["evaluation"], r["name"]) == ("bright", "dim", "DANN"))
+    assert float(dann["accuracy"]) == pytest.approx(50 * sum(accuracies), abs=1e-3)
+    assert {row["sampling_error"] for row in rows if row["evaluation"] == "dim"} != {""}
+    assert {(row["source_images"], row["target_images"]) for row in rows if row["source"] == "bright"} == {("32", "18")}
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["command"] == command
+    assert summary["tables"][0]["sizes"] == {"source": [["bright", 32]], "held_out": 4, "target": 18}
+    assert [(e["task"], e["evaluation"]["name"]) for e in summary["tables"]][1] == ("bright to photos", "dim")
+
+
+def test_a_variant_is_compared_with_the_plain_methods_and_they_are_not_with_it(finished):
+    (first, *_) = json.loads((finished / "summary.json").read_text())["tables"]
+    rows = {row["name"]: row for row in first["rows"]}
+    assert {d["to"] for d in rows["gentle"]["differences"]} == {"dann", "source-only"}
+    assert {d["to"] for d in rows["weighted DANN"]["differences"]} == {"dann", "source-only"}
+    runs = results_of(finished)["tasks"][0]["rows"]
+    weighted, dann = ([run["accuracies"]["photos"] for run in runs[k]["runs"]] for k in (2, 1))
+    (to_dann,) = (d["interval"]["mean"] for d in rows["weighted DANN"]["differences"] if d["to"] == "dann")
+    assert to_dann == pytest.approx(50 * (sum(weighted) - sum(dann)))
+
+
+def test_the_report_of_a_grid_has_a_section_for_every_table(finished):
+    text = (finished / "report.html").read_text()
+    assert text.count("<table>") == 4
+    assert text.count("<img ") == 2
+    assert "a domain never seen in training" in text
+    assert write_report(finished) == finished / "report.html"
+
+
+# ---- the same, otherwise ----
+
+
+def test_a_comparison_is_the_grid_of_its_one_task(place):
+    (place / "grid.toml").write_text(
+        'seeds = 2\nmethods = ["dann", "weighted-dann:permuted"]\n[sources]\na = "bright"\n[targets]\nb = "photos"\n'
+        '[evaluations]\nb = "labelled"\n' + SETTINGS
+    )
+    grid = compare_grid(place / "grid.toml", place / "grid")
+    single = compare(
+        [Path("bright")],
+        Path("photos"),
+        small_config(method=Config().method, folds=2),
+        place / "single",
+        methods=["dann", "weighted-dann:permuted"],
+        seeds=range(2),
+        evaluation=Path("labelled"),
+    )
+    assert_same_models(models(grid / "a-to-b"), models(single))
+    ours, theirs = results_of(grid)["tasks"][0]["rows"], results_of(single)["rows"]
+    for row, other in zip(ours, theirs, strict=True):
+        assert [run["accuracies"]["b"] for run in row["runs"]] == [run["accuracy"] for run in other["runs"]]
+        assert (row["method"], row["weighting"], row["name"]) == (other["method"], other["weighting"], other["name"])
+
+
+def test_several_processes_train_what_one_trains(finished, tmp_path):
+    shutil.copytree(finished.parent, tmp_path / "copy", ignore=shutil.ignore_patterns("out"))
+    out = compare_grid(tmp_path / "copy/grid.toml", tmp_path / "out", at_once=2)
+    ours, theirs = models(out), models(finished)
+    assert ours.keys() == theirs.keys()
+    for name, tensors in ours.items():
+        for key, tensor in tensors.items():  # other numbers of threads may add in another order
+            assert torch.allclose(tensor, theirs[name][key], atol=1e-4), (name, key)
+    diverged = [[run["diverged_at"] for run in row["runs"]] for row in results_of(out)["tasks"][0]["rows"]]
+    assert diverged == [[run["diverged_at"] for run in row["runs"]] for row in results_of(finished)["tasks"][0]["rows"]]
+
+
+def test_labels_are_read_after_all_training(place, monkeypatch):
+    (place / "grid.toml").write_text(SMALL)
+    opened, original = [], build_data.open_labelled
+
+    def watched(path, *rest):
+        opened.append((path.name, len(list((place / "out").glob("*/seed-*/*/metrics.json")))))
+        return original(path, *rest)
+
+    monkeypatch.setattr(build_data, "open_labelled", watched)
+    compare_grid(place / "grid.toml", place / "out")
+    done = len(list((place / "out").glob("*/seed-*/*/metrics.json")))
+    assert sorted(set(opened)) == [("dim", done), ("labelled", done)]
+
+
+# ---- going on ----
+
+
+def test_finished_runs_are_kept_when_the_grid_grows(place):
+    (place / "grid.toml").write_text(SMALL)
+    out = compare_grid(place / "grid.toml", place / "out")
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("model.safetensors")}
+    assert len(before) == 8
+    grown = SMALL.replace("seeds = 1", "seeds = [7, 0]") + '[variants.late]\nmethod = "adda"\nadda_rate = 0.01\n'
+    (place / "grid.toml").write_text(grown)
+    compare_grid(place / "grid.toml", out)
+    assert all(path.stat().st_mtime_ns == moment for path, moment in before.items())
+    assert len(list(out.rglob("model.safetensors"))) == 20
+    assert (out / "bright-to-photos/seed-7/late/metrics.json").is_file()
+    assert results_of(out)["seeds"] == [7, 0]
+    assert (out / "grid.toml").read_text() == grown
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("strength = 0.1", "strength = 0.2", r"gentle' was begun with other settings: strength \(0.1 there, 0.2 now\)"),
+        ('bright = "bright"', 'bright = "dim"', "have changed since it started"),
+    ],
+)
+def test_a_grid_does_not_go_on_with_what_is_not_the_same(finished, tmp_path, old, new, sentence):
+    shutil.copytree(finished.parent, tmp_path / "copy")
+    (tmp_path / "copy/grid.toml").write_text(GRID.replace(old, new).replace("seeds = 2", "seeds = 3"))
+    with pytest.raises(RunFolderError, match=sentence):
+        compare_grid(tmp_path / "copy/grid.toml", tmp_path / "copy/out")
+    assert not list((tmp_path / "copy/out").rglob("seed-2"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (
+            "pre_steps = 10",
+            "pre_steps = 11",
+            r"pre-classifier' was begun with .* settings: pre_steps \(10 there, 11 now\)",
+        ),
+        ('backbone = "small"', 'backbone = "lenet"', r"pre-classifier' .*: backbone \(small there, lenet now\)"),
+        ('bright = "bright"', 'bright = "dim"', "have changed since it started"),
+    ],
+)
+def test_a_grid_does_not_start_from_a_pre_classifier_that_is_not_the_same(finished, tmp_path, old, new, sentence):
+    shutil.copytree(finished.parent, tmp_path / "copy")
+    for folder in (tmp_path / "copy/out").glob("*/seed-*/*"):
+        if not folder.name.startswith("pre-classifier"):
+            shutil.rmtree(folder)
+    (tmp_path / "copy/grid.toml").write_text(GRID.replace(old, new))
+    with pytest.raises(RunFolderError, match=sentence):
+        compare_grid(tmp_path / "copy/grid.toml", tmp_path / "copy/out")
+
+
+def test_a_grid_does_not_go_on_with_another_network_than_was_the_default_when_it_began(finished, tmp_path):
+    shutil.copytree(finished.parent, tmp_path / "copy")
+    for written in (tmp_path / "copy/out").rglob("config.toml"):
+        write_toml(written, read_toml(written) | {"backbone": "auto"})
+    grid = tmp_path / "copy/grid.toml"
+    grid.write_text(GRID)
+    compare_grid(grid, tmp_path / "copy/out")
+    grid.write_text(GRID.replace('backbone = "small"', 'backbone = "auto"'))
+    with pytest.raises(RunFolderError, match=r"other settings: backbone \(small there, small-batchnorm now\)"):
+        compare_grid(grid, tmp_path / "copy/out")
+
+
+def test_what_cannot_be_evaluated_is_refused_before_training(place):
+    (place / "grid.toml").write_text(GRID)
+    (place / "dim/spot").rename(place / "dim/spott")
+    with pytest.raises(DataError, match="Did you mean 'spot'"):
+        compare_grid(place / "grid.toml", place / "out")
+    assert not (place / "out").exists()
+
+
+def test_a_grid_does_not_start_in_somebody_s_folder(place):
+    (place / "grid.toml").write_text(GRID)
+    with pytest.raises(RunFolderError, match="exists already and is not a grid"):
+        compare_grid(place / "grid.toml", place / "photos")
+
+
+def test_two_at_work_in_one_folder_would_undo_each_other(finished):
+    with (
+        FileLock(finished / ".lock"),
+        pytest.raises(RunFolderError, match="another weighbridge compare is at work in"),
+    ):
+        compare_grid(finished.parent / "grid.toml", finished)
+
+
+# ---- killed, for real ----
+
+LONG = GRID.replace("\nsteps = 10", "\nsteps = 80").replace("seeds = 2", "seeds = 1")
+LONG = LONG.replace('both = ["bright", "dim"]\n', "") + "checkpoint_every = 10\n"
+
+
+def start(place, out, *words):
+    return subprocess.Popen(
+        [sys.executable, "-m", "weighbridge", "compare", "--grid", "grid.toml", "--out", out, *words],
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
+    )
+
+
+def wait_for(found, process, seconds=240):
+    until = time.monotonic() + seconds
+    while not found():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def uninterrupted(place):
+    """The long grid as nobody disturbed it. It is trained here, which spares three processes that load PyTorch."""
+    (place / "grid.toml").write_text(LONG)
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # as many as each of two workers has: the same sums
+    try:
+        compare_grid(Path("grid.toml"), Path("whole"))  # relative, as below: paths are part of what a grid is
+    finally:
+        torch.set_num_threads(before)
+    return place
+
+
+@pytest.mark.timeout(900)  # three trainings of a grid, on machines that may be busy
+def test_a_killed_grid_goes_on_and_comes_out_the_same(uninterrupted):
+    out = uninterrupted / "killed"
+    process = start(uninterrupted, "killed", "--jobs", "2")
+    wait_for(lambda: any(out.glob("*/seed-0/source-only/metrics.json")), process)
+    wait_for(lambda: any(out.glob("*/seed-0/*ann/checkpoints/last.safetensors")), process)
+    process.kill()
+    process.communicate(timeout=60)  # until the workers are gone too
+    kept = {path: path.stat().st_mtime_ns for path in out.rglob("metrics.json")}
+    models_kept = {path.with_name("model.safetensors").stat().st_mtime_ns for path in kept}
+    assert not (out / "results.json").exists()
+    assert len(kept) < len(list((uninterrupted / "whole").rglob("metrics.json")))
+
+    process = start(uninterrupted, "killed", "--jobs", "2")
+    said, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    why = r"adapt: .+ (at|by) step \d+\. .*Try a lower learning rate"
+    assert re.search(rf"bright to photos · seed 0 · wild: {why}", err)
+    assert "tables killed/table.md" in said
+    assert {path.with_name("model.safetensors").stat().st_mtime_ns for path in kept} == models_kept
+    assert_same_models(models(out), models(uninterrupted / "whole"))
+    assert_same_numbers(results_of(out), results_of(uninterrupted / "whole"))
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_leaves_checkpoints_and_says_how_to_go_on(place, jobs):
+    (place / "grid.toml").write_text(LONG.replace("\nsteps = 80", "\nsteps = 80000"))  # whoever is not stopped is late
+    out = place / "out"
+    process = start(place, "out", "--jobs", jobs)
+    wait_for(lambda: any(out.glob("*/seed-0/source-only/log.jsonl")), process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert re.search(r"weighbridge: stopped (after step \d+ of|with \d+ of \d+ runs done)", err)
+    assert f"go on with: weighbridge compare --grid grid.toml --out out --jobs {jobs}" in err
+    assert "Traceback" not in err
+    assert any(out.glob("*/seed-0/*/checkpoints/last.safetensors"))

@@ -1,0 +1,104 @@
+"""Which layer is the last convolution output, in every kind of network."""
+
+import pytest
+import torch
+from torch import nn
+
+from weighbridge.errors import ConfigError
+from weighbridge.parts.networks import build_network, parameter_count, split_before_classifier
+
+
+def shapes(backbone, channels, size, classes=5, **options):
+    network = build_network(backbone, classes=classes, channels=channels, size=size, **options).eval()
+    with torch.no_grad():
+        features = network.features(torch.zeros(2, channels, size, size))
+        return features.shape, network.label_head(features).shape, network.domain_logits(features).shape
+
+
+@pytest.mark.parametrize(
+    ("backbone", "channels", "size", "width"),
+    [
+        ("lenet", 1, 28, 768),
+        ("lenet", 3, 32, 1200),
+        ("small", 3, 16, 1024),
+        ("small", 1, 32, 2048),
+        ("small-batchnorm", 3, 64, 2048),
+        ("slim-batchnorm", 3, 32, 2048),
+        ("slim-batchnorm", 1, 16, 512),
+        ("resnet18", 3, 64, 512),
+        ("mobilenet_v3_small", 3, 64, 576),
+        ("swin_t", 3, 64, 768),
+    ],
+)
+def test_features_are_flat_and_both_heads_read_them(backbone, channels, size, width):
+    features, labels, domains = shapes(backbone, channels, size)
+    assert features == (2, width)
+    assert labels == (2, 5)
+    assert domains == (2,)
+
+
+def test_vgg16_at_224_is_the_one_of_the_paper():
+    with torch.device("meta"):
+        network = build_network("vgg16", classes=25, channels=3, size=224)
+        features = network.features(torch.zeros(1, 3, 224, 224))
+    assert features.shape == (1, 25_088)  # 512 x 7 x 7
+    convolutions = [m for m in network.features.modules() if isinstance(m, nn.Conv2d)]
+    assert len(convolutions) == 13
+    assert convolutions[-1].out_channels == 512
+    assert [m.out_features for m in network.label_head if isinstance(m, nn.Linear)] == [4096, 4096, 25]
+    assert [m.out_features for m in network.domain_head if isinstance(m, nn.Linear)] == [1024, 1024, 1]
+    assert parameter_count(network) == 14_714_688 + 119_648_281 + (25_088 * 1024 + 1024) + (1024 * 1024 + 1024) + 1025
+
+
+@pytest.mark.parametrize(
+    ("backbone", "channels", "size", "sentence"),
+    [
+        ("lennet", 3, 32, "there is no backbone 'lennet'. Did you mean 'lenet'?"),
+        ("vgg16", 1, 64, "backbone 'vgg16' takes colour images, got channels=1; set channels = 3"),
+        ("vgg16", 3, 16, "backbone 'vgg16' needs images of at least 32 pixels, got 16; use backbone = 'auto'"),
+        ("lenet", 1, 8, "backbone 'lenet' needs images of at least 16 pixels, got 8"),
+        (
+            "slim-batchnorm",
+            3,
+            30,
+            "backbone 'slim-batchnorm' takes images of at least 16 pixels divisible by 8, got 30",
+        ),
+        ("small", 1, 30, "backbone 'small' takes images of 8 to 64 pixels divisible into 4x4 by halving, got 30"),
+        (
+            "small-batchnorm",
+            3,
+            65,
+            "backbone 'small-batchnorm' takes images of 8 to 64 pixels divisible into 4x4 by halving, got 65",
+        ),
+    ],
+)
+def test_a_network_that_cannot_be_gets_one_sentence(backbone, channels, size, sentence):
+    with pytest.raises(ConfigError) as caught:
+        build_network(backbone, classes=5, channels=channels, size=size)
+    assert str(caught.value) == sentence
+
+
+def test_weights_come_from_a_file_or_are_refused(tmp_path):
+    from torchvision.models import resnet18
+
+    torch.save(resnet18(weights=None).state_dict(), tmp_path / "r.pth")
+    network = build_network("resnet18", classes=5, channels=3, size=64, weights=str(tmp_path / "r.pth"))
+    saved = torch.load(tmp_path / "r.pth", weights_only=True)["conv1.weight"]
+    assert torch.equal(next(network.features.parameters()), saved)
+    (tmp_path / "x.pth").write_bytes(b"nothing")
+    for weights in (str(tmp_path / "gone.pth"), str(tmp_path / "x.pth")):
+        with pytest.raises(ConfigError, match="do not fit this backbone or cannot be read"):
+            build_network("resnet18", classes=5, channels=3, size=64, weights=weights)
+    with pytest.raises(ConfigError, match="backbone 'small' has no published weights, got weights='imagenet'"):
+        build_network("small", classes=5, channels=3, size=32, weights="imagenet")
+
+
+@pytest.mark.parametrize("backbone", ["lenet", "resnet18"])
+def test_adda_s_division_computes_what_the_whole_computed(backbone):
+    network = build_network(backbone, classes=5, channels=3, size=64).eval()
+    divided = split_before_classifier(network, 500, 500).eval()
+    images = torch.randn(3, 3, 64, 64)
+    assert torch.equal(divided(images), network(images))
+    assert isinstance(divided.label_head, nn.Linear)
+    assert divided.features(images).shape == (3, divided.label_head.in_features)
+    assert [m.out_features for m in divided.domain_head if isinstance(m, nn.Linear)] == [500, 500, 1]

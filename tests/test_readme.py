@@ -1,5 +1,6 @@
-"""Every line of the README runs, on small domains and few steps."""
+"""Every line of the README runs, on small domains and few steps; and it, like the guides, is easy to read."""
 
+import importlib
 import json
 import re
 import shlex
@@ -17,6 +18,7 @@ from weighbridge.settings.config import Config
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/guides/**/*.md"))
 QUICK = shlex.split("--backbone small --image-size 16 --pre-steps 2 --steps 2 --batch-source 8 --batch-target 8")
 
 
@@ -82,18 +84,96 @@ def test_the_python_of_the_readme_runs(renders, photos, tmp_path, monkeypatch, c
     assert len(capsys.readouterr().out.splitlines()) == 30
 
 
+def test_guides_are_found():
+    assert {"docs/guides/start.md", "docs/guides/methods/README.md"} <= set(GUIDES)
+
+
 @pytest.mark.parametrize(
-    "path", ["README.md", "CONTRIBUTING.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.md"))]
+    "path",
+    [
+        *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
+        *sorted(str(p.relative_to(ROOT)) for folder in ("docs", "experiments") for p in ROOT.glob(f"{folder}/**/*.md")),
+    ],
 )
 def test_links_lead_somewhere(path):
     file = ROOT / path
-    for target in re.findall(r"\]\((?!https?://)([^)#]+)", file.read_text(encoding="utf-8")):
-        assert (file.parent / target).exists(), target
+    for target, heading in re.findall(r"\]\((?!https?://)([^)#]*)(#[^)]+)?\)", file.read_text(encoding="utf-8")):
+        there = file.parent / target if target else file
+        assert there.exists(), target
+        assert not heading or heading[1:] in anchors(there), target + heading
+
+
+def anchors(file):
+    """What can stand behind # in a link to a page: its headings, as code hosts write them."""
+    headings = re.findall(r"^#+ (.+)$", without_code(file.read_text(encoding="utf-8")), flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def without_code(text):
+    return re.sub(r"^ *```.*?^ *```$", "", text, flags=re.M | re.S)
 
 
 def test_the_parts_that_the_readme_names_exist():
-    import weighbridge.losses
-    import weighbridge.weights
+    import weighbridge
 
-    for dotted in re.findall(r"`weighbridge\.(\w+)\.(\w+)`", README):
-        assert hasattr(getattr(weighbridge, dotted[0]), dotted[1])
+    for module, name in re.findall(r"`weighbridge\.(\w+)\.(\w+)`", README):
+        assert hasattr(importlib.import_module(f"weighbridge.{module}"), name)
+    (names,) = re.findall(r"`from weighbridge import ([\w, ]+)`", README)
+    for name in names.split(", "):
+        assert hasattr(weighbridge, name), name
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 120
+
+
+def test_no_table_of_the_readme_is_wider_than_four_columns():
+    rows = [line for line in without_code(README).splitlines() if line.startswith("|")]
+    assert rows
+    for row in rows:
+        assert len(row.strip().strip("|").split("|")) <= 4, row
+
+
+@pytest.mark.parametrize("path", ["README.md", *GUIDES])
+def test_sentences_are_short(path):
+    for sentence in sentences((ROOT / path).read_text(encoding="utf-8")):
+        assert len(sentence.split()) <= 35, sentence
+
+
+def sentences(text):
+    """Those of the paragraphs, list entries and captions; code counts as one word, and a link as its text."""
+    kept = [
+        # what is in no paragraph ends one, and so does the start of a list entry
+        "\n" if re.match(r"\||#|\s*$", line) else re.sub(r"^ *(?:[-*]|\d+\.) ", "\n", line)
+        for line in without_code(text).splitlines()
+    ]
+    text = re.sub(r"`[^`]+`", "code", "\n".join(kept))
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"\b(eq|sec|fig|al|vs)\.", r"\1", text)  # no ends of sentences
+    paragraphs = re.split(r"\n\s*\n", text)
+    return [part for paragraph in paragraphs for part in re.split(r"(?<=[.!?])[*_)\"]*\s+", paragraph) if part.strip()]
+
+
+def test_sentences_are_told_apart():
+    text = """# A heading
+
+One, of `some code`, (eq. 5) and
+[a link](docs/data.md). **Two.** Three
+
+- four
+- five
+| six |
+"""
+    assert list(map(str.split, sentences(text))) == [
+        ["One,", "of", "code,", "(eq", "5)", "and", "a", "link."],
+        ["**Two."],
+        ["Three"],
+        ["four"],
+        ["five"],
+    ]
+
+
+@pytest.mark.parametrize("path", GUIDES)
+def test_guides_send_nobody_into_tests(path):
+    for target in re.findall(r"\]\(([^)]+)\)", (ROOT / path).read_text(encoding="utf-8")):
+        assert "tests/" not in target, target

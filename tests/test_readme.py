@@ -158,7 +158,7 @@ def test_sentences_are_told_apart():
     text = """# A heading
 
 One, of `some code`, (eq. 5) and
-[a link](docs/data.md). **Two.** Three
+[a link](docs/guides/data.md). **Two.** Three
 
 - four
 - five

@@ -17,7 +17,6 @@ import torch
 from PIL import Image
 from weighbridge.data import index, reading
 from weighbridge.data.columns import Column
-from weighbridge.engine import machine
 from weighbridge.engine.history import WeightHistory
 from weighbridge.engine.loop import fit
 from weighbridge.parts.likelihoods import stored

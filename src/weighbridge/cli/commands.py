@@ -125,7 +125,7 @@ def compare(
     title: Annotated[str | None, Parameter(group=_DATA, help="Heading of the report.")] = None,
     grid: Annotated[
         Path | None,
-        Parameter(group=_GRID, help="TOML file with sources, targets, methods, seeds and settings: docs/compare.md."),
+        Parameter(group=_GRID, help="TOML file with sources, targets, methods, seeds, settings: docs/guides/comparing.md."),
     ] = None,
     jobs: Annotated[int, Parameter(group=_GRID, help="Runs that are trained at once, each in its own process.")] = 1,
     backend: Annotated[

@@ -1,6 +1,6 @@
 """One image file to uint8 pixels, whatever it is called and however its pixels are stored.
 
-What becomes of which kind of file is a table in docs/data.md; the reasons given here are what a user reads there.
+What becomes of which kind of file is a table in docs/guides/data.md. The reasons given here are those that stand there.
 """
 
 __all__ = [

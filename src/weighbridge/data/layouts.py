@@ -1,7 +1,7 @@
 """What lies at a path: every file or record of a domain, with the class, source, split and group its place gives it.
 
-Folders, manifests and the well-known data sets are read as they are downloaded; docs/data.md lists them. Nothing is
-opened here but lists and the headers of archives.
+Folders, manifests and the well-known data sets are read as they are downloaded; docs/guides/data.md lists them.
+Nothing is opened here but lists and the headers of archives.
 """
 
 __all__ = [

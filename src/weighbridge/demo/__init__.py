@@ -16,7 +16,7 @@ PER_CLASS = 200  # renders of each digit in each quality
 
 
 def demo_config() -> Config:
-    """The recipe of the demo; docs/recipe.md says how it was found without target labels."""
+    """The recipe of the demo; docs/defaults.md says how it was found without target labels."""
     return Config(
         backbone="lenet",
         image_size=16,

@@ -147,7 +147,9 @@ def grid_of(
 
 
 def read_grid(path: Path) -> Grid:
-    """The grid in a TOML file; docs/compare.md explains its keys. Relative paths start at the folder of the file.
+    """The grid in a TOML file; docs/guides/comparing.md explains its keys.
+
+    Relative paths start at the folder of the file.
 
     Raises:
         ConfigError: for a key that does not exist, for what is missing, and for a name that cannot name a folder.

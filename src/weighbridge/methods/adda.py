@@ -1,7 +1,7 @@
 """Adversarial discriminative domain adaptation (ADDA).
 
 Tzeng, Hoffman, Saenko, Darrell, "Adversarial Discriminative Domain Adaptation", CVPR 2017. Departures are listed in
-docs/methods/adda.md.
+docs/guides/methods/adda.md.
 """
 
 __all__ = ["Adda"]

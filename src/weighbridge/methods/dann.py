@@ -1,7 +1,7 @@
 """Domain-adversarial neural network (DANN).
 
 Ganin, Ustinova, Ajakan, Germain, Larochelle, Laviolette, Marchand, Lempitsky, "Domain-Adversarial Training of Neural
-Networks", JMLR 17(59), 2016; Ganin and Lempitsky, ICML 2015. Departures are listed in docs/methods/dann.md.
+Networks", JMLR 17(59), 2016; Ganin and Lempitsky, ICML 2015. Departures are listed in docs/guides/methods/dann.md.
 """
 
 __all__ = ["Dann"]

@@ -2,7 +2,7 @@
 
 Jin, Wang, Long, Wang, "Minimum Class Confusion for Versatile Domain Adaptation", ECCV 2020, where MCC is a regulariser
 of adversarial methods; the DANN is that of Ganin et al., JMLR 17(59), 2016. Departures are listed in
-docs/methods/mcc.md.
+docs/guides/methods/mcc.md.
 """
 
 __all__ = ["DannMcc"]

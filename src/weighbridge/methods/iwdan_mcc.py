@@ -2,7 +2,7 @@
 
 Tachet des Combes, Zhao, Wang, Gordon, "Domain Adaptation with Conditional Distribution Matching and Generalized Label
 Shift", NeurIPS 2020, is IWDAN; Jin, Wang, Long, Wang, "Minimum Class Confusion for Versatile Domain Adaptation", ECCV
-2020, is MCC. Departures are listed in docs/methods/iwdan_mcc.md.
+2020, is MCC. Departures are listed in docs/guides/methods/iwdan_mcc.md.
 """
 
 __all__ = ["IwdanMcc"]

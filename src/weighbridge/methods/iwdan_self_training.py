@@ -3,7 +3,7 @@
 Tachet des Combes, Zhao, Wang, Gordon, "Domain Adaptation with Conditional Distribution Matching and Generalized Label
 Shift", NeurIPS 2020, is IWDAN; Sohn et al., "FixMatch: Simplifying Semi-Supervised Learning with Consistency and
 Confidence", NeurIPS 2020, the labels; Jin, Wang, Long, Wang, "Minimum Class Confusion for Versatile Domain Adaptation",
-ECCV 2020, the class confusion. Departures are listed in docs/methods/iwdan_self_training.md.
+ECCV 2020, the class confusion. Departures are listed in docs/guides/methods/iwdan_self_training.md.
 """
 
 __all__ = ["IwdanSelfTraining"]

@@ -1,7 +1,7 @@
 """Minimum class confusion (MCC).
 
 Jin, Wang, Long, Wang, "Minimum Class Confusion for Versatile Domain Adaptation", ECCV 2020. Departures are listed in
-docs/methods/mcc.md.
+docs/guides/methods/mcc.md.
 """
 
 __all__ = ["Mcc"]

@@ -1,7 +1,7 @@
 """Mean teacher for domain adaptation (self-ensembling).
 
 French, Mackiewicz, Fisher, "Self-ensembling for visual domain adaptation", ICLR 2018, after Tarvainen and Valpola,
-"Mean teachers are better role models", NeurIPS 2017. Departures are listed in docs/methods/mean_teacher.md.
+"Mean teachers are better role models", NeurIPS 2017. Departures are listed in docs/guides/methods/mean_teacher.md.
 """
 
 __all__ = ["MeanTeacher"]

@@ -3,7 +3,7 @@
 Sohn et al., "FixMatch: Simplifying Semi-Supervised Learning with Consistency and Confidence", NeurIPS 2020 (labels from
 one view of an image, learned on another); Tarvainen and Valpola, "Mean teachers are better role models", NeurIPS 2017
 (who gives them); Jin, Wang, Long, Wang, "Minimum Class Confusion for Versatile Domain Adaptation", ECCV 2020.
-Departures are listed in docs/methods/self_training.md.
+Departures are listed in docs/guides/methods/self_training.md.
 """
 
 __all__ = ["SelfTraining"]

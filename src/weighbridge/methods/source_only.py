@@ -2,7 +2,7 @@
 
 Osumi, Yamashita, Fujiyoshi, "Domain Adaptation using a Gradient Reversal Layer with Instance Weighting", MVA 2019:
 "the pre-classifier network consists of a feature extractor and label predictor", trained "with only source domain
-samples in advance". Departures are listed in docs/methods/source_only.md.
+samples in advance". Departures are listed in docs/guides/methods/source_only.md.
 """
 
 __all__ = ["SourceOnly"]

@@ -1,7 +1,7 @@
 """DANN with instance weighting.
 
 Osumi, Yamashita, Fujiyoshi, "Domain Adaptation using a Gradient Reversal Layer with Instance Weighting", MVA 2019,
-section 3. Departures are listed in docs/methods/weighted_dann.md.
+section 3. Departures are listed in docs/guides/methods/weighted_dann.md.
 """
 
 __all__ = ["WeightedDann"]

@@ -48,7 +48,7 @@ MethodName = Literal[
 ]
 METHODS: tuple[str, ...] = get_args(MethodName)
 OWN_WEIGHTS = ("iwdan-mcc", "iwdan-self-training")  # methods that weigh source images by a rule of their own
-# Settings that may be left out -> what they are for all methods, and for some. Label-free scores: docs/recipe.md.
+# Settings that may be left out -> what they are for all methods, and for some. Label-free scores: docs/defaults.md.
 OF_METHOD: dict[str, tuple[float, dict[str, float]]] = {
     "strong_augmentation": (0.0, dict.fromkeys(("self-training", "iwdan-self-training"), 0.5)),
     "strength": (1.0, dict.fromkeys(OWN_WEIGHTS, 0.1)),

@@ -22,7 +22,7 @@ from weighbridge.settings.catalogue import NO_DOMAIN_LOSS, OF_METHOD, OWN_WEIGHT
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Settings of one run; the defaults are the recipe that docs/recipe.md explains."""
+    """Settings of one run; the defaults are the recipe that docs/defaults.md explains."""
 
     # What is trained
     method: MethodName = "iwdan-self-training"

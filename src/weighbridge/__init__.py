@@ -44,9 +44,9 @@ def adapt(
         source: a folder with one folder per class, a CSV manifest or an .npz; or a list of them.
         target: a flat or nested folder of images, a CSV manifest or an .npz; labels in it are never read.
         out: the run folder to make.
-        progress: draw progress bars on standard error.
-        settings: any field of `weighbridge.config.Config`, such as method="dann" or image_size=64; without a method,
-            iwdan-self-training.
+        progress: draw progress bars on standard error; without them, what they would tell comes as warnings.
+        settings: any of docs/guides/settings.md, such as method="dann" or image_size=64; fields of
+            `weighbridge.settings.config.Config`.
 
     Returns:
         The finished run: predict, evaluate, metrics, path.
@@ -58,7 +58,7 @@ def adapt(
     from weighbridge.runs.adapt import adapt as run_adapt
     from weighbridge.runs.finished import Run
     from weighbridge.settings.config import from_mapping
-    from weighbridge.watch import Quiet
+    from weighbridge.watch import Warns
 
     sources = [Path(path) for path in (source if isinstance(source, list) else [source])]
     config = from_mapping(settings)
@@ -66,7 +66,7 @@ def adapt(
         with ProgressBars() as bars:
             folder = run_adapt(sources, Path(target), config, Path(out), bars)
     else:
-        folder = run_adapt(sources, Path(target), config, Path(out), Quiet())
+        folder = run_adapt(sources, Path(target), config, Path(out), Warns())
     return Run(folder.path)
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "LeftOutWarning",
     "RenderError",
     "RunFolderError",
+    "ToldWarning",
     "WeighbridgeError",
     "did_you_mean",
 ]
@@ -60,6 +61,10 @@ class DivergenceError(WeighbridgeError):
 
 class LeftOutWarning(UserWarning):
     """Images that cannot be used, and go without a prediction or out of an evaluation."""
+
+
+class ToldWarning(UserWarning):
+    """What somebody who looks on is told in a line of its own, for whoever calls from Python without progress bars."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

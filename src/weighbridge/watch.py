@@ -1,9 +1,12 @@
 """Who looks on while something long runs: a progress bar, or nobody. No torch."""
 
-__all__ = ["Progress", "Quiet", "Watch"]
+__all__ = ["Progress", "Quiet", "Warns", "Watch"]
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Protocol
+
+from weighbridge.errors import ToldWarning
 
 Progress = Callable[[int, int], None]
 """Told (done, in all) now and then; in all is 0 while it is not known."""
@@ -46,3 +49,11 @@ class Quiet:
 
     def end(self) -> None:
         """See `Watch`."""
+
+
+class Warns(Quiet):
+    """Nobody looks on; what would be told becomes a warning."""
+
+    def tell(self, sentence: str) -> None:
+        """See `Watch`."""
+        warnings.warn(sentence, ToldWarning, stacklevel=2)

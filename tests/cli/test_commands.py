@@ -224,7 +224,7 @@ BASE = ["adapt", "--source", "renders", "--target", "photos", "--out", "run"]
         ([*BASE, "--config", "bad.toml"], "'bad.toml' is not valid TOML"),
         ([*BASE, "--config", "typo.toml"], "batch_sorce"),
         ([*BASE, "--steps", "0", "--method", "adda"], "adda needs at least 1 step"),
-        ([*BASE, "--held-out", "1.5"], "held_out is a share of the source in [0, 1), got 1.5"),
+        ([*BASE, "--held-out", "1.5"], "held_out must be in [0, 1), got 1.5"),
         ([*BASE, "--backbone", "resnet81"], "Did you mean 'resnet18'?"),
         ([*BASE, "--weighting", "uniform"], "leave it out, or take method = 'weighted-dann'"),
         (["compare", *BASE[1:], "--weighting", "inverse"], "in a comparison: --methods weighted-dann:inverse"),

@@ -21,6 +21,7 @@ from weighbridge.errors import DivergenceError, RunFolderError
 from weighbridge.parts.likelihoods import stored
 from weighbridge.run_folder import RunFolder
 from weighbridge.settings import build_data, build_method
+from weighbridge.settings.catalogue import METHODS
 from weighbridge.settings.config import Config
 from weighbridge.watch import Quiet
 
@@ -81,23 +82,19 @@ def parameters(method):
     return {(part, name): value for part, m in method.modules().items() for name, value in m.state_dict().items()}
 
 
-METHODS = [
-    {"method": "source-only"},
-    {"method": "dann"},
-    {"method": "adda"},
+RESUMED = [
+    *({"method": method, "rotate": 10.0, "confidence_threshold": 0.4} for method in METHODS),
     {"method": "weighted-dann", "fine_tune_rate": 0.02, "rotate": 10.0, "noise": 0.1},
     {"method": "weighted-dann", "weighting": "permuted"},
     {"method": "dann", "backbone": "small-batchnorm"},
     {"method": "mcc", "backbone": "small-batchnorm"},
     {"method": "dann-mcc", "weighting": "paper"},
     {"method": "iwdan-mcc", "backbone": "slim-batchnorm"},
-    {"method": "self-training", "rotate": 10.0, "confidence_threshold": 0.4},
-    {"method": "iwdan-self-training", "rotate": 10.0, "confidence_threshold": 0.4},
     {"method": "mean-teacher", "backbone": "small-batchnorm", "rotate": 10.0, "confidence_threshold": 0.4},
 ]
 
 
-@pytest.mark.parametrize("changes", METHODS, ids=lambda c: "-".join(map(str, c.values())))
+@pytest.mark.parametrize("changes", RESUMED, ids=lambda c: "-".join(map(str, c.values())))
 def test_resumed_equals_uninterrupted_bit_for_bit(setting, tmp_path, changes):
     one = setting(**changes)
     straight = one.method()

@@ -1,7 +1,5 @@
 """The TOML file of a grid: which runs it means, and what it is refused for."""
 
-import dataclasses
-
 import pytest
 
 from weighbridge.errors import ConfigError
@@ -89,12 +87,6 @@ def test_settings_are_checked_for_the_methods_that_are_there(tmp_path):
     assert [row.config.total_steps for row in read(tmp_path, alone).rows] == [9]
     with pytest.raises(ConfigError, match="weighted-dann needs at least 1 step, got pre_steps=9, steps=0"):
         read(tmp_path, PLAIN + "[settings]\nsteps = 0\npre_steps = 9\n")
-
-
-def test_every_setting_that_rows_may_share_a_pre_classifier_over_is_a_setting():
-    from weighbridge.grids.grid import _AFTER_THE_PRE_CLASSIFIER
-
-    assert set(_AFTER_THE_PRE_CLASSIFIER) <= {field.name for field in dataclasses.fields(Config)}
 
 
 def test_what_a_model_saw_of_the_domain_it_is_tested_on(tmp_path):

@@ -1,6 +1,7 @@
 """One run from two folders to a run folder."""
 
 import csv
+import dataclasses
 import json
 import os
 import shutil
@@ -15,13 +16,15 @@ from safetensors.torch import load_file
 import weighbridge
 from conftest import small_config, write_classes
 from weighbridge.engine.signals import Interrupted
-from weighbridge.errors import DataError, RunFolderError
+from weighbridge.errors import DataError, RunFolderError, ToldWarning
 from weighbridge.parts import likelihoods
 from weighbridge.run_folder import RunFolder
 from weighbridge.runs.adapt import adapt, resume
 from weighbridge.runs.finished import Run
+from weighbridge.runs.workplace import open_workplace
 from weighbridge.settings import build_method
-from weighbridge.settings.config import read_toml, write_toml
+from weighbridge.settings.catalogue import CATALOGUE, METHODS
+from weighbridge.settings.config import SETTINGS, Config, read_toml, write_toml
 from weighbridge.watch import Quiet
 
 
@@ -34,11 +37,10 @@ def same(a, b):
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
-BEYOND = ["mcc", "dann-mcc", "iwdan-mcc", "mean-teacher", "self-training", "iwdan-self-training"]
-ALL = ["source-only", "dann", "adda", "weighted-dann", *BEYOND]
+EITHER = [name for name, entry in CATALOGUE.items() if entry.start == "either"]
 
 
-@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("method", METHODS)
 def test_a_run_folder_holds_everything_that_comes_after(renders, photos, labelled_photos, tmp_path, method):
     folder = adapt([renders], photos, small_config(method=method), tmp_path / "run")
     assert {p.name for p in folder.path.iterdir()} >= {
@@ -53,7 +55,9 @@ def test_a_run_folder_holds_everything_that_comes_after(renders, photos, labelle
     assert facts["p_t"] == ("shared-features" if method == "weighted-dann" else None)
     assert read_toml(folder.config)["method"] == method
     assert folder.metrics()["evaluation"] is None
-    assert (folder.path / "weights.csv").exists() == (method in ("weighted-dann", "iwdan-mcc", "iwdan-self-training"))
+    assert (folder.path / "weights.csv").exists() == bool(
+        "class ratios" in CATALOGUE[method].has or CATALOGUE[method].defaults.get("weighting")
+    )
     with (folder.path / "predictions.csv").open() as rows:
         table = list(csv.DictReader(rows))
     assert len(table) == 30
@@ -95,7 +99,7 @@ def test_a_target_with_splits_is_trained_on_in_one_and_evaluated_on_in_another(r
     assert len(Run(folder.path).predict(target)) == 3 * (6 + 4 + 3)  # whoever asks for a folder means all of it
 
 
-@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("method", METHODS)
 def test_permuting_the_labels_of_the_target_changes_no_bit_of_the_model(renders, labelled_photos, tmp_path, method):
     swapped = tmp_path / "swapped"
     shutil.copytree(labelled_photos, swapped)
@@ -291,7 +295,7 @@ def told_by(tmp_path, renders, photos, **changes):
     return told
 
 
-@pytest.mark.parametrize("method", ["mean-teacher", "self-training", "iwdan-self-training"])
+@pytest.mark.parametrize("method", [name for name, entry in CATALOGUE.items() if "teacher" in entry.has])
 def test_a_teacher_that_sees_what_the_student_sees_is_told_once(renders, photos, tmp_path, method):
     def told(**changes):
         return told_by(tmp_path, renders, photos, method=method, **{"strong_augmentation": 0.0, **changes})
@@ -302,8 +306,31 @@ def test_a_teacher_that_sees_what_the_student_sees_is_told_once(renders, photos,
     assert told(noise=0.1) == []
     assert told(crop=0.2) == []
     assert told(strong_augmentation=0.1) == []
-    assert len(told(strong_augmentation=None)) == (method == "mean-teacher")  # the others augment where nothing is said
+    assert len(told(strong_augmentation=None)) == (
+        "strong_augmentation" not in CATALOGUE[method].defaults
+    )  # the others augment where nothing is said
     assert len(told(crop=0.01)) == 1  # less than a pixel
+
+
+def test_a_setting_that_the_method_never_reads_is_told(renders, photos, tmp_path):
+    (sentence,) = told_by(tmp_path, renders, photos, method="dann", mcc_weight=3.0)
+    assert sentence == "dann never reads mcc_weight, which is for methods with class confusion"
+    assert told_by(tmp_path, renders, photos, method="dann-mcc", mcc_weight=3.0) == []
+
+
+def test_without_bars_python_warns_of_what_they_would_tell(renders, photos, tmp_path):
+    settings = {"backbone": "small", "image_size": 16, "pre_steps": 1, "steps": 1, "method": "dann", "mcc_weight": 3.0}
+    with pytest.warns(ToldWarning, match="dann never reads mcc_weight"):
+        weighbridge.adapt(source=renders, target=photos, out=tmp_path / "run", progress=False, **settings)
+
+
+def test_a_setting_put_down_for_too_late_a_stage_is_without_effect_and_never_shared(renders, photos, monkeypatch):
+    stretched = open_workplace([renders], photos, small_config(fit="stretch", image_size=8))
+    assert stretched.data.source.images.fetch(torch.arange(1)).shape[-1] == 8
+    late = dataclasses.replace(SETTINGS["image_size"], stage="adaptation")
+    monkeypatch.setitem(SETTINGS, "image_size", late)
+    unseen = open_workplace([renders], photos, small_config(image_size=8))
+    assert unseen.data.source.images.fetch(torch.arange(1)).shape[-1] == Config().image_size
 
 
 def test_the_python_face(renders, photos, tmp_path):
@@ -417,7 +444,7 @@ def test_rates_that_are_left_out_are_those_of_the_method(method, given, rate, ne
         assert all(rates[id(p)] == pytest.approx(expected) for p in part.parameters())
 
 
-@pytest.mark.parametrize("method", BEYOND)
+@pytest.mark.parametrize("method", EITHER)
 def test_from_scratch_there_is_no_pre_classifier_and_as_many_steps(renders, photos, tmp_path, method):
     tuned, scratch = (
         adapt([renders], photos, small_config(method=method, start=start, fine_tune_rate=0.001), tmp_path / start)
@@ -441,7 +468,7 @@ def test_the_teacher_is_what_is_kept_and_predicts(renders, photos, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("backbone", "image_size"), [("vgg16", 64), ("auto", 96)])
-@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("method", METHODS)
 def test_large_networks_go_the_whole_way(renders, photos, tmp_path, method, backbone, image_size):
     shape = {"backbone": backbone, "image_size": image_size, "channels": 3}
     config = small_config(method=method, **shape, pre_steps=1, steps=2)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Group, Parameter
 
+from weighbridge.cli.options import Options, config_of
 from weighbridge.cli.terminal import (
     called_as,
     counting,
@@ -23,12 +24,10 @@ from weighbridge.cli.terminal import (
 )
 from weighbridge.errors import ConfigError
 from weighbridge.run_folder import RunFolder
-from weighbridge.settings.config import Config
 from weighbridge.version import __version__
 
 _DATA = Group("Data", sort_key=0)
 _GRID = Group("Grid", sort_key=1)
-_SETTINGS = Group("Settings", help="Every one is also a key of the TOML file given with --config.", sort_key=2)
 
 Source = Annotated[
     list[Path] | None,
@@ -43,7 +42,7 @@ Target = Annotated[
     Path | None,
     Parameter(group=_DATA, help="Unlabelled photos: a flat or nested folder, a CSV manifest or an .npz."),
 ]
-Settings = Annotated[Config, Parameter(name="*", group=_SETTINGS)]
+Settings = Annotated[Options, Parameter(name="*")]
 ConfigFile = Annotated[Path | None, Parameter(name="--config", group=_DATA, help="TOML file with settings.")]
 
 app = App(
@@ -79,18 +78,18 @@ def adapt(
     resume: Annotated[
         Path | None, Parameter(group=_DATA, help="A run folder to go on with; nothing else is needed.")
     ] = None,
-    settings: Settings = Config(),  # noqa: B008 (frozen)
+    settings: Settings = Options(),  # noqa: B008 (frozen)
 ) -> None:
     """Train a classifier for the target from labelled source images and unlabelled target images."""
     path = resume or _required(out, "--out")
     with progress_bars(lambda: resume_command(path)) as bars:
         if resume is None:
-            renders, photos = _required(source, "--source"), _required(target, "--target")
+            renders, photos, chosen = _required(source, "--source"), _required(target, "--target"), config_of(settings)
             RunFolder.refuse_existing(path)  # before minutes of reading
             scan_first(bars, {"source": renders, "target": [photos]})
             from weighbridge.runs.adapt import adapt as run_adapt
 
-            folder = run_adapt(renders, photos, settings, path, bars)
+            folder = run_adapt(renders, photos, chosen, path, bars)
         else:
             from weighbridge.runs.adapt import resume as run_resume
 
@@ -125,13 +124,15 @@ def compare(
     title: Annotated[str | None, Parameter(group=_DATA, help="Heading of the report.")] = None,
     grid: Annotated[
         Path | None,
-        Parameter(group=_GRID, help="TOML file with sources, targets, methods, seeds, settings: docs/guides/comparing.md."),
+        Parameter(
+            group=_GRID, help="TOML file with sources, targets, methods, seeds, settings: docs/guides/comparing.md."
+        ),
     ] = None,
     jobs: Annotated[int, Parameter(group=_GRID, help="Runs that are trained at once, each in its own process.")] = 1,
     backend: Annotated[
         Literal["loky", "ray"], Parameter(group=_GRID, help="loky: on this machine; ray: on a cluster, extra 'ray'.")
     ] = "loky",
-    settings: Settings = Config(),  # noqa: B008 (frozen)
+    settings: Settings = Options(),  # noqa: B008 (frozen)
 ) -> None:
     """Train several methods on the same seeds and say which helped, by how much, and how sure we are."""
     path = _required(out, "--out")
@@ -145,7 +146,7 @@ def compare(
             "config": config,
             "methods": methods,
         }
-        given |= {"seeds": seeds, "title": title, "settings": None if settings == Config() else settings}
+        given |= {"seeds": seeds, "title": title, "settings": None if settings == Options() else settings}
         _compare_grid(grid, path, jobs, backend, [name for name, value in given.items() if value is not None])
         return
     renders, photos = _required(source, "--source"), _required(target, "--target")
@@ -157,7 +158,7 @@ def compare(
         folder = run_compare(
             renders,
             photos,
-            settings,
+            config_of(settings),
             path,
             methods=methods or DEFAULT_METHODS,
             seeds=range(5 if seeds is None else seeds),

@@ -20,8 +20,7 @@ from weighbridge.report.summary import one_task, summarise
 from weighbridge.report.tables import csv_table, differences_csv, how_it_was_made, markdown_table, write_grid_tables
 from weighbridge.runs.workplace import Workplace
 from weighbridge.settings import build_data
-from weighbridge.settings.catalogue import OF_METHOD
-from weighbridge.settings.config import Config, from_mapping, read_toml, write_toml
+from weighbridge.settings.config import SETTINGS, Config, from_mapping, read_toml, write_toml
 from weighbridge.watch import Quiet, Watch
 
 
@@ -138,7 +137,8 @@ def _undecoded(config: Config) -> Config:
 def _refuse_other_settings(out: Path, config: Config) -> None:
     before = dataclasses.asdict(from_mapping(read_toml(out / "config.toml"), where=str(out / "config.toml")))
     now = dataclasses.asdict(config)
-    rows = ("method", "weighting", "backbone", *OF_METHOD)  # of a single run; `check_started` compares rows one by one
+    left_out = [name for name, setting in SETTINGS.items() if setting.otherwise is not None]
+    rows = ("method", "backbone", *left_out)  # of a single run; `check_started` compares rows one by one
     changed = changed_settings(before, {key: value for key, value in now.items() if key not in rows})
     if changed:
         raise RunFolderError(f"'{out}' holds a comparison with other settings: {changed}. Choose another --out.")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from weighbridge.errors import ConfigError, did_you_mean
-from weighbridge.settings.catalogue import DEFAULT_METHODS, METHODS, SHOWN_NAMES
+from weighbridge.settings.catalogue import DEFAULT_METHODS, entry_of
 from weighbridge.settings.config import Config, from_mapping, read_toml
 
 _KEYS = ("title", "seeds", "methods", "sources", "targets", "evaluations", "settings", "variants", "skip")
@@ -21,13 +21,6 @@ _OF_A_SINGLE_RUN = {  # setting -> what says it in a comparison and in a grid
     "weighting": ("--methods METHOD:WEIGHTING", "methods with METHOD:WEIGHTING"),
     "seed": ("--seeds", "seeds"),
 }
-# What the training of a pre-classifier never looks at. Only rows that differ in nothing else share one.
-_AFTER_THE_PRE_CLASSIFIER = (
-    *("method", "weighting", "steps", "fine_tune_rate", "new_layer_multiplier", "schedule", "strength", "gamma"),
-    *("adda_rate", "adda_discriminator_rate", "p_a", "p_t", "start", "mcc_weight", "mcc_temperature"),
-    *("mean_teacher_rate", "confidence_threshold", "consistency_weight", "class_balance_weight"),
-    *("pseudo_label_weight", "strong_augmentation", "weigh_labels"),
-)
 
 
 @dataclass(frozen=True)
@@ -113,9 +106,8 @@ def method_row(name: str, config: Config) -> Row:
         ConfigError: if there is no such method or weighting.
     """
     method, _, weighting = name.partition(":")
-    if method not in METHODS:
-        raise ConfigError(f"there is no method '{method}'. {did_you_mean(method, METHODS)}")
-    shown = f"{SHOWN_NAMES[method]}, {weighting}" if weighting else SHOWN_NAMES[method]
+    entry = entry_of(method)
+    shown = f"{entry.shown}, {weighting}" if weighting else entry.shown
     return Row(name, config.replace(method=method, weighting=weighting or "default"), shown)
 
 
@@ -237,7 +229,7 @@ def _variant(name: str, changes: Any, settings: Mapping[str, Any], where: str) -
 
 def pre_classifier_settings(config: Config) -> dict[str, Any]:
     """All that a pre-classifier depends on: where it is the same, so is the pre-classifier."""
-    return {key: value for key, value in config.settled().items() if key not in _AFTER_THE_PRE_CLASSIFIER}
+    return config.upto("pre-classifier").settled()
 
 
 def _with_homes(rows: Iterable[Row], config: Config) -> tuple[Row, ...]:

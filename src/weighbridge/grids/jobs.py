@@ -16,15 +16,10 @@ from weighbridge.grids.processes import STOPPED, spread
 from weighbridge.run_folder import RunFolder
 from weighbridge.runs.adapt import train_run, train_shared
 from weighbridge.runs.workplace import Workplace, begin_run, open_workplace, refuse_other_images
-from weighbridge.settings import build_data, build_method
-from weighbridge.settings.config import Config, read_run
+from weighbridge.settings import build_data
+from weighbridge.settings.config import SETTINGS, Config, read_run
+from weighbridge.settings.described import unread_sentence
 from weighbridge.watch import Quiet, Watch
-
-# What a workplace is opened with; runs that differ in nothing of it share one.
-_OF_A_WORKPLACE = (
-    *("image_size", "channels", "fit", "crop", "cache", "strict", "held_out"),
-    *("device", "processes", "precision", "channels_last", "keep_memory", "network_name"),
-)
 
 
 class Workplaces:
@@ -40,7 +35,7 @@ class Workplaces:
 
     def of(self, task: Task, config: Config) -> Workplace:
         """Where the runs of this task and these settings happen."""
-        key = (task, *(getattr(config, name) for name in _OF_A_WORKPLACE))
+        key = (task, config.upto("workplace"))
         if self._open is None or self._open[0] != key:
             self._open = None  # before another one is filled
             opened = open_workplace(task.source, task.target, config, self.watch, precision=self.precision)
@@ -76,7 +71,7 @@ class _Job:
     @property
     def needs_home(self) -> bool:
         config = self.row.config
-        return not config.from_scratch or build_method.weighting_name(config) is not None
+        return not config.from_scratch or config.weighting_name is not None
 
     @property
     def needs_folds(self) -> bool:
@@ -117,7 +112,7 @@ def check_started(workplace: Workplace, grid: Grid, out: Path, task: Task) -> No
         RunFolderError: that names the first of them and what changed.
     """
     jobs = [job for job in _jobs(grid, out) if job.task == task]
-    runs = {job.folder: (job.config, Config.read_by_the_method) for job in jobs}
+    runs = {job.folder: (job.config, Config.read_settings) for job in jobs}
     homes = {job.home: (job.config, pre_classifier_settings) for job in jobs}
     for path, (config, what_counts) in (runs | homes).items():
         folder = RunFolder(path)
@@ -133,7 +128,8 @@ def check_started(workplace: Workplace, grid: Grid, out: Path, task: Task) -> No
 
 def changed_settings(before: Mapping[str, object], now: Mapping[str, object]) -> str:
     """Which settings are others now, and what they were, in words; "" if none is."""
-    pairs = {key: (before[key], now[key]) for key in now if now[key] != before[key]}
+    both = [key for key in now if key in before]  # what only one of them reads hangs on another that is in both
+    pairs = {key: (before[key], now[key]) for key in both if now[key] != before[key]}
     said = {key: ["left out" if value is None else str(value) for value in pair] for key, pair in pairs.items()}
     return ", ".join(f"{key} ({there} there, {here} now)" for key, (there, here) in said.items())
 
@@ -153,6 +149,8 @@ def train_all(grid: Grid, out: Path, places: Workplaces, *, at_once: int = 1, ba
     for row in grid.rows:
         if sentence := build_data.caution(row.config):
             places.watch.tell(f"{row.shown}: {sentence}")
+    if unread := _unread_by_all(grid):
+        places.watch.tell(unread_sentence("this comparison", unread))
     if at_once > 1 or backend != "loky":
         return _train_apart(jobs, places, at_once, backend)
     diverged: dict[Path, int] = {}
@@ -169,6 +167,13 @@ def train_all(grid: Grid, out: Path, places: Workplaces, *, at_once: int = 1, ba
             if job.needs_home and not RunFolder(job.home).complete:
                 fallen[job.home] = ending.step
     return diverged
+
+
+def _unread_by_all(grid: Grid) -> tuple[str, ...]:
+    """Settings that some rows were given, and that none of those reads."""
+    given = {name for row in grid.rows for name in row.config.given()}
+    read = {name for row in grid.rows for name in row.config.given() if name not in row.config.unread()}
+    return tuple(name for name in SETTINGS if name in given - read)
 
 
 def _train_apart(jobs: Sequence[_Job], places: Workplaces, at_once: int, backend: str) -> dict[Path, int]:

@@ -22,7 +22,7 @@ from weighbridge.run_folder import command_line
 from weighbridge.runs.finished import Run
 from weighbridge.runs.tables import read_predicted
 from weighbridge.runs.workplace import Workplace
-from weighbridge.settings import build_data, build_method
+from weighbridge.settings import build_data
 from weighbridge.watch import Watch
 
 _NOTHING = ("source_accuracy", "prediction_entropy", "domain_accuracy", "seconds")  # of a run that diverged
@@ -62,7 +62,7 @@ def _task_results(
         )
         paths = [(seed, run_folder(out, task, seed, row)) for seed in grid.seeds]
         runs = [_run_results(path, out, seed, tests.of(row), noted, diverged.get(path)) for seed, path in paths]
-        kind: dict[str, Any] = {"method": row.config.method, "weighting": build_method.weighting_name(row.config)}
+        kind: dict[str, Any] = {"method": row.config.method, "weighting": row.config.weighting_name}
         kind |= {"name": row.shown, "disagreement": _disagreement(out, runs, workplace.data.classes)}
         kind |= {"caution": sentence} if (sentence := build_data.caution(row.config)) else {}
         rows.append({**kind, **({"variant": True} if row.variant else {}), "runs": runs})

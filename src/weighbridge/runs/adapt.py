@@ -29,15 +29,15 @@ from weighbridge.runs.workplace import (
     refuse_other_images,
 )
 from weighbridge.settings import build_data, build_method
-from weighbridge.settings.catalogue import OWN_WEIGHTS
 from weighbridge.settings.config import Config, read_run
+from weighbridge.settings.described import unread_sentence
 from weighbridge.watch import Watch
 
 
 def adapt_in(workplace: Workplace, config: Config, out: Path) -> RunFolder:
     """Train in a new run folder."""
     folder = begin_run(workplace, config, out)
-    _caution(workplace, config)
+    _advise(workplace, config)
     train_run(workplace, config, folder)
     return folder
 
@@ -64,19 +64,21 @@ def resume(path: Path, watch: Watch | None = None) -> RunFolder:
     workplace = open_workplace(sources, target, config, watch, precision=precision)
     folder = RunFolder.open(path, writes=workplace.fabric.is_global_zero)
     refuse_other_images(workplace, folder)
-    _caution(workplace, config)
+    _advise(workplace, config)
     train_run(workplace, config, folder)
     return folder
 
 
-def _caution(workplace: Workplace, config: Config) -> None:
+def _advise(workplace: Workplace, config: Config) -> None:
     if sentence := build_data.caution(config):
         workplace.watch.tell(f"{config.method}: {sentence}")
+    if unread := config.unread():
+        workplace.watch.tell(unread_sentence(config.method, unread))
 
 
 def train_pre_classifier(workplace: Workplace, config: Config, folder: RunFolder) -> Network:
     """The source-only network of section 3.1, in a run folder of its own; taken from there if it is finished."""
-    source_only = config.replace(method="source-only", weighting="default", steps=0)
+    source_only = config.upto("pre-classifier").replace(method="source-only", steps=0)
     if folder.started:
         refuse_other_images(workplace, folder)
     if not folder.complete:
@@ -92,7 +94,7 @@ def train_pre_classifier(workplace: Workplace, config: Config, folder: RunFolder
 def train_shared(workplace: Workplace, config: Config, home: RunFolder) -> None:
     """What several runs of a seed start from, ahead of them: the pre-classifier, and its folds if P_a needs them."""
     network = train_pre_classifier(workplace, config, home)
-    if build_method.weighting_name(config) is not None and config.p_a == "cross-fitted":
+    if config.weighting_name is not None and config.p_a == "cross-fitted":
         _p_a(workplace, config, network, home)
 
 
@@ -102,7 +104,7 @@ def train_run(workplace: Workplace, config: Config, folder: RunFolder, pre_class
     Args:
         pre_classifier: where the pre-classifier of this seed lives; inside the run folder if not given.
     """
-    needs_p_a = build_method.weighting_name(config) is not None
+    needs_p_a = config.weighting_name is not None
     if config.from_scratch and not needs_p_a:
         _train(workplace, config, folder, stage="train" if config.method == "source-only" else "adapt")
         return
@@ -129,7 +131,7 @@ def _train(
         else build_method.start_from(start, config)
     )
     method = build_method.build_method(config, network, len(data.classes), p_a)
-    history = WeightHistory(len(data.source)) if build_method.weighs_images(config) else None
+    history = WeightHistory(len(data.source)) if config.weighs_images else None
     seconds = fit(
         method,
         build_data.build_pairs(config, data, method, machine, fabric.device, rank=fabric.global_rank),
@@ -148,7 +150,7 @@ def _train(
     if folder.writes:
         save_network(folder.model, method.network)
         if history is not None:
-            write_weights(folder, history, data.source, by_class=config.method in OWN_WEIGHTS)
+            write_weights(folder, history, data.source, by_class="class ratios" in config.entry.has)
         _write_metrics(workplace, config, folder, method.network, seconds)
     fabric.barrier()  # whoever goes on may read what the first process wrote
 
@@ -162,7 +164,7 @@ def _write_metrics(workplace: Workplace, config: Config, folder: RunFolder, netw
     folder.write_metrics(
         {
             "method": config.method,
-            "weighting": build_method.weighting_name(config),
+            "weighting": config.weighting_name,
             "seed": config.seed,
             "steps": config.total_steps,
             "seconds": round(seconds, 2),

@@ -50,7 +50,7 @@ def open_workplace(
     Args:
         precision: what a run that goes on was started in; `auto` is not measured again.
     """
-    watch = watch or Quiet()
+    watch, config = watch or Quiet(), config.upto("workplace")
     build_method.check_backbone(config)
     build_machine.check_processes(config)
     machine = build_machine.build_machine(config.replace(precision=precision or config.precision))
@@ -82,7 +82,7 @@ def fresh_network(workplace: Workplace, config: Config) -> Network:
 
 def begin_run(workplace: Workplace, config: Config, path: Path) -> RunFolder:
     """Make a run folder with the settings and the facts that hold from the start; only once all of them are known."""
-    network, weighting = fresh_network(workplace, config), build_method.weighting_name(config)
+    network, weighting = fresh_network(workplace, config), config.weighting_name
     facts = {
         "weighbridge": __version__,
         "command": command_line(),

@@ -100,7 +100,7 @@ def caution(config: Config) -> str | None:
     """What whoever trains with these settings, or reads the results, should know; None if there is nothing."""
     strong = config.of_method("strong_augmentation")
     moves = _augmentation(config) != Augmentation() or strong or build_reading(config).view.slack
-    if config.method not in ("mean-teacher", "self-training", "iwdan-self-training") or moves:
+    if "teacher" not in config.entry.has or moves:
         return None
     return (
         "both views of each target image are the same, since no augmentation is set, so that the teacher is but an "

@@ -1,6 +1,6 @@
 """From settings to networks and methods."""
 
-__all__ = ["build_method", "check_backbone", "new_network", "p_t_mode", "start_from", "weighs_images", "weighting_name"]
+__all__ = ["BUILDERS", "build_method", "check_backbone", "new_network", "p_t_mode", "start_from"]
 
 import copy
 from collections.abc import Callable, Iterable
@@ -25,7 +25,6 @@ from weighbridge.parts.networks import Network, build_network, split_before_clas
 from weighbridge.parts.optim import adam, sgd
 from weighbridge.parts.schedules import constant_strength, reversal_strength
 from weighbridge.parts.weights import WEIGHTINGS
-from weighbridge.settings.catalogue import OWN_WEIGHTS
 from weighbridge.settings.config import Config
 
 
@@ -59,90 +58,105 @@ def build_method(config: Config, network: Network, classes: int, p_a: SourceLike
         classes: K.
         p_a: P_a of a batch, where a weighting is asked for.
     """
-    if config.method == "source-only":
-        return SourceOnly(network, _sgd(config, _classifier(network)))
-    if config.method == "mcc":
-        optimizer = _sgd(config, _classifier(network))
-        return Mcc(network, optimizer, mcc_weight=config.mcc_weight, temperature=config.mcc_temperature)
-    if config.method == "mean-teacher":
-        rate = config.mean_teacher_rate
-        return MeanTeacher(
-            network,
-            adam(_classifier(network), learning_rate=rate, beta1=0.9, fused=config.fused),
-            threshold=config.confidence_threshold,
-            consistency_weight=config.consistency_weight,
-            balance_weight=config.class_balance_weight,
-        )
-    if config.method == "self-training":
-        return SelfTraining(
-            network,
-            _sgd(config, _classifier(network)),
-            threshold=config.confidence_threshold,
-            pseudo_label_weight=config.pseudo_label_weight,
-            mcc_weight=config.mcc_weight,
-            temperature=config.mcc_temperature,
-        )
-    if config.method == "iwdan-mcc":
-        return IwdanMcc(
-            network,
-            _sgd(config, _classifier(network), network.domain_head.parameters()),
-            ClassRatios(classes).to(next(network.parameters()).device),
-            mcc_weight=config.mcc_weight,
-            temperature=config.mcc_temperature,
-            weigh_labels=config.weigh_labels,
-            strength=_strength(config, default="eq3"),
-        )
-    if config.method == "iwdan-self-training":
-        return IwdanSelfTraining(
-            network,
-            _sgd(config, _classifier(network), network.domain_head.parameters()),
-            ClassRatios(classes).to(next(network.parameters()).device),
-            threshold=config.confidence_threshold,
-            pseudo_label_weight=config.pseudo_label_weight,
-            mcc_weight=config.mcc_weight,
-            temperature=config.mcc_temperature,
-            weigh_labels=config.weigh_labels,
-            strength=_strength(config, default="eq3"),
-        )
-    weighting = _weighting(config, network, p_a)
-    if config.method == "dann":
-        optimizer = _sgd(config, network.parameters())
-        return Dann(network, optimizer, strength=_strength(config, default="eq3"), weighting=weighting)
-    if config.method == "dann-mcc":
-        return DannMcc(
-            network,
-            _sgd(config, _classifier(network), network.domain_head.parameters()),
-            mcc_weight=config.mcc_weight,
-            temperature=config.mcc_temperature,
-            strength=_strength(config, default="eq3"),
-            weighting=weighting,
-        )
-    if config.method == "adda":
-        rate, of_d = config.adda_rate, config.adda_discriminator_rate
-        return Adda(
-            network,
-            encoder_optimizer=adam(network.features.parameters(), learning_rate=rate, fused=config.fused),
-            discriminator_optimizer=adam(
-                network.domain_head.parameters(), learning_rate=rate if of_d is None else of_d, fused=config.fused
-            ),
-            weighting=weighting,
-        )
+    return BUILDERS[config.method](config, network, classes, _weighting(config, network, p_a))
+
+
+def _source_only(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
+    return SourceOnly(network, _sgd(config, _classifier(network)))
+
+
+def _dann(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
+    return Dann(network, _sgd(config, network.parameters()), strength=_strength(config), weighting=weighting)
+
+
+def _adda(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
+    rate, of_d = config.adda_rate, config.adda_discriminator_rate
+    of_d = rate if of_d is None else of_d
+    return Adda(
+        network,
+        encoder_optimizer=adam(network.features.parameters(), learning_rate=rate, fused=config.fused),
+        discriminator_optimizer=adam(network.domain_head.parameters(), learning_rate=of_d, fused=config.fused),
+        weighting=weighting,
+    )
+
+
+def _weighted_dann(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
     if weighting is None:
         raise ConfigError("weighted-dann needs P_a from a pre-classifier")
-    optimizer = _sgd(config, _classifier(network), network.domain_head.parameters())
-    return WeightedDann(network, optimizer, weighting, strength=_strength(config, default="constant"))
+    return WeightedDann(network, _sgd_beside_g_d(config, network), weighting, strength=_strength(config))
 
 
-def weighting_name(config: Config) -> str | None:
-    """The rule that will be used, `default` resolved; None for no weights."""
-    if config.weighting == "default":
-        return "paper" if config.method == "weighted-dann" else None
-    return None if config.weighting == "none" else config.weighting
+def _mcc(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
+    return Mcc(network, _sgd(config, _classifier(network)), **_confusion(config))
 
 
-def weighs_images(config: Config) -> bool:
-    """Whether every source image has a weight in the domain loss, by a rule or by the method itself."""
-    return config.method in OWN_WEIGHTS or weighting_name(config) is not None
+def _dann_mcc(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
+    return DannMcc(
+        network,
+        _sgd_beside_g_d(config, network),
+        **_confusion(config),
+        strength=_strength(config),
+        weighting=weighting,
+    )
+
+
+def _iwdan_mcc(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
+    return IwdanMcc(
+        network,
+        _sgd_beside_g_d(config, network),
+        _ratios(network, classes),
+        **_confusion(config),
+        weigh_labels=config.weigh_labels,
+        strength=_strength(config),
+    )
+
+
+def _mean_teacher(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
+    return MeanTeacher(
+        network,
+        adam(_classifier(network), learning_rate=config.mean_teacher_rate, beta1=0.9, fused=config.fused),
+        threshold=config.confidence_threshold,
+        consistency_weight=config.consistency_weight,
+        balance_weight=config.class_balance_weight,
+    )
+
+
+def _self_training(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
+    return SelfTraining(
+        network,
+        _sgd(config, _classifier(network)),
+        threshold=config.confidence_threshold,
+        pseudo_label_weight=config.pseudo_label_weight,
+        **_confusion(config),
+    )
+
+
+def _iwdan_self_training(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
+    return IwdanSelfTraining(
+        network,
+        _sgd_beside_g_d(config, network),
+        _ratios(network, classes),
+        threshold=config.confidence_threshold,
+        pseudo_label_weight=config.pseudo_label_weight,
+        **_confusion(config),
+        weigh_labels=config.weigh_labels,
+        strength=_strength(config),
+    )
+
+
+Builder = Callable[[Config, Network, int, InstanceWeighting | None], Method]
+BUILDERS: dict[str, Builder] = {
+    "source-only": _source_only,
+    "dann": _dann,
+    "adda": _adda,
+    "weighted-dann": _weighted_dann,
+    "mcc": _mcc,
+    "dann-mcc": _dann_mcc,
+    "iwdan-mcc": _iwdan_mcc,
+    "mean-teacher": _mean_teacher,
+    "self-training": _self_training,
+    "iwdan-self-training": _iwdan_self_training,
+}
 
 
 def start_from(pre_classifier: Network, config: Config) -> Network:
@@ -164,15 +178,23 @@ def p_t_mode(config: Config, network: Network) -> PtMode:
 
 
 def _weighting(config: Config, network: Network, p_a: SourceLikelihood | None) -> InstanceWeighting | None:
-    name = weighting_name(config)
+    name = config.weighting_name
     return InstanceWeighting(p_a, WEIGHTINGS[name], p_t_mode(config, network)) if name and p_a else None
 
 
-def _strength(config: Config, *, default: str) -> Callable[[float], float]:
-    schedule = config.schedule if config.schedule != "default" else default
-    if schedule == "constant":
-        return constant_strength(config.of_method("strength"))
-    return lambda progress: config.of_method("strength") * reversal_strength(progress, config.gamma)
+def _strength(config: Config) -> Callable[[float], float]:
+    strength = config.of_method("strength")
+    if config.schedule_name == "constant":
+        return constant_strength(strength)
+    return lambda progress: strength * reversal_strength(progress, config.gamma)
+
+
+def _confusion(config: Config) -> dict[str, float]:
+    return {"mcc_weight": config.mcc_weight, "temperature": config.mcc_temperature}
+
+
+def _ratios(network: Network, classes: int) -> ClassRatios:
+    return ClassRatios(classes).to(next(network.parameters()).device)
 
 
 def _classifier(network: Network) -> list[torch.nn.Parameter]:
@@ -193,3 +215,8 @@ def _sgd(
         weight_decay=config.weight_decay,
         fused=config.fused,
     )
+
+
+def _sgd_beside_g_d(config: Config, network: Network) -> torch.optim.Optimizer:
+    """SGD over all three parts, G_d being new."""
+    return _sgd(config, _classifier(network), network.domain_head.parameters())

@@ -1,61 +1,114 @@
-"""Every method by name."""
+"""Every method once: what it is called, what it starts from, what it has, and the defaults of its own. No torch."""
 
-__all__ = [
-    "DEFAULT_METHODS",
-    "METHODS",
-    "NO_DOMAIN_LOSS",
-    "OF_METHOD",
-    "OWN_WEIGHTS",
-    "SHOWN_NAMES",
-    "START_CHOSEN",
-    "MethodName",
-]
+__all__ = ["CATALOGUE", "DEFAULT_METHOD", "DEFAULT_METHODS", "METHODS", "Entry", "Part", "entry_of"]
 
-from typing import Literal, get_args
+from dataclasses import dataclass, field
+from typing import Literal
 
-DEFAULT_METHODS = (
-    "source-only",
-    "dann",
-    "adda",
-    "weighted-dann",
-    "iwdan-self-training",
-)  # the paper's four, and the default
-SHOWN_NAMES = {
-    "source-only": "source only",
-    "dann": "DANN",
-    "adda": "ADDA",
-    "weighted-dann": "weighted DANN",
-    "mcc": "MCC",
-    "dann-mcc": "DANN + MCC",
-    "iwdan-mcc": "IWDAN + MCC",
-    "mean-teacher": "mean teacher",
-    "self-training": "self-training",
-    "iwdan-self-training": "IWDAN + self-training",
-}
+from weighbridge.errors import ConfigError, did_you_mean
+
+Part = Literal["target", "domain loss", "reversal", "class confusion", "class ratios", "teacher", "pseudo-labels"]
+"""What a method may have.
+
+target: it looks at target images. domain loss: a domain classifier, whose loss can weigh source images. reversal: that
+loss reaches the features through a reversal layer, times lambda. class confusion: MCC on the target. class ratios:
+weights of its own, by class. teacher: a running mean of the network judges a second view of each target image.
+pseudo-labels: the classes that the teacher is sure of are learned.
+"""
+Start = Literal["scratch", "pre-classifier", "either"]
+"""Random or published weights, the pre-classifier's, or whichever the setting `start` names."""
 
 
-MethodName = Literal[
-    "source-only",
-    "dann",
-    "adda",
-    "weighted-dann",
-    "mcc",
-    "dann-mcc",
-    "iwdan-mcc",
-    "mean-teacher",
-    "self-training",
-    "iwdan-self-training",
-]
-METHODS: tuple[str, ...] = get_args(MethodName)
-OWN_WEIGHTS = ("iwdan-mcc", "iwdan-self-training")  # methods that weigh source images by a rule of their own
-# Settings that may be left out -> what they are for all methods, and for some. Label-free scores: docs/defaults.md.
-OF_METHOD: dict[str, tuple[float, dict[str, float]]] = {
-    "strong_augmentation": (0.0, dict.fromkeys(("self-training", "iwdan-self-training"), 0.5)),
-    "strength": (1.0, dict.fromkeys(OWN_WEIGHTS, 0.1)),
-    "fine_tune_rate": (0.01, {"weighted-dann": 0.001}),
-    "new_layer_multiplier": (1.0, {"weighted-dann": 10.0}),
-}
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One method.
+
+    Attributes:
+        name: what users type.
+        shown: what tables call it.
+        start: where its networks start.
+        optimizer: of the networks that adapt; `adam` has a rate of its own, `sgd` the rates that all methods share.
+        has: its parts.
+        defaults: settings that are left out -> what they are for this method, where that is not what they are for all.
+    """
+
+    name: str
+    shown: str
+    start: Start
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    has: frozenset[Part] = frozenset()
+    defaults: dict[str, float | str] = field(default_factory=dict)
 
 
-START_CHOSEN = ("mcc", "dann-mcc", "iwdan-mcc", "mean-teacher", "self-training", "iwdan-self-training")
-NO_DOMAIN_LOSS = ("source-only", "mcc", "mean-teacher", "self-training")
+_DANN: frozenset[Part] = frozenset({"target", "domain loss", "reversal"})
+_SELF_TRAINING: frozenset[Part] = frozenset({"target", "teacher", "pseudo-labels", "class confusion"})
+
+# In the order of help and tables. Where the defaults come from: docs/defaults.md.
+_ENTRIES = (
+    Entry(name="source-only", shown="source only", start="scratch"),
+    Entry(name="dann", shown="DANN", start="scratch", has=_DANN),
+    Entry(
+        name="adda",
+        shown="ADDA",
+        start="pre-classifier",
+        optimizer="adam",
+        has=frozenset({"target", "domain loss"}),
+    ),
+    Entry(
+        name="weighted-dann",
+        shown="weighted DANN",
+        start="pre-classifier",
+        has=_DANN,
+        defaults={
+            "weighting": "paper",
+            "schedule": "constant",
+            "fine_tune_rate": 0.001,
+            "new_layer_multiplier": 10.0,
+        },
+    ),
+    Entry(name="mcc", shown="MCC", start="either", has=frozenset({"target", "class confusion"})),
+    Entry(name="dann-mcc", shown="DANN + MCC", start="either", has=_DANN | {"class confusion"}),
+    Entry(
+        name="iwdan-mcc",
+        shown="IWDAN + MCC",
+        start="either",
+        has=_DANN | {"class confusion", "class ratios"},
+        defaults={"strength": 0.1},
+    ),
+    Entry(
+        name="mean-teacher",
+        shown="mean teacher",
+        start="either",
+        optimizer="adam",
+        has=frozenset({"target", "teacher"}),
+    ),
+    Entry(
+        name="self-training",
+        shown="self-training",
+        start="either",
+        has=_SELF_TRAINING,
+        defaults={"strong_augmentation": 0.5},
+    ),
+    Entry(
+        name="iwdan-self-training",
+        shown="IWDAN + self-training",
+        start="either",
+        has=_DANN | _SELF_TRAINING | {"class ratios"},
+        defaults={"strength": 0.1, "strong_augmentation": 0.5},
+    ),
+)
+CATALOGUE = {entry.name: entry for entry in _ENTRIES}
+METHODS = tuple(CATALOGUE)
+DEFAULT_METHOD = "iwdan-self-training"
+DEFAULT_METHODS = ("source-only", "dann", "adda", "weighted-dann", DEFAULT_METHOD)  # the paper's four, and the default
+
+
+def entry_of(method: str) -> Entry:
+    """The entry of this name.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    if method not in CATALOGUE:
+        raise ConfigError(f"there is no method '{method}'. {did_you_mean(method, METHODS)}")
+    return CATALOGUE[method]

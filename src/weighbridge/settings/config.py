@@ -1,177 +1,404 @@
-"""Every setting of a run in one visible block. Known only to `build.py` and the doors above it.
+"""Every setting of a run in one visible block, section by section.
 
 The same names are keys in a TOML file, options on the command line (`--image-size`) and arguments of
-`weighbridge.adapt`.
+`weighbridge.adapt`. Each setting says what reads it first, its range, and which methods read it.
 """
 
-__all__ = ["Config", "from_mapping", "read_run", "read_toml", "write_toml"]
+__all__ = ["SETTINGS", "Config", "Readers", "Setting", "Stage", "from_mapping", "read_run", "read_toml", "write_toml"]
 
+import copy
 import dataclasses
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import tomli_w
 
 from weighbridge.errors import ConfigError, did_you_mean
-from weighbridge.settings.catalogue import NO_DOMAIN_LOSS, OF_METHOD, OWN_WEIGHTS, START_CHOSEN, MethodName
+from weighbridge.settings.catalogue import CATALOGUE, DEFAULT_METHOD, METHODS, Entry, Part
+
+if TYPE_CHECKING:
+    MethodName = str
+else:
+    MethodName = Literal[METHODS]
+
+Stage = Literal["workplace", "pre-classifier", "adaptation"]
+"""What reads a setting first, in this order: opening data and machine, training the pre-classifier, or adapting.
+
+Runs that agree in all settings of a stage, and of those before it, share what it makes. `Config.upto` holds them to it:
+a stage never sees the settings of a later one.
+"""
+_STAGES: tuple[str, ...] = get_args(Stage)
+
+
+@dataclass(frozen=True)
+class Readers:
+    """Who reads a setting.
+
+    Attributes:
+        words: such as "methods with a teacher"; "" for all.
+        read: whether training with these settings looks at it.
+    """
+
+    words: str
+    read: Callable[["Config"], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """Settings of one run; the defaults are the recipe that docs/defaults.md explains."""
+class Setting:
+    """What a setting says of itself.
 
-    # What is trained
-    method: MethodName = "iwdan-self-training"
-    """By default what gained most here; weighted-dann is that of Osumi et al. (MVA 2019). All: see the README."""
-    seed: int = 0
-    """Fixes weights, order of images and augmentation."""
-    backbone: str = "auto"
-    """auto: small-batchnorm to 64 px, else resnet18. Or lenet, small, slim-batchnorm, any of torchvision, timm:NAME."""
-    weights: str = "none"
-    """Where the backbone starts: none (random), imagenet (downloads), or a file."""
-    start: Literal["pre-classifier", "scratch"] = "pre-classifier"
-    """mcc, dann-mcc, mean-teacher, the iwdan and self-training methods: from the pre-classifier, or as dann does."""
+    Attributes:
+        stage: see `Stage`.
+        low, high: the range, ends included; None where it has no end.
+        above, below: an end that is not included.
+        otherwise: what it is where it is left out and its method has no default of its own.
+        readers: who reads it.
+    """
 
-    # What it sees
-    image_size: int = 32
+    stage: Stage
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    below: float | None = None
+    otherwise: float | str | None = None
+    readers: Readers = Readers("", lambda config: True)
+
+    @property
+    def range(self) -> str:
+        """Such as "at least 0", "in [0, 1)"; "" where any value of its kind will do."""
+        left, right = (
+            self.low if self.low is not None else self.above,
+            self.high if self.high is not None else self.below,
+        )
+        if left is not None and right is not None:
+            edges = "[" if self.low is not None else "(", "]" if self.high is not None else ")"
+            return f"in {edges[0]}{left:g}, {right:g}{edges[1]}"
+        return f"at least {self.low:g}" if self.low is not None else f"above {left:g}" if left is not None else ""
+
+    def holds(self, value: float) -> bool:
+        """Whether a value is in the range."""
+        return (
+            (self.low is None or value >= self.low)
+            and (self.high is None or value <= self.high)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+
+def _has(words: str, *parts: Part) -> Readers:
+    return Readers(words, lambda config: config.entry.has.issuperset(parts))
+
+
+def _method(name: str) -> Readers:
+    return Readers(name, lambda config: config.method == name)
+
+
+def _fine_tuned(config: "Config") -> bool:
+    return config.entry.optimizer == "sgd" and not config.from_scratch
+
+
+def _weighable(config: "Config") -> bool:
+    return "domain loss" in config.entry.has and "class ratios" not in config.entry.has
+
+
+_SGD = Readers("", lambda config: config.entry.optimizer == "sgd" or not config.from_scratch)  # a pre-classifier's too
+_FINE_TUNED = Readers("methods that fine-tune by SGD", _fine_tuned)
+_TARGET = _has("methods that see photos", "target")
+_REVERSAL = _has("methods with a reversal layer", "reversal")
+_TEACHER = _has("methods with a teacher", "teacher")
+_CONFUSION = _has("methods with class confusion", "class confusion")
+_WEIGHTING = Readers("methods that take a weighting, with one", lambda config: config.weighting_name is not None)
+
+
+# Settings in sections, first what people set first. A section is a class, its docstring the heading that `--help` and
+# docs/guides/settings.md give it.
+
+
+@dataclass(frozen=True, kw_only=True)
+class _First:
+    """What people set first"""
+
+    method: Annotated[MethodName, Setting(stage="adaptation")] = DEFAULT_METHOD
+    """How to adapt. weighted-dann is that of Osumi et al. (MVA 2019)."""
+    image_size: Annotated[int, Setting(stage="workplace", low=1)] = 32
     """Side of the square images in pixels."""
-    channels: Literal[1, 3] = 3
-    """1: grey, 3: colour."""
-    fit: Literal["crop", "stretch", "pad"] = "crop"
+    channels: Annotated[Literal[1, 3], Setting(stage="workplace")] = 3
+    """1: grey. 3: colour."""
+    backbone: Annotated[str, Setting(stage="workplace")] = "auto"
+    """auto: small-batchnorm up to 64 px, else resnet18. Or lenet, small, slim-batchnorm, any of torchvision, timm:X."""
+    weights: Annotated[str, Setting(stage="pre-classifier")] = "none"
+    """Where the backbone starts. none: random numbers. imagenet: published weights, downloaded. Or a file."""
+    pre_steps: Annotated[int, Setting(stage="pre-classifier", low=0)] = 1000
+    """Steps of the pre-classifier. A method without one trains for pre_steps + steps, so that all see as much."""
+    steps: Annotated[int, Setting(stage="adaptation", low=0)] = 1000
+    """Steps of adapting."""
+    learning_rate: Annotated[float, Setting(stage="pre-classifier", low=0, readers=_SGD)] = 0.01
+    """Initial learning rate of what is trained from the start."""
+    seed: Annotated[int, Setting(stage="pre-classifier", low=0)] = 0
+    """Fixes weights, order of images and augmentation."""
+    device: Annotated[Literal["auto", "cpu", "cuda"], Setting(stage="workplace")] = "auto"
+    """auto: a GPU if there is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Images:
+    """Images"""
+
+    fit: Annotated[Literal["crop", "stretch", "pad"], Setting(stage="workplace")] = "crop"
     """How an oblong image becomes square."""
-    crop: float = 0.0
-    """Share of the side that images are decoded larger by, for random crops; 0.14 makes 255 pixels for 224."""
-    cache: Literal["auto", "memory", "disk", "off"] = "auto"
-    """Decoded images: in memory, in the cache folder, or not kept; auto: memory up to 1 GiB, else off."""
-    strict: bool = False
-    """Stop at images that cannot be used, instead of listing them and going on."""
-    balance: Literal["none", "source", "class", "both"] = "none"
-    """What every batch shows equally: the sources, the classes, or each class of each source."""
-    normalisation: Literal["half", "imagenet", "per-image"] = "per-image"
-    """Pixel scale of both domains; per-image: each to mean 0 and deviation 1; half: from -1 to 1."""
-    batch_source: int = 64
-    """B, source images per step."""
-    batch_target: int = 64
-    """B', target images per step."""
-    held_out: float = 0.1
+    crop: Annotated[float, Setting(stage="workplace", low=0)] = 0.0
+    """Share of the side that images are decoded larger by, for random crops. 0.14 makes 255 pixels for 224."""
+    normalisation: Annotated[Literal["half", "imagenet", "per-image"], Setting(stage="pre-classifier")] = "per-image"
+    """Pixel scale of both domains. per-image: each to mean 0 and deviation 1. half: from -1 to 1."""
+    held_out: Annotated[float, Setting(stage="workplace", low=0, below=1)] = 0.1
     """Share of the source kept out of training to measure source accuracy."""
-    rotate: float = 0.0
-    """Augmentation, both domains: degrees to either side."""
-    shift: float = 0.0
-    """Augmentation: share of the side."""
-    zoom: float = 0.0
-    """Augmentation: 0.2 draws factors from 1/1.2 to 1.2."""
-    shear: float = 0.0
-    """Augmentation: tangent of the angle."""
-    flip: bool = False
-    """Augmentation: mirror left-right."""
-    brightness: float = 0.0
-    """Augmentation: added to pixels in [0, 1]."""
-    contrast: float = 0.0
-    """Augmentation: 0.3 draws factors from 1/1.3 to 1.3."""
-    noise: float = 0.0
-    """Augmentation: largest standard deviation of pixel noise."""
-    invert: float = 0.0
-    """Augmentation: probability of a photographic negative."""
-    strong_augmentation: float | None = None
-    """Blur, shade, noise and a hole in what a student sees, 0 to 1; left out: 0.5 for self-training, 0 for all else."""
+    cache: Annotated[Literal["auto", "memory", "disk", "off"], Setting(stage="workplace")] = "auto"
+    """Where decoded images are kept: in memory, in the cache folder, or not. auto: memory up to 1 GiB, else off."""
+    strict: Annotated[bool, Setting(stage="workplace")] = False
+    """Stop at images that cannot be used, instead of listing them and going on."""
 
-    # How it learns
-    pre_steps: int = 1000
-    """Steps of the pre-classifier; methods without one take pre_steps + steps, so that every method sees as much."""
-    steps: int = 1000
-    """Steps of adaptation."""
-    learning_rate: float = 0.01
-    """First learning rate of networks trained from the start."""
-    fine_tune_rate: float | None = None
-    """First rate from the pre-classifier on, not of adda and mean-teacher; 0.001: weighted-dann, 0.01: all others."""
-    new_layer_multiplier: float | None = None
-    """How many times faster a domain classifier beside it learns; left out: 10 for weighted-dann, 1 for all others."""
-    momentum: float = 0.9
-    """Of SGD."""
-    weight_decay: float = 0.0
-    """Of SGD."""
-    clip_norm: float = 0.0
-    """Largest gradient norm; 0 does not clip."""
 
-    # The adversary
-    schedule: Literal["default", "eq3", "constant"] = "default"
-    """lambda over training; default: constant for weighted-dann, eq3 for all others with a domain classifier."""
-    strength: float | None = None
-    """lambda, or what eq. 3 rises to; left out: 0.1 for both iwdan methods, 1 for all others."""
-    gamma: float = 10.0
+@dataclass(frozen=True, kw_only=True)
+class _Batches:
+    """Batches"""
+
+    batch_source: Annotated[int, Setting(stage="pre-classifier", low=1)] = 64
+    """Source images per step, B."""
+    batch_target: Annotated[int, Setting(stage="pre-classifier", low=0, readers=_TARGET)] = 64
+    """Target images per step, B'."""
+    balance: Annotated[Literal["none", "source", "class", "both"], Setting(stage="pre-classifier")] = "none"
+    """What every batch shows equally: the sources, the classes, or each class of each source."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Augmentation:
+    """Augmentation"""
+
+    rotate: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
+    """Largest rotation to either side, in degrees."""
+    shift: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
+    """Largest shift, as a share of the side."""
+    zoom: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
+    """0.2 draws factors from 1/1.2 to 1.2."""
+    shear: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
+    """Tangent of the largest angle."""
+    flip: Annotated[bool, Setting(stage="pre-classifier")] = False
+    """Mirror half of the images left-right."""
+    brightness: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
+    """Largest number added to pixels in [0, 1]."""
+    contrast: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
+    """0.3 draws factors from 1/1.3 to 1.3."""
+    noise: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
+    """Largest standard deviation of pixel noise, for pixels in [0, 1]."""
+    invert: Annotated[float, Setting(stage="pre-classifier", low=0, high=1)] = 0.0
+    """Probability of a photographic negative."""
+    strong_augmentation: Annotated[
+        float | None, Setting(stage="adaptation", low=0, high=1, otherwise=0.0, readers=_TEACHER)
+    ] = None
+    """How much blur, shade, noise and a hole spoil what a student sees."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Optimisation:
+    """Optimisation"""
+
+    start: Annotated[
+        Literal["pre-classifier", "scratch"],
+        Setting(
+            stage="adaptation",
+            readers=Readers("methods that may start either way", lambda config: config.entry.start == "either"),
+        ),
+    ] = "pre-classifier"
+    """Where adapting starts: from the pre-classifier's weights, or as dann does."""
+    fine_tune_rate: Annotated[float | None, Setting(stage="adaptation", low=0, otherwise=0.01, readers=_FINE_TUNED)] = (
+        None
+    )
+    """Initial learning rate when starting from the pre-classifier."""
+    new_layer_multiplier: Annotated[
+        float | None,
+        Setting(
+            stage="adaptation",
+            low=0,
+            otherwise=1.0,
+            readers=Readers(
+                "methods that fine-tune beside a domain classifier",
+                lambda config: _fine_tuned(config) and "domain loss" in config.entry.has,
+            ),
+        ),
+    ] = None
+    """How many times faster a domain classifier learns beside what is fine-tuned."""
+    momentum: Annotated[float, Setting(stage="pre-classifier", low=0, readers=_SGD)] = 0.9
+    """Momentum of SGD."""
+    weight_decay: Annotated[float, Setting(stage="pre-classifier", low=0, readers=_SGD)] = 0.0
+    """Weight decay of SGD."""
+    clip_norm: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
+    """Largest gradient norm. 0 does not clip."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Adversary:
+    """The adversary"""
+
+    strength: Annotated[float | None, Setting(stage="adaptation", low=0, otherwise=1.0, readers=_REVERSAL)] = None
+    """lambda of the reversal layer, or what eq. 3 rises to."""
+    schedule: Annotated[
+        Literal["default", "eq3", "constant"], Setting(stage="adaptation", otherwise="eq3", readers=_REVERSAL)
+    ] = "default"
+    """lambda over training: constant, or rising by eq. 3."""
+    gamma: Annotated[
+        float,
+        Setting(
+            stage="adaptation",
+            low=0,
+            readers=Readers(
+                "methods with a reversal layer, where lambda goes by eq. 3",
+                lambda config: "reversal" in config.entry.has and config.schedule_name == "eq3",
+            ),
+        ),
+    ] = 10.0
     """How soon lambda of eq. 3 rises."""
-    adda_rate: float = 0.0002
-    """adda: learning rate of Adam for encoder and discriminator."""
-    adda_discriminator_rate: float | None = None
-    """adda: that of the discriminator, where the encoder is too fast for it; left out: adda_rate."""
+    adda_rate: Annotated[float, Setting(stage="adaptation", low=0, readers=_method("adda"))] = 0.0002
+    """Learning rate of Adam for encoder and discriminator."""
+    adda_discriminator_rate: Annotated[float | None, Setting(stage="adaptation", low=0, readers=_method("adda"))] = None
+    """Learning rate of the discriminator, where the encoder is too fast for it. Default: adda_rate."""
 
-    # The target's predictions
-    mcc_weight: float = 1.0
-    """mcc, dann-mcc, the iwdan and self-training methods: how much class confusion counts beside the label loss."""
-    mcc_temperature: float = 2.5
-    """mcc, dann-mcc, the iwdan and self-training methods: T that the target's logits are divided by."""
-    mean_teacher_rate: float = 0.001
-    """mean-teacher: learning rate of Adam for the student."""
-    confidence_threshold: float = 0.968
-    """mean-teacher and both self-trainings: probability above which the teacher is listened to."""
-    consistency_weight: float = 3.0
-    """mean-teacher: how much agreement with the teacher counts beside the label loss."""
-    pseudo_label_weight: float = 1.0
-    """Both self-trainings: how much the teacher's labels count beside the label loss."""
-    class_balance_weight: float = 0.005
-    """mean-teacher: how much equally frequent classes count within consistency; 0 where photos have them unequally."""
 
-    # The instance weights
-    weigh_labels: bool = False
-    """Both iwdan: whether class ratios are in the label loss too, as in the code of their authors."""
-    weighting: Literal["default", "none", "paper", "uniform", "permuted", "inverse", "normalised"] = "default"
-    """Which rule makes w of P_a and P_t; default: paper for weighted-dann, none for the others."""
-    p_a: Literal["stored", "per-step", "cross-fitted"] = "stored"
-    """Of eq. 5. stored: once per image; per-step: on the step's pixels; cross-fitted: by networks that never saw it."""
-    p_t: Literal["auto", "shared-features", "training-pass", "evaluation-pass"] = "auto"
-    """Of eq. 5: how it is read; auto: by a pass of its own if G_f has batch norm or dropout, else from training's."""
-    folds: int = 5
-    """Of cross-fitting."""
+@dataclass(frozen=True, kw_only=True)
+class _Predictions:
+    """What the photos are taken for"""
 
-    # The machine
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto takes a GPU if there is one."""
-    processes: int = 1
-    """Training processes; batches are shared among them."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """auto takes bf16 where it is measured to be faster."""
-    channels_last: bool = True
+    mcc_weight: Annotated[float, Setting(stage="adaptation", low=0, readers=_CONFUSION)] = 1.0
+    """Weight of class confusion beside the label loss."""
+    mcc_temperature: Annotated[float, Setting(stage="adaptation", above=0, readers=_CONFUSION)] = 2.5
+    """T that the target's logits are divided by for class confusion."""
+    confidence_threshold: Annotated[float, Setting(stage="adaptation", low=0, high=1, readers=_TEACHER)] = 0.968
+    """Probability above which the teacher is listened to."""
+    pseudo_label_weight: Annotated[
+        float, Setting(stage="adaptation", low=0, readers=_has("methods with pseudo-labels", "pseudo-labels"))
+    ] = 1.0
+    """Weight of the teacher's labels beside the label loss."""
+    mean_teacher_rate: Annotated[float, Setting(stage="adaptation", low=0, readers=_method("mean-teacher"))] = 0.001
+    """Learning rate of Adam for the student."""
+    consistency_weight: Annotated[float, Setting(stage="adaptation", low=0, readers=_method("mean-teacher"))] = 3.0
+    """Weight of agreement with the teacher beside the label loss."""
+    class_balance_weight: Annotated[float, Setting(stage="adaptation", low=0, readers=_method("mean-teacher"))] = 0.005
+    """Weight of the class-balance loss within agreement. 0 if the photos' classes are unequal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Weights:
+    """Instance weights"""
+
+    weighting: Annotated[
+        Literal["default", "none", "paper", "uniform", "permuted", "inverse", "normalised"],
+        Setting(
+            stage="adaptation",
+            otherwise="none",
+            readers=Readers("methods with a domain classifier and no weights of their own", _weighable),
+        ),
+    ] = "default"
+    """Which rule makes w of P_a and P_t. paper: eq. 5. none: no weights."""
+    p_a: Annotated[
+        Literal["stored", "per-step", "cross-fitted"],
+        Setting(stage="adaptation", readers=_WEIGHTING),
+    ] = "stored"
+    """P_a of eq. 5. stored: once. per-step: on the pixels of each step. cross-fitted: by networks that never saw it."""
+    p_t: Annotated[
+        Literal["auto", "shared-features", "training-pass", "evaluation-pass"],
+        Setting(stage="adaptation", readers=_WEIGHTING),
+    ] = "auto"
+    """How P_t is computed. auto: a separate forward pass if the network has batch norm or dropout."""
+    folds: Annotated[
+        int,
+        Setting(
+            stage="pre-classifier",
+            low=2,
+            readers=Readers(
+                "methods that take a weighting, with p_a = 'cross-fitted'",
+                lambda config: config.weighting_name is not None and config.p_a == "cross-fitted",
+            ),
+        ),
+    ] = 5
+    """Folds of cross-fitting."""
+    weigh_labels: Annotated[
+        bool, Setting(stage="adaptation", readers=_has("methods with class ratios", "class ratios"))
+    ] = False
+    """Put class ratios into the label loss too, as in the code of IWDAN's authors."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Machine:
+    """The machine"""
+
+    processes: Annotated[int, Setting(stage="workplace", low=1)] = 1
+    """Training processes. Batches are shared among them."""
+    precision: Annotated[Literal["auto", "fp32", "bf16"], Setting(stage="workplace")] = "auto"
+    """auto: bf16 where it is measured to be faster."""
+    channels_last: Annotated[bool, Setting(stage="workplace")] = True
     """Memory layout of images and convolutions."""
-    fused: bool = True
-    """Optimiser steps in one kernel."""
-    keep_memory: bool = True
+    keep_memory: Annotated[bool, Setting(stage="workplace")] = True
     """Freed memory stays with the process (glibc)."""
-    log_every: int = 10
+    fused: Annotated[bool, Setting(stage="pre-classifier")] = True
+    """Optimiser steps in one kernel."""
+    log_every: Annotated[int, Setting(stage="pre-classifier", low=1)] = 10
     """Steps between two lines of log.jsonl."""
-    checkpoint_every: int = 0
-    """Steps between two checkpoints; 0: a tenth of the steps."""
+    checkpoint_every: Annotated[int, Setting(stage="pre-classifier", low=0)] = 0
+    """Steps between two checkpoints. 0: a tenth of the steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(  # dataclasses take the fields of the last base first
+    _Machine, _Weights, _Predictions, _Adversary, _Optimisation, _Augmentation, _Batches, _Images, _First
+):
+    """Settings of one run. docs/defaults.md says how the defaults were chosen."""
 
     def __post_init__(self) -> None:
-        _check_values(self)
+        _check_kinds(self)
+        _check_ranges(self)
+        _check_together(self)
+
+    @property
+    def entry(self) -> Entry:
+        """The method's entry in the catalogue."""
+        return CATALOGUE[self.method]
 
     @property
     def from_scratch(self) -> bool:
         """Whether training starts from random or published weights; otherwise it starts from the pre-classifier's."""
-        chosen = self.method in START_CHOSEN and self.start == "scratch"
-        return chosen or self.method in ("source-only", "dann")
+        start = self.entry.start
+        return start == "scratch" or (start == "either" and self.start == "scratch")
 
     def of_method(self, name: str) -> float:
-        """The setting of this name, one of `OF_METHOD`; where it is left out, that of the method."""
-        given: float | None = getattr(self, name)
-        if given is not None:
-            return given
-        for_all, for_some = OF_METHOD[name]
-        return for_some.get(self.method, for_all)
+        """A setting that may be left out: as it was given, else as the method has it, else as all have it."""
+        return float(self._chosen(name))
+
+    @property
+    def schedule_name(self) -> str:
+        """How lambda goes, `default` resolved."""
+        return str(self._chosen("schedule"))
+
+    @property
+    def weighting_name(self) -> str | None:
+        """The rule that makes w of P_a and P_t, `default` resolved; None for no weights."""
+        name = str(self._chosen("weighting"))
+        return None if name == "none" else name
+
+    @property
+    def weighs_images(self) -> bool:
+        """Whether every source image has a weight in the domain loss, by a rule or by the method itself."""
+        return "class ratios" in self.entry.has or self.weighting_name is not None
+
+    def _chosen(self, name: str) -> float | str:
+        given = getattr(self, name)
+        if given not in (None, "default"):
+            return given  # type: ignore[no-any-return]
+        otherwise = SETTINGS[name].otherwise
+        assert otherwise is not None, f"{name} cannot be left out"
+        return self.entry.defaults.get(name, otherwise)
 
     @property
     def network_name(self) -> str:
@@ -182,13 +409,32 @@ class Config:
     def settled(self) -> dict[str, Any]:
         """Every setting as a run folder has it: what is left out, and the network, whatever the default is later."""
         settings = dataclasses.asdict(self) | {"backbone": self.network_name}
-        return settings | {name: self.of_method(name) for name in OF_METHOD}
+        return settings | {name: self.of_method(name) for name in _LEFT_OUT}
 
-    def read_by_the_method(self) -> dict[str, Any]:
-        """`settled`, without the rates of fine-tuning where nothing is fine-tuned by them: two runs alike are equal."""
-        unread = self.from_scratch or self.method in ("adda", "mean-teacher")
-        rates = ("fine_tune_rate", "new_layer_multiplier") if unread else ()
-        return {name: value for name, value in self.settled().items() if name not in rates}
+    def read_settings(self) -> dict[str, Any]:
+        """`settled`, without what training never looks at: two runs alike are equal."""
+        return {name: value for name, value in self.settled().items() if SETTINGS[name].readers.read(self)}
+
+    def given(self) -> tuple[str, ...]:
+        """Settings that are not what this method has by default."""
+        usual = Config(method=self.method).settled()
+        return tuple(name for name, value in self.settled().items() if value != usual[name] and name != "method")
+
+    def unread(self) -> tuple[str, ...]:
+        """Settings that were set, and that training never looks at."""
+        return tuple(name for name in self.given() if not SETTINGS[name].readers.read(self))
+
+    def upto(self, stage: Stage) -> "Config":
+        """Settings as this stage may see them: those of later stages are as if nobody had set them.
+
+        Whatever is made of it can be shared by runs for which it is equal, even if a setting is put down for too late a
+        stage: such a setting then has no effect there, instead of one on somebody else's run.
+        """
+        seen = copy.copy(self)  # unchecked: a mix that nobody trains with
+        for name, setting in SETTINGS.items():
+            if _STAGES.index(setting.stage) > _STAGES.index(stage):
+                object.__setattr__(seen, name, _DEFAULTS[name])
+        return seen
 
     @property
     def total_steps(self) -> int:
@@ -200,16 +446,26 @@ class Config:
         return from_mapping({**dataclasses.asdict(self), **changes})
 
 
+_HINTS = get_type_hints(Config)
+SETTINGS: dict[str, Setting] = {
+    name: next(note for note in get_args(hint) if isinstance(note, Setting))
+    for name, hint in get_type_hints(Config, include_extras=True).items()
+    if name in {field.name for field in dataclasses.fields(Config)}
+}
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Config)}
+# Numbers that may be left out. `schedule` and `weighting` stay "default" in a run folder.
+_LEFT_OUT = tuple(name for name, setting in SETTINGS.items() if isinstance(setting.otherwise, float))
+
+
 def from_mapping(values: Mapping[str, Any], *, where: str = "settings") -> Config:
     """Settings from a mapping; what is not given keeps its default.
 
     Raises:
         ConfigError: for a key that does not exist, with the nearest one, and for a value of the wrong kind.
     """
-    known = [field.name for field in dataclasses.fields(Config)]
     for key in values:
-        if key not in known:
-            raise ConfigError(f"there is no setting '{key}' ({where}). {did_you_mean(key, known)}")
+        if key not in SETTINGS:
+            raise ConfigError(f"there is no setting '{key}' ({where}). {did_you_mean(key, SETTINGS)}")
     return Config(**values)
 
 
@@ -230,7 +486,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 def read_run(path: Path) -> Config:
     """The settings of a run from the file in its folder.
 
-    Runs now name their network. One that says `auto` is from before, when that was another network.
+    Runs name their network. One that says `auto` is from before they did, when that was another network.
     """
     config = from_mapping(read_toml(path), where=str(path))
     before = "small" if config.image_size <= 64 else "vgg16"
@@ -242,78 +498,51 @@ def write_toml(path: Path, values: Mapping[str, Any]) -> None:
     path.write_text(tomli_w.dumps({k: v for k, v in values.items() if v is not None}), encoding="utf-8")
 
 
-_AT_LEAST_ONE = ("image_size", "batch_source", "log_every", "processes")
-_NOT_NEGATIVE = (
-    *("seed", "steps", "pre_steps", "batch_target"),
-    *("crop", "rotate", "shift", "zoom", "shear", "brightness", "contrast", "noise", "invert"),
-    *("learning_rate", "fine_tune_rate", "new_layer_multiplier", "momentum", "weight_decay", "clip_norm"),
-    *(
-        "strength",
-        "gamma",
-        "adda_rate",
-        "adda_discriminator_rate",
-        "mcc_weight",
-        "mean_teacher_rate",
-        "checkpoint_every",
-    ),
-    *("consistency_weight", "class_balance_weight", "pseudo_label_weight"),
-)
-
-
-def _check_values(config: Config) -> None:
-    hints = get_type_hints(Config)
-    for field in dataclasses.fields(config):
-        value, hint = getattr(config, field.name), hints[field.name]
+def _check_kinds(config: Config) -> None:
+    for name, hint in _HINTS.items():
+        value = getattr(config, name)
         if get_origin(hint) is Literal:
             choices = get_args(hint)
             if value not in choices:
-                hint_text = did_you_mean(str(value), map(str, choices))
-                raise ConfigError(f"{field.name} cannot be '{value}'. {hint_text}")
+                raise ConfigError(f"{name} cannot be '{value}'. {did_you_mean(str(value), map(str, choices))}")
             continue
         if value is None and type(None) in get_args(hint):
             continue
         kind = next((part for part in get_args(hint) if part is not type(None)), hint)
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            object.__setattr__(config, field.name, float(value))
+            object.__setattr__(config, name, float(value))
         elif type(value) is not kind:
-            raise ConfigError(f"{field.name} must be {kind.__name__}, got {value!r}")
-        if kind is float and not math.isfinite(getattr(config, field.name)):
-            raise ConfigError(f"{field.name} must be a number, got {value}")
-    for name in _AT_LEAST_ONE:
-        if getattr(config, name) < 1:
-            raise ConfigError(f"{name} must be at least 1, got {getattr(config, name)}")
-    for name in _NOT_NEGATIVE:
-        if (getattr(config, name) or 0) < 0:
-            raise ConfigError(f"{name} must not be negative, got {getattr(config, name)}")
-    if config.invert > 1.0:
-        raise ConfigError(f"invert is a probability in [0, 1], got {config.invert}")
-    if not 0.0 <= (config.strong_augmentation or 0.0) <= 1.0:
-        raise ConfigError(f"strong_augmentation lies in [0, 1], got {config.strong_augmentation}")
-    if not 0.0 <= config.held_out < 1.0:
-        raise ConfigError(f"held_out is a share of the source in [0, 1), got {config.held_out}")
+            raise ConfigError(f"{name} must be {kind.__name__}, got {value!r}")
+        if kind is float and not math.isfinite(getattr(config, name)):
+            raise ConfigError(f"{name} must be a number, got {value}")
+
+
+def _check_ranges(config: Config) -> None:
+    for name, setting in SETTINGS.items():
+        value = getattr(config, name)
+        if setting.range and value is not None and not setting.holds(value):
+            raise ConfigError(f"{name} must be {setting.range}, got {value}")
+
+
+def _check_together(config: Config) -> None:
+    """What one setting asks of another."""
+    method, weighting, has = config.method, config.weighting, config.entry.has
+    weighted = weighting not in ("default", "none")
     if config.total_steps < 1:
+        raise ConfigError(f"{method} needs at least 1 step, got pre_steps={config.pre_steps}, steps={config.steps}")
+    if config.pre_steps < 1 and (not config.from_scratch or weighted):
+        raise ConfigError(f"{method} starts from a pre-classifier: pre_steps must be at least 1, got 0")
+    if weighting == "none" and config.entry.defaults.get("weighting"):
+        raise ConfigError(f"{method} needs a weighting; for no weights say weighting = 'uniform'")
+    if weighted and "domain loss" not in has:
+        raise ConfigError(f"{method} has no domain loss to weight, got weighting = '{weighting}'")
+    if weighted and "class ratios" in has:
         raise ConfigError(
-            f"{config.method} needs at least 1 step, got pre_steps={config.pre_steps}, steps={config.steps}"
+            f"{method} has weights of its own, got weighting = '{weighting}'; leave it out, "
+            f"or take method = 'weighted-dann' (in a comparison: --methods weighted-dann:{weighting})"
         )
-    if config.pre_steps < 1 and (not config.from_scratch or config.weighting not in ("default", "none")):
-        raise ConfigError(f"{config.method} starts from a pre-classifier: pre_steps must be at least 1, got 0")
-    if config.folds < 2:
-        raise ConfigError(f"cross-fitting needs folds of at least 2, got {config.folds}")
-    if config.method == "weighted-dann" and config.weighting == "none":
-        raise ConfigError("weighted-dann needs a weighting; for no weights say weighting = 'uniform'")
-    if config.method in NO_DOMAIN_LOSS and config.weighting not in ("default", "none"):
-        raise ConfigError(f"{config.method} has no domain loss to weight, got weighting = '{config.weighting}'")
-    if config.method in OWN_WEIGHTS and config.weighting not in ("default", "none"):
-        raise ConfigError(
-            f"{config.method} has weights of its own, got weighting = '{config.weighting}'; leave it out, "
-            f"or take method = 'weighted-dann' (in a comparison: --methods weighted-dann:{config.weighting})"
-        )
-    if not 0.0 <= config.confidence_threshold <= 1.0:
-        raise ConfigError(f"confidence_threshold is a probability in [0, 1], got {config.confidence_threshold}")
-    if config.mcc_temperature <= 0.0:
-        raise ConfigError(f"mcc_temperature divides logits: it must be above 0, got {config.mcc_temperature}")
-    if config.method != "source-only" and config.batch_target < 1:
-        raise ConfigError(f"{config.method} looks at target images: batch_target must be at least 1, got 0")
+    if "target" in has and config.batch_target < 1:
+        raise ConfigError(f"{method} looks at target images: batch_target must be at least 1, got 0")
     if config.batch_source % config.processes or config.batch_target % config.processes:
         raise ConfigError(
             f"batch_source and batch_target must divide among {config.processes} processes, "

@@ -1,0 +1,49 @@
+"""The settings as options: a group for each section, in the order of config.py."""
+
+__all__ = ["Options", "config_of"]
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from weighbridge.settings.config import Config
+from weighbridge.settings.described import Described, Section, sections
+
+_FIRST_GROUP = 10  # after those of the commands themselves
+
+
+def _option(setting: Described, group: Group) -> tuple[str, Any, Any]:
+    shown = None if not setting.otherwise else False  # else the text says it
+    parameter = Parameter(group=group, help=setting.help, show_default=shown)
+    return setting.name, Annotated[setting.hint, parameter], setting.default
+
+
+def _group(place: int, section: Section) -> Group:
+    about = "Every setting is also a key of the TOML file given with --config." if place == 0 else ""
+    return Group(section.title, help=about, sort_key=_FIRST_GROUP + place)
+
+
+if TYPE_CHECKING:
+    Options = Config
+else:
+    Options = dataclasses.make_dataclass(
+        "Options",
+        [
+            _option(setting, group)
+            for group, section in ((_group(place, section), section) for place, section in enumerate(sections()))
+            for setting in section.settings
+        ],
+        frozen=True,
+        kw_only=True,
+    )
+    Options.__module__ = __name__  # cyclopts looks into no class of the standard library
+
+
+def config_of(options: Any) -> Config:
+    """The settings that were given as options.
+
+    Raises:
+        ConfigError: for a value that cannot work.
+    """
+    return Config(**dataclasses.asdict(options))

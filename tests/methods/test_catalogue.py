@@ -1,0 +1,234 @@
+"""What the catalogue says of a method is true of it: every fact here is asked of every method."""
+
+import copy
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from weighbridge.parts.likelihoods import stored
+from weighbridge.parts.networks import build_network
+from weighbridge.parts.optim import Updater
+from weighbridge.parts.weights import class_likelihood
+from weighbridge.settings.build_method import BUILDERS, build_method, start_from
+from weighbridge.settings.catalogue import CATALOGUE, DEFAULT_METHOD, DEFAULT_METHODS, METHODS
+from weighbridge.settings.config import Config
+from weighbridge.types import DomainPair, LabelledBatch, UnlabelledBatch
+
+ROOT = Path(__file__).parents[2]
+B, B_TARGET, SIZE = 12, 6, 16
+EVERY = pytest.mark.parametrize("name", METHODS)
+
+
+def having(*parts):
+    return pytest.mark.parametrize("name", [name for name, entry in CATALOGUE.items() if entry.has.issuperset(parts)])
+
+
+def without(part):
+    return pytest.mark.parametrize("name", [name for name, entry in CATALOGUE.items() if part not in entry.has])
+
+
+def pair(seed=1, moved=1.0):
+    torch.manual_seed(seed)
+    source = torch.randn(B, 1, SIZE, SIZE)
+    target = torch.randn(B_TARGET, 1, SIZE, SIZE) + moved
+    batch = LabelledBatch(source, torch.arange(B) % 3, torch.arange(B), torch.zeros(B, dtype=torch.int64))
+    return DomainPair(batch, UnlabelledBatch(target, torch.arange(B_TARGET), second_view=target.flip(3)))
+
+
+def built(name, **settings):
+    """The method of this name around a small network; every teacher is sure."""
+    common = {"image_size": SIZE, "channels": 1, "backbone": "small", "confidence_threshold": 0.0, "fused": False}
+    config = Config(method=name, **(common | settings))
+    torch.manual_seed(0)
+    pre_classifier = build_network("small", classes=3, channels=1, size=SIZE)
+    source = pair().source
+    with torch.no_grad():
+        p_a = stored(class_likelihood(pre_classifier.eval()(source.images), source.labels))
+    method = build_method(config, start_from(pre_classifier.train(), config), 3, p_a)
+    method.train()
+    return method
+
+
+def learner(method):
+    """The network that learns: a teacher only follows."""
+    return method.modules().get("student", method.network)
+
+
+def gradients(method, batch, progress=0.5):
+    """Of every part by name, summed over all losses of a step, none of which is taken."""
+    method.step(batch, progress, lambda loss, optimizer: loss.backward())
+    return {
+        part: torch.cat(
+            [(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in module.parameters()]
+        )
+        for part, module in learner(method).named_children()
+    }
+
+
+def update(loss, optimizer):
+    Updater(lambda value: value.backward())(loss, optimizer)
+
+
+# ---- what is said, and where ----
+
+
+def test_every_method_has_a_builder_of_its_own():
+    assert tuple(BUILDERS) == METHODS
+    assert len(set(BUILDERS.values())) == len(METHODS)
+
+
+def test_what_nobody_asked_for_is_in_the_catalogue():
+    assert {DEFAULT_METHOD, *DEFAULT_METHODS} <= set(METHODS)
+    assert DEFAULT_METHOD in DEFAULT_METHODS
+
+
+@EVERY
+def test_a_default_of_its_own_is_another_than_that_of_all(name):
+    for setting, value in CATALOGUE[name].defaults.items():
+        assert Config(method="source-only")._chosen(setting) != value, setting
+
+
+def test_the_page_of_methods_has_a_row_for_each_in_the_same_order_that_says_what_it_has():
+    page = (ROOT / "docs" / "guides" / "methods" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[`([\w-]+)`\]\((\w+\.md)\)[^|]*\|[^|]*\|[^|]*\| ([^|]*) \|$", page, flags=re.M)
+    assert tuple(name for name, *_ in rows) == METHODS
+    for name, file, has in rows:
+        assert (ROOT / "docs" / "guides" / "methods" / file).is_file()
+        assert {part for part in has.split(", ") if part} == CATALOGUE[name].has - {"target"}, name
+
+
+# ---- what it has ----
+
+
+@EVERY
+def test_a_step_learns_the_labels_of_the_source(name):
+    if name == "adda":  # its classifier is the pre-classifier's, for good
+        return
+    method, batch = built(name), pair()
+    losses = [float(method.step(batch, 0.0, update).scalars["label_loss"]) for _ in range(12)]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@EVERY
+def test_whoever_has_the_target_looks_at_it_and_nobody_else_does(name):
+    there, elsewhere = (built(name) for _ in range(2))
+    changed = gradients(there, pair(moved=1.0))["features"] - gradients(elsewhere, pair(moved=-2.0))["features"]
+    assert bool(changed.abs().max() > 1e-6) == ("target" in CATALOGUE[name].has)
+    assert type(there).uses_target == ("target" in CATALOGUE[name].has)
+
+
+@EVERY
+def test_the_domain_classifier_is_touched_by_whoever_has_a_domain_loss_alone(name):
+    head = gradients(built(name), pair())["domain_head"]
+    assert bool(head.abs().max() > 1e-4) == ("domain loss" in CATALOGUE[name].has)
+
+
+@having("reversal")
+def test_the_domain_loss_sends_the_features_a_reversed_gradient_that_grows_with_lambda(name):
+    batch, at = pair(), {}
+    for strength in (0.0, 1.0, 2.0):
+        method = built(name, strength=strength, schedule="constant", **unweighted(name))
+        at[strength] = gradients(method, batch)
+    domain = at[1.0]["features"] - at[0.0]["features"]
+    assert domain.abs().max() > 1e-4
+    torch.testing.assert_close(at[2.0]["features"] - at[0.0]["features"], 2 * domain, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(at[0.0]["domain_head"], at[2.0]["domain_head"])  # it learns at full size all the same
+
+
+def unweighted(name):
+    return {"weighting": "uniform"} if CATALOGUE[name].defaults.get("weighting") else {}
+
+
+@having("reversal")
+def test_the_features_climb_the_loss_that_the_domain_classifier_descends(name):
+    batch = pair()
+    before = domain_error(built(name), batch)
+    climbed, descended = (built(name, strength=1.0, schedule="constant", **unweighted(name)) for _ in range(2))
+    plain = built(name, strength=0.0, schedule="constant", **unweighted(name))
+    at, none = gradients(climbed, batch)["features"], gradients(plain, batch)["features"]
+    step_along(learner(climbed).features, -0.05 * (at - none) / (at - none).norm())
+    assert domain_error(climbed, batch) > before + 1e-4
+    head = gradients(descended, batch)["domain_head"]
+    step_along(learner(descended).domain_head, -0.05 * head / head.norm())
+    assert domain_error(descended, batch) < before - 1e-4
+
+
+def domain_error(method, batch):
+    """The method's own domain loss, nothing being trained."""
+    log = copy.deepcopy(method).step(batch, 0.5, lambda loss, optimizer: None)
+    return float(log.scalars["domain_loss"])
+
+
+@torch.no_grad()
+def step_along(module, direction):
+    start = 0
+    for parameter in module.parameters():
+        parameter += direction[start : start + parameter.numel()].reshape(parameter.shape)
+        start += parameter.numel()
+
+
+@having("domain loss")
+def test_the_domain_classifier_learns_to_tell_the_domains_apart(name):
+    settings = {"strength": 0.0} if "reversal" in CATALOGUE[name].has else {"adda_rate": 1e-3}
+    settings |= {"learning_rate": 0.05, "fine_tune_rate": 0.05, "new_layer_multiplier": 1.0}
+    settings |= {"mcc_weight": 0.0, "pseudo_label_weight": 0.0}  # the domain loss alone
+    method, batch = built(name, **settings), pair(moved=2.0)
+    for k in range(40):
+        log = method.step(batch, k / 40, update)
+    assert log.scalars["domain_accuracy"] > 0.9
+
+
+@having("domain loss")
+def test_it_takes_instance_weights_unless_it_has_its_own(name):
+    batch = pair()
+    if "class ratios" in CATALOGUE[name].has:
+        log = built(name).step(batch, 0.0, update)
+        assert log.weights.shape == (B,)
+        return
+    log = built(name, weighting="paper", p_t="evaluation-pass").step(batch, 0.0, update)
+    torch.testing.assert_close(log.weights, torch.ones(B), rtol=0, atol=1e-5)
+    assert built(name, weighting="default").step(batch, 0.0, update).weights is None or CATALOGUE[name].defaults
+
+
+@having("class confusion")
+def test_class_confusion_reaches_the_features(name):
+    there, off = (gradients(built(name, mcc_weight=weight), pair())["features"] for weight in (2.0, 0.0))
+    assert (there - off).abs().max() > 1e-5
+
+
+@having("teacher")
+def test_a_teacher_judges_a_second_view_and_learns_by_no_gradient(name):
+    method = built(name)
+    assert type(method).target_views == 2
+    assert {"network", "student"} <= set(method.modules())
+    method.step(pair(), 0.0, lambda loss, optimizer: loss.backward())
+    assert all(p.grad is None for p in method.network.parameters())  # the teacher is what predicts
+    assert any(p.grad is not None for p in method.modules()["student"].parameters())
+
+
+@without("teacher")
+def test_nobody_else_asks_for_a_second_view(name):
+    assert type(built(name)).target_views == 1
+
+
+@having("pseudo-labels")
+def test_the_teacher_s_labels_reach_the_student(name):
+    found = []
+    for weight in (0.0, 3.0):
+        method = built(name, pseudo_label_weight=weight)
+        method.step(pair(), 0.5, lambda loss, optimizer: loss.backward())
+        student = method.modules()["student"].features
+        found.append(torch.cat([p.grad.flatten() for p in student.parameters()]))
+    assert (found[1] - found[0]).abs().max() > 1e-5
+
+
+@EVERY
+def test_adam_has_a_rate_of_its_own_and_sgd_that_of_all(name):
+    rates = {
+        group["lr"]
+        for o in built(name, learning_rate=0.5, fine_tune_rate=0.5).optimizers.values()
+        for group in o.param_groups
+    }
+    assert (0.5 in rates) == (CATALOGUE[name].optimizer == "sgd")

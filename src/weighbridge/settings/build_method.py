@@ -165,11 +165,18 @@ def start_from(pre_classifier: Network, config: Config) -> Network:
 
 
 def _laid_out(network: Network, config: Config) -> Network:
-    """ADDA reads another layer and has another discriminator than the methods with a reversal layer."""
-    if config.method != "adda":
+    """The layers as the method divides them, with a discriminator of its own where it has another than DANN's."""
+    if config.method not in LAYOUTS:
         return network
     torch.manual_seed(config.seed)
+    return LAYOUTS[config.method](network, config)
+
+
+def _adda_layout(network: Network, config: Config) -> Network:
     return split_before_classifier(network, *((500, 500) if config.image_size <= 64 else (1024, 2048)))
+
+
+LAYOUTS: dict[str, Callable[[Network, Config], Network]] = {"adda": _adda_layout}
 
 
 def p_t_mode(config: Config, network: Network) -> PtMode:

@@ -138,6 +138,36 @@ def dann_mcc(G_f, G_y, G_d, batches, steps, mu=1.0, T=2.5, gamma=10.0):
         optimizer.step()
 
 
+def cdan(G_f, G_y, D, batches, steps, entropy, R_f=None, R_g=None, gamma=10.0):
+    """NeurIPS 2018, a saddle point, the errors weighted with `entropy`; R_f and R_g make the map a random one."""
+    parameters = [*G_f.parameters(), *G_y.parameters(), *D.parameters()]
+    optimizer = torch.optim.SGD(parameters, LR, MOMENTUM)
+    for k in range(steps):
+        lam = 2 / (1 + math.exp(-gamma * k / steps)) - 1
+        for group in optimizer.param_groups:
+            group["lr"] = LR / (1 + 10 * k / steps) ** 0.75
+        x_s, y_s, x_t = batches[k]
+        errors = []
+        for x, is_target in ((x_s, False), (x_t, True)):
+            f = G_f(x)
+            g = F.softmax(G_y(f), dim=1)
+            if R_f is None:
+                T = torch.stack([torch.outer(b, a).flatten() for a, b in zip(f, g, strict=True)])
+            else:
+                T = torch.stack([(R_f @ a) * (R_g @ b) for a, b in zip(f, g, strict=True)]) / len(R_f) ** 0.5
+            d = torch.sigmoid(D(T)[:, 0])  # that it is the target
+            error = -torch.log(d if is_target else 1 - d)
+            H = -(g * g.log()).sum(dim=1)
+            errors.append(((1 + torch.exp(-H)) * error if entropy else error).mean())
+        label, domain = F.cross_entropy(G_y(G_f(x_s)), y_s), sum(errors)
+        G = [*G_f.parameters(), *G_y.parameters()]
+        g_grads = torch.autograd.grad(label - lam * domain, G, retain_graph=True)
+        d_grads = torch.autograd.grad(domain, list(D.parameters()))
+        for parameter, gradient in zip(parameters, [*g_grads, *d_grads], strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+
+
 def mean_teacher(student, teacher, batches, views, steps, alpha, threshold, weight, balance):
     """ICLR 2018; student and teacher classify, the teacher the other view of the target. Means are of the student."""
     optimizer = torch.optim.SGD(student.parameters(), LR, MOMENTUM)

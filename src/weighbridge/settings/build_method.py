@@ -10,6 +10,7 @@ import torch
 from weighbridge.errors import ConfigError
 from weighbridge.methods.adda import Adda
 from weighbridge.methods.base import Method
+from weighbridge.methods.cdan import Cdan, conditioned
 from weighbridge.methods.dann import Dann
 from weighbridge.methods.dann_mcc import DannMcc
 from weighbridge.methods.iwdan_mcc import IwdanMcc
@@ -86,6 +87,15 @@ def _weighted_dann(config: Config, network: Network, classes: int, weighting: In
     return WeightedDann(network, _sgd_beside_g_d(config, network), weighting, strength=_strength(config))
 
 
+def _cdan(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
+    return Cdan(network, _sgd(config, network.parameters()), strength=_strength(config), weighting=weighting)
+
+
+def _cdan_e(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
+    optimizer = _sgd(config, network.parameters())
+    return Cdan(network, optimizer, entropy=True, strength=_strength(config), weighting=weighting)
+
+
 def _mcc(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
     return Mcc(network, _sgd(config, _classifier(network)), **_confusion(config))
 
@@ -150,6 +160,8 @@ BUILDERS: dict[str, Builder] = {
     "dann": _dann,
     "adda": _adda,
     "weighted-dann": _weighted_dann,
+    "cdan": _cdan,
+    "cdan-e": _cdan_e,
     "mcc": _mcc,
     "dann-mcc": _dann_mcc,
     "iwdan-mcc": _iwdan_mcc,
@@ -176,7 +188,15 @@ def _adda_layout(network: Network, config: Config) -> Network:
     return split_before_classifier(network, *((500, 500) if config.image_size <= 64 else (1024, 2048)))
 
 
-LAYOUTS: dict[str, Callable[[Network, Config], Network]] = {"adda": _adda_layout}
+def _cdan_layout(network: Network, config: Config) -> Network:
+    return conditioned(network)
+
+
+LAYOUTS: dict[str, Callable[[Network, Config], Network]] = {
+    "adda": _adda_layout,
+    "cdan": _cdan_layout,
+    "cdan-e": _cdan_layout,
+}
 
 
 def p_t_mode(config: Config, network: Network) -> PtMode:

@@ -66,6 +66,8 @@ _ENTRIES = (
             "new_layer_multiplier": 10.0,
         },
     ),
+    Entry(name="cdan", shown="CDAN", start="scratch", has=_DANN),
+    Entry(name="cdan-e", shown="CDAN+E", start="scratch", has=_DANN),
     Entry(name="mcc", shown="MCC", start="either", has=frozenset({"target", "class confusion"})),
     Entry(name="dann-mcc", shown="DANN + MCC", start="either", has=_DANN | {"class confusion"}),
     Entry(

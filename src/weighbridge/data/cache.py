@@ -97,7 +97,7 @@ def _build(pictures: Pictures, view: View, folder: Path, progress: Progress | No
         checksums[rows] = [zlib.crc32(pixels[row]) for row in rows]
         done[rows] = 1  # last, so that a kill at any moment leaves no row that only seems to be there
     del pixels, checksums, done
-    os.replace(part, folder)
+    os.replace(part, folder)  # not by whole_folder: what a build that was killed has decoded is kept
 
 
 def _room(path: Path, kind: Any, shape: tuple[int, ...]) -> NDArray[Any]:

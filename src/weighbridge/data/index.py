@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from weighbridge.data.decode import IMAGE_SUFFIXES, Unusable, examine
 from weighbridge.data.layouts import UNREADABLE, Entry, Reader, entries
 from weighbridge.errors import DataError
-from weighbridge.files import cache_home
+from weighbridge.files import cache_home, whole_file
 from weighbridge.watch import Progress
 
 STATUSES = ("used", "quarantined", "ignored")
@@ -248,8 +248,8 @@ def _bring_up_to_date(place: Path, root: Path, found: Iterator[Entry], progress:
                 return
             if finished:
                 database.execute("DETACH kept")
-                shutil.copyfile(place, _unfinished(place, "-copy"))
-                os.replace(_unfinished(place, "-copy"), part)
+                with whole_file(part) as copy:
+                    shutil.copyfile(place, copy)
                 _attach(database, part)
             with database:
                 database.execute(f"DELETE FROM look WHERE id IN ({_GONE})")
@@ -258,7 +258,7 @@ def _bring_up_to_date(place: Path, root: Path, found: Iterator[Entry], progress:
             with database:
                 database.execute(_RELABEL)
                 _put_in_order(database)
-        os.replace(part, place)
+        os.replace(part, place)  # not by whole_file: what a scan that was stopped has examined is kept
 
 
 def _unfinished(place: Path, more: str = "") -> Path:

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from weighbridge.errors import ConfigError, DataError, RunFolderError
-from weighbridge.files import replace_rows, replace_text, write_json
+from weighbridge.files import replace_rows, replace_text, whole_file, write_json
 from weighbridge.render.painter import Painter, chosen_classes, family_of
 from weighbridge.render.probe import variant_for
 from weighbridge.render.recipe import Recipe, recipe_toml, with_overrides
@@ -413,14 +413,10 @@ def _render_one(label: str, index: int) -> list[object]:
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     """A PNG, whole or not at all. pixels: (S, S, 3) RGB or (S, S)."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     ordered = pixels[..., ::-1] if pixels.ndim == 3 else pixels  # OpenCV has blue first
-    try:
+    # Hidden, as others may read the folder meanwhile; with a number, as two jobs may come to the same image.
+    with whole_file(path, path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")) as part:
         part.write_bytes(cv2.imencode(".png", ordered, _PNG)[1].tobytes())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def _rows(job: _Job) -> Iterator[list[str]]:

@@ -20,6 +20,7 @@ from weighbridge.data.domains import SPLIT_NUMBERS, LabelledDomain, Split, Unlab
 from weighbridge.data.images import Content, IndexedContent, Names, NpzContent, Pictures, View
 from weighbridge.data.index import Index, Rejected, scan
 from weighbridge.data.layouts import csv_columns, kind_of
+from weighbridge.data.names import distinct_names, domain_name
 from weighbridge.errors import DataError, did_you_mean
 from weighbridge.watch import Progress
 
@@ -71,7 +72,7 @@ def read_labelled(
         labels=Column(labels, np.int32),
         classes=tuple(names),
         source=Column(source, np.int16),
-        source_names=_distinct_names(parts),
+        source_names=distinct_names([part.name for part in parts], [part.path for part in parts]),
         files=Names(pictures),
         groups=Column(_apart([part.groups for part in parts]), np.int32),
         splits=Column((part.splits for part in parts), np.int8),
@@ -190,7 +191,7 @@ def _labelled_parts(path: Path, reading: Reading, progress: Progress | None) -> 
     numbers, words = index.column("label")
     whole = _Part(
         path=path,
-        name=path.resolve().name if path.is_dir() else path.stem,
+        name=domain_name(path),
         content=IndexedContent(index),
         places=np.arange(len(index), dtype=np.int32),
         labels=numbers,
@@ -278,7 +279,7 @@ def _labelled_npz(path: Path) -> _Part:
     content = NpzContent(path, pixels)
     return _Part(
         path=path,
-        name=path.stem,
+        name=domain_name(path),
         content=content,
         places=rows,
         labels=labels,
@@ -300,14 +301,3 @@ def _common_classes(parts: Sequence[_Part]) -> Sequence[str]:
                 f"{did_you_mean(only[0], other.classes)}"
             )
     return first.classes
-
-
-def _distinct_names(parts: Sequence[_Part]) -> tuple[str, ...]:
-    names = [part.name for part in parts]
-    if len(set(names)) == len(names):
-        return tuple(names)
-    return (
-        tuple(f"{part.path.resolve().parent.name}/{part.name}" for part in parts)
-        if len({(part.path.resolve().parent.name, part.name) for part in parts}) == len(parts)
-        else tuple(f"{part.name} ({k + 1})" for k, part in enumerate(parts))
-    )

@@ -17,7 +17,6 @@ import os
 import re
 import shutil
 import signal
-import threading
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -40,6 +39,7 @@ from weighbridge.files import replace_rows, replace_text, whole_file, write_json
 from weighbridge.render.painter import Painter, chosen_classes, family_of
 from weighbridge.render.probe import variant_for
 from weighbridge.render.recipe import Recipe, recipe_toml, with_overrides
+from weighbridge.stopping import end_with
 from weighbridge.version import __version__
 
 _SHARD = {"realtime": 50, "prerendered": 10, "camera": 10}  # images; some seconds of work
@@ -350,17 +350,11 @@ def _begin(job: _Job, stop: Any) -> None:
     """The first thing a worker does."""
     global _painter, _job, _stop
     parent = multiprocessing.parent_process()
-    if stop is not None and parent is not None:
+    if stop is not None and parent is not None and parent.pid is not None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+        end_with(parent.pid)
         threadpool_limits(1)
     _painter, _job, _stop = Painter(job.recipe, job.quality, variant=job.variant), job, stop
-
-
-def _follow(parent: Any) -> None:
-    """End with the parent, however it ends: a killed one leaves no orphans."""
-    parent.join()
-    os._exit(1)
 
 
 def _render_shard(shard: _Shard) -> int:

@@ -3,7 +3,7 @@
 A patch remembers its image as its group, so that patches of one image can be kept on one side of a split.
 """
 
-__all__ = ["Skipped", "Summary", "cut", "grid", "load_upright", "random_boxes"]
+__all__ = ["CutFolder", "Skipped", "cut", "grid", "load_upright", "random_boxes"]
 
 import hashlib
 import os
@@ -38,7 +38,7 @@ class Skipped(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Summary:
+class CutFolder:
     """What came of cutting a folder.
 
     Attributes:
@@ -124,7 +124,7 @@ def cut(
     coverage: float = 0.5,
     labelled: bool | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Summary:
+) -> CutFolder:
     """Cut every image of a folder into square patches.
 
     Writes out/CLASS/STEM__LEFT_TOP.png, without labels out/STEM__LEFT_TOP.png, and out/patches.csv with the columns
@@ -212,7 +212,7 @@ def cut(
             replace_rows(part / "skipped.csv", Skipped._fields, skipped)
         replace_rows(part / "patches.csv", ("file", "label", "group", "image", "left", "top"), table)
     per_class = Counter(row[1] for row in table if row[1])
-    return Summary(read, len(table), dict(sorted(per_class.items())), dropped, tuple(skipped))
+    return CutFolder(read, len(table), dict(sorted(per_class.items())), dropped, tuple(skipped))
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------

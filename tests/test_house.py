@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "weighbridge"
 
 FLOORS = {  # from the ground up; what stands on a floor imports from floors below it, or from its own folder
-    "words": "errors types version files watch progress",
+    "words": "errors types version files watch stopping progress",
     "parts": "run_folder parts data",
     "crafts": "methods patches inspection report render",
     "engine": "engine",
@@ -116,9 +116,9 @@ def test_mathematics_needs_torch_and_nothing_else():
         assert packages <= {"@torch", "@math", "@typing", "@collections"}, name
 
 
-def test_the_studio_and_who_looks_on_need_no_torch():
+def test_the_studio_and_the_words_it_uses_need_no_torch():
     for name in MODULES:
-        if room(name) == "render" or name == "watch":
+        if room(name) == "render" or name in ("watch", "files", "stopping"):
             assert "@torch" not in set(imports(MODULES[name])), name
 
 

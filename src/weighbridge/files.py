@@ -1,10 +1,20 @@
-"""Files written whole or not at all, names of any bytes, and the folder of the cache."""
+"""Files and folders written whole or not at all, names of any bytes, and the folder of the cache."""
 
-__all__ = ["cache_home", "printable", "replace_rows", "replace_text", "whole_file", "write_json"]
+__all__ = [
+    "cache_home",
+    "occupied",
+    "printable",
+    "replace_rows",
+    "replace_text",
+    "whole_file",
+    "whole_folder",
+    "write_json",
+]
 
 import csv
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,15 +43,49 @@ def replace_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[obje
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A file beside the path that takes its place at the end, or goes if something fails, such as a full disk."""
-    part = path.with_name(path.name + ".part")
+def whole_file(path: Path, part: Path | None = None) -> Iterator[Path]:
+    """A file beside the path that takes its place at the end, or goes if something fails, such as a full disk.
+
+    Args:
+        part: that file; the path with .part behind it if not given. Processes that may write the same path at the same
+            time need one each.
+
+    Raises:
+        OSError: if it cannot be written or moved; it names the path, as nobody has heard of the file beside it.
+    """
+    part = part or path.with_name(path.name + ".part")
     try:
         yield part
         os.replace(part, path)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == os.fspath(part):
+            error.filename = os.fspath(path)
         raise
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """An empty folder beside the path, with .part behind its name, that takes the path's place at the end.
+
+    If something fails it stays where it is, as it does when the process is killed, until the next attempt clears it
+    away. An empty folder at the path makes way; whether more is there the caller has asked: see `occupied`.
+
+    Raises:
+        OSError: if it cannot be made or moved.
+    """
+    part = path.with_name(path.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    yield part
+    if path.is_dir():
+        path.rmdir()
+    os.replace(part, path)
+
+
+def occupied(path: Path) -> bool:
+    """Whether something is at the path that a new folder would have to replace; an empty folder is nothing."""
+    return path.exists() and (not path.is_dir() or any(path.iterdir()))
 
 
 def cache_home() -> Path:

@@ -3,9 +3,7 @@
 __all__ = ["RunFolder", "command_line"]
 
 import json
-import os
 import shlex
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from weighbridge.errors import RunFolderError, did_you_mean
-from weighbridge.files import replace_text, write_json
+from weighbridge.files import occupied, replace_text, whole_folder, write_json
 
 _FACTS, _METRICS, _LOG = "run.json", "metrics.json", "log.jsonl"
 
@@ -47,18 +45,14 @@ class RunFolder:
             RunFolderError: if something is there already; nothing is ever overwritten.
         """
         cls.refuse_existing(path)
-        part = path.with_name(path.name + ".part")
-        shutil.rmtree(part, ignore_errors=True)
-        (part / "checkpoints").mkdir(parents=True)
-        yield cls(part)
-        if path.is_dir():
-            path.rmdir()  # an empty one
-        os.replace(part, path)
+        with whole_folder(path) as part:
+            (part / "checkpoints").mkdir()
+            yield cls(part)
 
     @staticmethod
     def refuse_existing(path: Path) -> None:
         """Raise RunFolderError if something is at this path."""
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if occupied(path):
             raise RunFolderError(
                 f"'{path}' exists already and nothing in it is overwritten. "
                 f"Choose another --out, or go on with it: weighbridge adapt --resume {path}"

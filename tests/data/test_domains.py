@@ -120,6 +120,7 @@ def test_several_sources_know_where_each_image_came_from(renders, tmp_path):
     domain = labelled(renders, other)
     assert len(domain) == 48
     assert domain.source_names[0] != domain.source_names[1]
+    assert domain.source_names == (f"{tmp_path.name}/renders", "other/renders")
     assert torch.bincount(domain.source[:]).tolist() == [36, 12]
     assert all(str(other) in name for name in domain.files[36:])
 

@@ -1,5 +1,6 @@
 """The loop: logs, checkpoints, resumption bit for bit, and what stops it."""
 
+import errno
 import json
 import math
 import os
@@ -11,6 +12,7 @@ from lightning_fabric import Fabric
 from safetensors.torch import load_file, save_file
 
 from conftest import small_config
+from weighbridge.engine import checkpoint
 from weighbridge.engine.checkpoint import load_checkpoint, load_network, save_network
 from weighbridge.engine.history import WeightHistory
 from weighbridge.engine.loop import fit
@@ -179,6 +181,22 @@ def test_a_network_comes_back_as_it_was_saved(setting, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), other.parameters(), strict=True))
     with pytest.raises(RunFolderError, match="expected the weights of this run's network"):
         load_network(tmp_path / "gone.safetensors", other)
+
+
+def test_a_full_disk_leaves_the_weights_that_were_saved_before(setting, tmp_path, monkeypatch):
+    network, path = setting(method="dann").method().network, tmp_path / "model.safetensors"
+    save_network(path, network)
+    before = path.read_bytes()
+
+    def half(tensors, part, metadata):
+        part.write_bytes(before[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", half)
+    with pytest.raises(OSError, match="No space left"):
+        save_network(path, network)
+    assert path.read_bytes() == before
+    assert [left.name for left in tmp_path.glob("model.*")] == ["model.safetensors"]
 
 
 class Poisoned:

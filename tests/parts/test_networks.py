@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from weighbridge.errors import ConfigError
-from weighbridge.parts.networks import build_network, parameter_count, split_before_classifier
+from weighbridge.parts.networks import build_network, evaluating, parameter_count, split_before_classifier
 
 
 def shapes(backbone, channels, size, classes=5, **options):
@@ -102,3 +102,25 @@ def test_adda_s_division_computes_what_the_whole_computed(backbone):
     assert isinstance(divided.label_head, nn.Linear)
     assert divided.features(images).shape == (3, divided.label_head.in_features)
     assert [m.out_features for m in divided.domain_head if isinstance(m, nn.Linear)] == [500, 500, 1]
+
+
+def test_after_evaluation_every_part_has_its_own_mode_again():
+    network = nn.Sequential(nn.Sequential(nn.BatchNorm2d(3), nn.Dropout()), nn.Dropout())
+    network[0].eval()
+    network[0][1].train()
+    before = [part.training for part in network.modules()]
+    with evaluating(network):
+        assert not any(part.training for part in network.modules())
+    assert [part.training for part in network.modules()] == before == [True, False, False, True, True]
+
+
+def test_a_failed_evaluation_leaves_no_part_in_evaluation_mode():
+    network = nn.Sequential(nn.Dropout())
+
+    def fail():
+        with evaluating(network):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert all(part.training for part in network.modules())

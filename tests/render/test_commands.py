@@ -46,8 +46,10 @@ def test_a_sheet_has_a_row_per_class_and_a_group_per_quality(call, tmp_path, end
     words = ("--quality", "realtime", "camera", "--samples", 4, "--size", 16, "--count", 2, "--classes", "nut", "key")
     assert call("render", "objects", "--sheet", path, *words)[0] == 0
     with Image.open(path) as sheet:
+        assert sheet.format == {"jpg": "JPEG"}.get(ending, ending.upper())
         assert sheet.height == 14 + 2 * 16
         assert sheet.width >= 4 * 16 + 2 * 8
+    assert [left.name for left in tmp_path.glob("sheet*")] == [path.name]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from render.plates import (
     subject,
     turned,
 )
-from weighbridge.render.raster import geometry, rasterize, view
+from weighbridge.render.raster import frame_of, geometry, rasterize
 from weighbridge.render.realtime import guides, render, sky_radiance
 from weighbridge.render.scene import Camera, Light, Material, Part
 
@@ -47,7 +47,7 @@ def test_attributes_are_interpolated_in_space_and_not_in_the_image():
     # A floor from y = 0 to y = 8, seen along y from the height 1: the ray of slope -s meets it at y = 1 / s.
     floor = plate((-4, 4), (1, 9))
     camera = Camera((0, 0, 1), (0, 1, 1), field_of_view=90)
-    buffer = rasterize(geometry([Part(floor, matt(WHITE))]), view(camera), 64)
+    buffer = rasterize(geometry([Part(floor, matt(WHITE))]), frame_of(camera), 64)
     row = buffer.hit // 64
     y = 1 / ((row + 0.5) / 32 - 1)
     assert buffer.position[1] == pytest.approx(y, rel=1e-4)
@@ -65,7 +65,7 @@ def test_a_floor_that_reaches_behind_the_camera_is_seen_up_to_the_horizon():
 @pytest.mark.parametrize("heading", np.linspace(0, 2 * np.pi, 7))
 def test_triangles_cut_at_the_near_plane_keep_their_texture(heading):
     camera = Camera((0.3, 0.2, 0.5), (0.3 + np.cos(heading), 0.2 + np.sin(heading), 0.1), field_of_view=90)
-    buffer = rasterize(geometry([Part(plate((-9, 9), (-9, 9)), matt(WHITE))]), view(camera), 32)
+    buffer = rasterize(geometry([Part(plate((-9, 9), (-9, 9)), matt(WHITE))]), frame_of(camera), 32)
     assert len(buffer.hit) > 300
     assert buffer.uv * 18 - 9 == pytest.approx(buffer.position[:2], abs=2e-3)
     assert buffer.position[2] == pytest.approx(0, abs=1e-4)

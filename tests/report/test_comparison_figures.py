@@ -302,3 +302,15 @@ def test_every_method_has_a_colour_of_its_own_wherever_it_stands():
 def test_twenty_rows_of_a_method_can_be_told_apart():
     assert len(set(_looks(["weighted-dann"] * 20))) == 20
     assert len(set(row_colours(["source-only", *["weighted-dann"] * 4, *["dann"] * 3, "adda", "mcc"]))) == 10
+
+
+def test_a_figure_that_cannot_be_drawn_leaves_what_was_there(tmp_path):
+    path = tmp_path / "figure.png"
+    style.save(style.one_panel(2.0)[0], path)
+    before = path.read_bytes()
+    figure, axes = style.one_panel(2.0)
+    axes.set_title("$unfinished {$")
+    with pytest.raises(ValueError):
+        style.save(figure, path)
+    assert path.read_bytes() == before
+    assert [left.name for left in tmp_path.iterdir()] == ["figure.png"]

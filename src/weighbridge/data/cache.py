@@ -13,7 +13,6 @@ import shutil
 import threading
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -24,7 +23,8 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from weighbridge.data.columns import Column
-from weighbridge.data.images import ArrayImages, Images, OnDemand, Pictures, Pixels, View, decode_threads
+from weighbridge.data.images import ArrayImages, Images, OnDemand, Pictures, Pixels, View
+from weighbridge.data.threads import thread_count, working
 from weighbridge.errors import DataError
 from weighbridge.files import cache_home
 from weighbridge.watch import Progress
@@ -97,7 +97,7 @@ def _build(pictures: Pictures, view: View, folder: Path, progress: Progress | No
         checksums[rows] = [zlib.crc32(pixels[row]) for row in rows]
         done[rows] = 1  # last, so that a kill at any moment leaves no row that only seems to be there
     del pixels, checksums, done
-    os.replace(part, folder)
+    os.replace(part, folder)  # not by whole_folder: what a build that was killed has decoded is kept
 
 
 def _room(path: Path, kind: Any, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -122,17 +122,13 @@ def _decode(
     def one(row: int) -> None:
         into[row] = pictures.decode(row, view)
 
-    with ThreadPoolExecutor(max_workers=decode_threads(), thread_name_prefix="decode") as pool:
-        try:
-            for start in range(0, len(rows), _AT_ONCE):
-                batch = rows[start : start + _AT_ONCE]
-                list(pool.map(one, batch.tolist()))
-                yield batch
-                if progress:
-                    progress(start + len(batch), len(rows))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    with working(thread_count(), "decode") as pool:
+        for start in range(0, len(rows), _AT_ONCE):
+            batch = rows[start : start + _AT_ONCE]
+            list(pool.map(one, batch.tolist()))
+            yield batch
+            if progress:
+                progress(start + len(batch), len(rows))
 
 
 def _key(pictures: Pictures, view: View) -> str:

@@ -169,7 +169,7 @@ class Facts:
 def looks_like_image(path: Path) -> bool:
     """Whether a file is an image by its content; its name is not asked."""
     try:
-        with _quiet, Image.open(path, formats=_FORMATS):
+        with _no_warnings, Image.open(path, formats=_FORMATS):
             return True
     except Exception:  # whatever else Pillow's header readers raise on bytes that are not theirs
         return False
@@ -259,7 +259,7 @@ def _opened(
     """A function of its own, so that image and decoder are gone when the memory they took is given back."""
     formats = _ALSO_TGA if name.lower().endswith(".tga") else _FORMATS
     file = io.BytesIO(source) if isinstance(source, bytes) else source
-    with _quiet, Image.open(file, formats=formats) as image:
+    with _no_warnings, Image.open(file, formats=formats) as image:
         limit = min(PIXEL_LIMIT, DECODER_LIMIT // _DECODERS_TAKE.get(image.format or "", 1))
         if image.width * image.height > limit:
             raise Unusable(name, f"claims {image.width} x {image.height} pixels, more than the limit of {limit:,}")
@@ -353,7 +353,7 @@ _one_whole_file = threading.Lock()
 Image.core.set_block_size(_BLOCK)  # type: ignore[attr-defined, unused-ignore]  # freed at once: malloc keeps smaller ones
 
 
-class _Quiet:
+class _NoWarnings:
     """Pillow's warnings about palettes, truncated tags and large images are answered here, not passed on.
 
     Python's own filter context is not made for threads: the first to come switches it on, the last to go off.
@@ -378,7 +378,7 @@ class _Quiet:
                 self._filters.__exit__(None, None, None)
 
 
-_quiet = _Quiet()
+_no_warnings = _NoWarnings()
 
 
 # ---- pixels --------------------------------------------------------------------------------------------------------

@@ -10,10 +10,8 @@ __all__ = [
     "OnDemand",
     "Pictures",
     "View",
-    "decode_threads",
 ]
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,6 +27,7 @@ from torch import Tensor
 from weighbridge.data.columns import Column
 from weighbridge.data.index import Index
 from weighbridge.data.squares import Fit, decode_image, fit_square
+from weighbridge.data.threads import thread_count
 
 Channels = Literal[1, 3]
 Pixels = NDArray[np.uint8]
@@ -251,7 +250,7 @@ class OnDemand:
 
     def __init__(self, pictures: Pictures, view: View) -> None:
         self._pictures, self._view = pictures, view
-        self._pool = ThreadPoolExecutor(max_workers=decode_threads(), thread_name_prefix="decode")
+        self._pool = ThreadPoolExecutor(max_workers=thread_count(), thread_name_prefix="decode")
 
     @property
     def slack(self) -> int:
@@ -271,7 +270,3 @@ class OnDemand:
 
         list(self._pool.map(decode, out, self._pictures.at(index), places))
         return torch.from_numpy(out).permute(0, 3, 1, 2)
-
-
-def decode_threads() -> int:
-    return min(8, os.cpu_count() or 1)

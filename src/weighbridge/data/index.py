@@ -14,7 +14,6 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,8 +24,9 @@ from numpy.typing import NDArray
 
 from weighbridge.data.decode import IMAGE_SUFFIXES, Unusable, examine
 from weighbridge.data.layouts import UNREADABLE, Entry, Reader, entries
+from weighbridge.data.threads import thread_count, working
 from weighbridge.errors import DataError
-from weighbridge.files import cache_home
+from weighbridge.files import cache_home, whole_file
 from weighbridge.watch import Progress
 
 STATUSES = ("used", "quarantined", "ignored")
@@ -197,7 +197,7 @@ def scan(
         path: a folder, manifest, list or archive, see `layouts`.
         home: where indexes are kept; `cache_home()` if not given.
         progress: called with (files examined, files to examine), and with (files found, 0) while they are searched.
-        threads: how many examine files; as many as there are cores if not given.
+        threads: how many examine files; `thread_count()` if not given.
 
     Raises:
         DataError: if nothing lies there, or a list or archive cannot be read; never for a single bad image.
@@ -205,7 +205,7 @@ def scan(
     root, found = entries(path)
     place = _index_path(path, home or cache_home())
     try:
-        _bring_up_to_date(place, root, found, progress, threads or min(8, os.cpu_count() or 1))
+        _bring_up_to_date(place, root, found, progress, threads or thread_count())
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise DataError(
@@ -213,7 +213,7 @@ def scan(
             ) from error
         for damaged in (place, _unfinished(place), _unfinished(place, "-journal")):  # after a machine stopped hard
             damaged.unlink(missing_ok=True)  # the index can always be made again
-        _bring_up_to_date(place, root, entries(path)[1], progress, threads or min(8, os.cpu_count() or 1))
+        _bring_up_to_date(place, root, entries(path)[1], progress, threads or thread_count())
     return Index(place, root)
 
 
@@ -248,8 +248,8 @@ def _bring_up_to_date(place: Path, root: Path, found: Iterator[Entry], progress:
                 return
             if finished:
                 database.execute("DETACH kept")
-                shutil.copyfile(place, _unfinished(place, "-copy"))
-                os.replace(_unfinished(place, "-copy"), part)
+                with whole_file(part) as copy:
+                    shutil.copyfile(place, copy)
                 _attach(database, part)
             with database:
                 database.execute(f"DELETE FROM look WHERE id IN ({_GONE})")
@@ -258,7 +258,7 @@ def _bring_up_to_date(place: Path, root: Path, found: Iterator[Entry], progress:
             with database:
                 database.execute(_RELABEL)
                 _put_in_order(database)
-        os.replace(part, place)
+        os.replace(part, place)  # not by whole_file: what a scan that was stopped has examined is kept
 
 
 def _unfinished(place: Path, more: str = "") -> Path:
@@ -296,21 +296,17 @@ def _examine_all(
     if new and mean_size < _SMALL_FILE:
         threads = 1
     done = 0
-    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="scan") as pool:
-        try:
-            while batch := database.execute(_NEXT, (done, done + _AT_ONCE)).fetchall():
-                parts = [batch[start : start + _A_TASK] for start in range(0, len(batch), _A_TASK)]
-                results: list[_Result] = []
-                for part in pool.map(lambda rows: [_examine(reader, row) for row in rows], parts):
-                    results += part
-                    if progress:
-                        progress(done + len(results), new)
-                with database:
-                    _store(database, batch, results)
-                done += len(batch)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    with working(threads, "scan") as pool:
+        while batch := database.execute(_NEXT, (done, done + _AT_ONCE)).fetchall():
+            parts = [batch[start : start + _A_TASK] for start in range(0, len(batch), _A_TASK)]
+            results: list[_Result] = []
+            for part in pool.map(lambda rows: [_examine(reader, row) for row in rows], parts):
+                results += part
+                if progress:
+                    progress(done + len(results), new)
+            with database:
+                _store(database, batch, results)
+            done += len(batch)
 
 
 def _examine(reader: Reader, row: tuple[Any, ...]) -> _Result:

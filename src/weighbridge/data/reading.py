@@ -20,6 +20,7 @@ from weighbridge.data.domains import SPLIT_NUMBERS, LabelledDomain, Split, Unlab
 from weighbridge.data.images import Content, IndexedContent, Names, NpzContent, Pictures, View
 from weighbridge.data.index import Index, Rejected, scan
 from weighbridge.data.layouts import csv_columns, kind_of
+from weighbridge.data.names import distinct_names, domain_name
 from weighbridge.errors import DataError, did_you_mean
 from weighbridge.watch import Progress
 
@@ -71,7 +72,7 @@ def read_labelled(
         labels=Column(labels, np.int32),
         classes=tuple(names),
         source=Column(source, np.int16),
-        source_names=_distinct_names(parts),
+        source_names=distinct_names([part.name for part in parts], [part.path for part in parts]),
         files=Names(pictures),
         groups=Column(_apart([part.groups for part in parts]), np.int32),
         splits=Column((part.splits for part in parts), np.int8),
@@ -144,8 +145,8 @@ def left_out_sentence(rejected: Sequence[Rejected], used: int) -> str:
 
 
 @dataclass(frozen=True)
-class _Part:
-    """One source."""
+class _SourcePart:
+    """What one source gives to the labelled images."""
 
     path: Path
     name: str
@@ -158,14 +159,14 @@ class _Part:
     fingerprint: str
     rejected: tuple[Rejected, ...] = ()
 
-    def chosen(self, rows: NDArray[np.bool_], **changes: Any) -> "_Part":
+    def chosen(self, rows: NDArray[np.bool_], **changes: Any) -> "_SourcePart":
         columns = ("places", "labels", "groups", "splits")
         return replace(self, **{name: getattr(self, name)[rows] for name in columns}, **changes)
 
 
 def _fitting_parts(
     paths: Sequence[Path], classes: Sequence[str] | None, reading: Reading, progress: Progress | None
-) -> tuple[list[_Part], Sequence[str]]:
+) -> tuple[list[_SourcePart], Sequence[str]]:
     """What lies at the paths, and the names of its classes."""
     parts = [part for path in paths for part in _labelled_parts(path, reading, progress)]
     names = classes or _common_classes(parts)
@@ -179,7 +180,7 @@ def _fitting_parts(
     return parts, names
 
 
-def _labelled_parts(path: Path, reading: Reading, progress: Progress | None) -> list[_Part]:
+def _labelled_parts(path: Path, reading: Reading, progress: Progress | None) -> list[_SourcePart]:
     kind = kind_of(path)
     if kind == "npz":
         return [_labelled_npz(path)]
@@ -188,9 +189,9 @@ def _labelled_parts(path: Path, reading: Reading, progress: Progress | None) -> 
     index = scan(path, home=reading.home, progress=progress)
     rejected = rejected_files(index, reading.strict, f"one folder per class with images in '{path}'")
     numbers, words = index.column("label")
-    whole = _Part(
+    whole = _SourcePart(
         path=path,
-        name=path.resolve().name if path.is_dir() else path.stem,
+        name=domain_name(path),
         content=IndexedContent(index),
         places=np.arange(len(index), dtype=np.int32),
         labels=numbers,
@@ -210,7 +211,7 @@ def _labelled_parts(path: Path, reading: Reading, progress: Progress | None) -> 
     return [whole.chosen(of_rows == k, name=sources[k] or whole.name, rejected=()) for k in first_seen]
 
 
-def _without_nameless(part: _Part, strict: bool) -> _Part:
+def _without_nameless(part: _SourcePart, strict: bool) -> _SourcePart:
     """Images that no class folder and no label claims cannot be learned from; they are told, not dropped."""
     nameless = part.labels == part.classes.index("")
     if nameless.all():
@@ -235,7 +236,7 @@ def _cannot_be_used(broken: Sequence[Rejected], used: int) -> str:
     return f"{of} '{first.file}': {first.reason}".strip()
 
 
-def _in_split(part: _Part, splits: Sequence[Split] | None) -> _Part:
+def _in_split(part: _SourcePart, splits: Sequence[Split] | None) -> _SourcePart:
     names = [name for name, number in SPLIT_NUMBERS.items() if (part.splits == number).any()]
     wanted = _first_split(names, splits)
     return part.chosen(part.splits == SPLIT_NUMBERS[wanted]) if wanted else part
@@ -271,14 +272,14 @@ def _split_numbers(numbers: NDArray[np.int32], words: Sequence[str]) -> NDArray[
     return np.array([SPLIT_NUMBERS[word] for word in words], dtype=np.int8)[numbers]
 
 
-def _labelled_npz(path: Path) -> _Part:
+def _labelled_npz(path: Path) -> _SourcePart:
     pixels = read_pixels(path)
     labels, classes = read_labels(path, len(pixels))
     rows = np.arange(len(pixels), dtype=np.int32)
     content = NpzContent(path, pixels)
-    return _Part(
+    return _SourcePart(
         path=path,
-        name=path.stem,
+        name=domain_name(path),
         content=content,
         places=rows,
         labels=labels,
@@ -289,7 +290,7 @@ def _labelled_npz(path: Path) -> _Part:
     )
 
 
-def _common_classes(parts: Sequence[_Part]) -> Sequence[str]:
+def _common_classes(parts: Sequence[_SourcePart]) -> Sequence[str]:
     first = parts[0]
     for part in parts[1:]:
         only = [name for name in (*part.classes, *first.classes) if (name in part.classes) != (name in first.classes)]
@@ -300,14 +301,3 @@ def _common_classes(parts: Sequence[_Part]) -> Sequence[str]:
                 f"{did_you_mean(only[0], other.classes)}"
             )
     return first.classes
-
-
-def _distinct_names(parts: Sequence[_Part]) -> tuple[str, ...]:
-    names = [part.name for part in parts]
-    if len(set(names)) == len(names):
-        return tuple(names)
-    return (
-        tuple(f"{part.path.resolve().parent.name}/{part.name}" for part in parts)
-        if len({(part.path.resolve().parent.name, part.name) for part in parts}) == len(parts)
-        else tuple(f"{part.name} ({k + 1})" for k, part in enumerate(parts))
-    )

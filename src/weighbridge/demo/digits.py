@@ -7,8 +7,6 @@ renders look like print and are not fitted to the handwriting.
 
 __all__ = ["DemoData", "Quality", "handwritten_digits", "printed_digits", "write_demo_data"]
 
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,6 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+
+from weighbridge.files import whole_folder
 
 Quality = Literal["realtime", "prerendered"]
 Pixels = NDArray[np.uint8]
@@ -86,16 +86,14 @@ def write_demo_data(folder: Path, *, per_class: int, size: int, seed: int) -> De
     )
     if folder.is_dir():
         return data
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    for quality in ("realtime", "prerendered"):
-        _write_classes(part / quality, *printed_digits(per_class, quality=quality, size=size, seed=seed))
-    _write_classes(part / "handwritten-labelled", *handwritten_digits("evaluation", size=size))
-    photos, _ = handwritten_digits("adaptation", size=size)
-    (part / "handwritten").mkdir()
-    for number, pixels in enumerate(photos):
-        Image.fromarray(pixels).save(part / "handwritten" / f"{number:04}.png")
-    os.replace(part, folder)
+    with whole_folder(folder) as part:
+        for quality in ("realtime", "prerendered"):
+            _write_classes(part / quality, *printed_digits(per_class, quality=quality, size=size, seed=seed))
+        _write_classes(part / "handwritten-labelled", *handwritten_digits("evaluation", size=size))
+        photos, _ = handwritten_digits("adaptation", size=size)
+        (part / "handwritten").mkdir()
+        for number, pixels in enumerate(photos):
+            Image.fromarray(pixels).save(part / "handwritten" / f"{number:04}.png")
     return data
 
 

@@ -3,7 +3,6 @@
 __all__ = ["load_checkpoint", "load_network", "save_checkpoint", "save_network"]
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from weighbridge.errors import RunFolderError
+from weighbridge.files import whole_file
 from weighbridge.methods.base import Method
 from weighbridge.parts.networks import Network
 
@@ -100,6 +100,5 @@ def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    part = path.with_name(path.name + ".part")
-    save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, part, metadata)
-    os.replace(part, path)
+    with whole_file(path) as part:
+        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, part, metadata)

@@ -15,7 +15,7 @@ from weighbridge.data.columns import Column
 from weighbridge.data.domains import LabelledDomain
 from weighbridge.data.images import Images
 from weighbridge.data.transforms import Preparation
-from weighbridge.parts.networks import Network
+from weighbridge.parts.networks import Network, evaluating
 from weighbridge.parts.weights import class_likelihood
 from weighbridge.watch import Progress
 
@@ -157,9 +157,7 @@ def label_logits(
     """
     weights = next(network.parameters())
     device, layout = weights.device, _layout(weights)
-    modes = [(part, part.training) for part in network.modules()]
-    network.eval()
-    try:
+    with evaluating(network):
         for start in range(0, len(images), _AT_ONCE):
             rows = torch.arange(start, min(start + _AT_ONCE, len(images)))
             prepared = preparation.plain(images.fetch(rows).to(device)).contiguous(memory_format=layout)
@@ -168,9 +166,6 @@ def label_logits(
             yield rows, logits
             if progress:
                 progress(int(rows[-1]) + 1, len(images))
-    finally:
-        for part, training in modes:
-            part.training = training
 
 
 def _layout(convolution: Tensor) -> torch.memory_format:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from weighbridge.stopping import answered_by
+
 
 class Interrupted(KeyboardInterrupt):
     """Training was asked to stop and wrote a checkpoint first."""
@@ -20,17 +22,8 @@ class Interrupted(KeyboardInterrupt):
 def stop_on_signals() -> Iterator["_Flag"]:
     """Turn the first Ctrl-C or SIGTERM into a flag that is read between steps; a second Ctrl-C stops at once."""
     flag = _Flag()
-    previous = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.signal(number, flag.raise_it)
-    except ValueError:  # not in the main thread: signals are somebody else's
-        pass
-    try:
+    with answered_by(flag.raise_it):
         yield flag
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 class _Flag:

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,16 +16,15 @@ import torch
 from joblib import Parallel, delayed, parallel_config
 
 from weighbridge.errors import ConfigError
+from weighbridge.stopping import SIGNALS, answered_by, end_with
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None  # what signal.signal takes
 
 # No threads: they would share PyTorch's one random generator, and two runs would draw each other's numbers.
 BACKENDS = ("loky", "ray")
 STOPPED: Final = "stopped"  # what a job comes to that was asked to stop
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_LOOKS = 0.3  # seconds between two looks of a worker at whether its parent still lives
+_ASKS = 0.3  # seconds from asking workers to stop to asking again
 
 
 def spread(
@@ -60,13 +58,13 @@ def spread(
     try:
         with parallel_config(backend=backend, n_jobs=at_once, **remote):
             if backend == "ray":  # its backend cannot hand out results one by one
-                with _handled(asked.ask):
+                with answered_by(asked.ask):
                     yield from Parallel(batch_size=1, pre_dispatch=at_once)(calls)
             else:
                 parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=at_once)
-                with _handled(signal.SIG_IGN):  # workers begin deaf, as they inherit it, and listen while they work
+                with answered_by(signal.SIG_IGN):  # workers begin deaf, as they inherit it, and listen while they work
                     results = parallel(calls)
-                with _handled(asked.ask):
+                with answered_by(asked.ask):
                     yield from results
     except Exception:
         if not asked():  # else it is a worker that was stopped before it could say so
@@ -87,7 +85,7 @@ class _Worker:
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         if self.parent is not None:
-            _end_with(self.parent)
+            end_with(self.parent)
         os.chdir(self.home)  # paths may be relative; a worker of Ray starts elsewhere
         with _interruptible():
             try:
@@ -122,24 +120,10 @@ class _Asked:
 
     def _ask_workers(self) -> None:
         """Again and again, since one that is about to begin its job does not listen yet."""
-        while not self.over.wait(_LOOKS):
+        while not self.over.wait(_ASKS):
             for child in multiprocessing.active_children():
                 if child.pid is not None:
                     os.kill(child.pid, signal.SIGTERM)
-
-
-@contextmanager
-def _handled(handler: Handler) -> Iterator[None]:
-    """Ctrl-C and SIGTERM go to this handler; nothing changes outside the main thread, where signals are not ours."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = {number: signal.signal(number, handler) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, before in previous.items():
-            signal.signal(number, before)
 
 
 @contextmanager
@@ -147,28 +131,12 @@ def _interruptible() -> Iterator[None]:
     """A signal ends the job by KeyboardInterrupt, where training does not wait for the end of its step; once."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for each in _SIGNALS:
+        for each in SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    with _handled(stop):
+    with answered_by(stop):
         yield
-
-
-_watched = set[int]()  # parents that this process watches
-
-
-def _end_with(parent: int) -> None:
-    if parent in _watched:
-        return
-    _watched.add(parent)
-
-    def look() -> None:
-        while os.getppid() == parent:
-            time.sleep(_LOOKS)
-        os._exit(1)
-
-    threading.Thread(target=look, daemon=True, name="parent-watch").start()
 
 
 def _register_ray() -> None:

@@ -9,11 +9,11 @@ __all__ = ["Inspection", "contact_sheet", "inspect", "text"]
 from collections.abc import Sequence
 from pathlib import Path
 
+from weighbridge.data.names import distinct_names, domain_name
 from weighbridge.inspection.advice import advice
 from weighbridge.inspection.domain import describe
 from weighbridge.inspection.duplicates import pairs_of
 from weighbridge.inspection.looks import look
-from weighbridge.inspection.names import distinct_names
 from weighbridge.inspection.records import Inspection
 from weighbridge.inspection.sheet import contact_sheet
 from weighbridge.inspection.terminal import text
@@ -40,7 +40,8 @@ def inspect(
     Raises:
         DataError: if nothing lies at a path, or what lies there cannot be read at all.
     """
-    looks = [look(path, name, home, progress) for path, name in zip(paths, distinct_names(paths), strict=True)]
+    names = distinct_names([domain_name(path) for path in paths], paths)
+    looks = [look(path, name, home, progress) for path, name in zip(paths, names, strict=True)]
     domains = [describe(k, looks, sample, seed, progress) for k in range(len(looks))]
     pairs, cut = pairs_of(domains, looks)
     return Inspection(domains, pairs, advice(domains, pairs), cut, looks)

@@ -1,10 +1,8 @@
-"""Names of classes and of domains."""
+"""Names of classes."""
 
-__all__ = ["distinct_names", "lacking", "letters"]
+__all__ = ["lacking", "letters"]
 
-from collections.abc import Sequence
 from difflib import get_close_matches
-from pathlib import Path
 
 
 def lacking(names: dict[str, int], there: dict[str, int]) -> dict[str, str]:
@@ -20,11 +18,3 @@ def lacking(names: dict[str, int], there: dict[str, int]) -> dict[str, str]:
 def letters(name: str) -> str:
     """What is left of a name when case, spaces, dashes and underscores do not count."""
     return name.lower().translate(dict.fromkeys(map(ord, " -_")))
-
-
-def distinct_names(paths: Sequence[Path]) -> list[str]:
-    """What to call domains: their folders, with the folders above or a number where two would be called the same."""
-    names = [path.resolve().name if path.is_dir() else path.stem for path in paths]
-    longer = [f"{path.resolve().parent.name}/{name}" for path, name in zip(paths, names, strict=True)]
-    names = [long if names.count(name) > 1 else name for name, long in zip(names, longer, strict=True)]
-    return [f"{name} ({k + 1})" if names.count(name) > 1 else name for k, name in enumerate(names)]

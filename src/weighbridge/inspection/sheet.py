@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from weighbridge.data.decode import Unusable
-from weighbridge.files import printable
+from weighbridge.files import printable, whole_file
 from weighbridge.inspection.records import Inspection
 
 _SIDE, _GAP, _LEFT, _HEADER = 64, 4, 112, 20  # pixels
@@ -22,7 +22,7 @@ def contact_sheet(inspection: Inspection, out: Path, *, per_class: int = 8, seed
     """Draw a PNG with a row per class and a block per domain; of a domain without classes images at random.
 
     Args:
-        out: the file to write.
+        out: the file to write, whole or not at all.
         per_class: images of each class and domain, and the width of every block.
         seed: fixes which images.
 
@@ -66,7 +66,8 @@ def contact_sheet(inspection: Inspection, out: Path, *, per_class: int = 8, seed
                 middle = (_SIDE - picture.width) // 2, (_SIDE - picture.height) // 2
                 sheet.paste(picture, (left + k * step + middle[0], _HEADER + row * step + middle[1]))
                 shown += 1
-    sheet.save(out, format="PNG", optimize=True)
+    with whole_file(out) as part:
+        sheet.save(part, format="PNG", optimize=True)
     return shown
 
 

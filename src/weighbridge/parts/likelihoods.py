@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from weighbridge.parts.networks import Network
+from weighbridge.parts.networks import Network, evaluating
 from weighbridge.parts.weights import Weighting, class_likelihood
 from weighbridge.types import LabelledBatch
 
@@ -104,13 +104,9 @@ def own_pass(network: Network, batch: LabelledBatch) -> Tensor:
 
 
 def _in_evaluation_mode(module: nn.Module, inputs: Tensor) -> Tensor:
-    """One forward pass without gradient in evaluation mode; every part is put back as it was."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    with torch.no_grad():
+    """One forward pass without gradient in evaluation mode."""
+    with evaluating(module), torch.no_grad():
         outputs: Tensor = module(inputs)
-    for part, training in modes:
-        part.training = training
     return outputs
 
 

@@ -4,10 +4,20 @@ G_f ends where the paper attaches the domain classifier, at the last convolution
 layer that is, is said at each network below.
 """
 
-__all__ = ["BACKBONES", "Network", "build_network", "follow", "parameter_count", "split_before_classifier"]
+__all__ = [
+    "BACKBONES",
+    "Network",
+    "build_network",
+    "evaluating",
+    "follow",
+    "parameter_count",
+    "split_before_classifier",
+]
 
 import math
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from urllib.error import URLError
 
@@ -92,6 +102,18 @@ def split_before_classifier(network: Network, *hidden: int) -> Network:
         raise TypeError(f"expected the label head to end in a linear layer, got {type(last).__name__}")
     discriminator = _mlp(last.in_features, *hidden, 1).to(last.weight.device)
     return Network(nn.Sequential(network.features, *inner), last, discriminator)
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while. Then every part has its own mode again: what was frozen before stays frozen."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
 
 
 @torch.no_grad()
@@ -204,10 +226,8 @@ def _pooled_backbone(backbone: str, classes: int, size: int, weights: str) -> Ne
                 f"expected a torchvision network with 'features' or 'layer4', or 'timm:NAME'"
             )
         features = nn.Sequential(trunk, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    features.eval()
-    with torch.inference_mode():  # published feature counts are not to be trusted: ask the network
+    with evaluating(features), torch.inference_mode():  # published feature counts are not to be trusted: ask it
         width = features(torch.zeros(1, 3, size, size)).shape[1]
-    features.train()
     return Network(features, nn.Linear(width, classes), _mlp(width, 1024, 1024, 1))
 
 

@@ -3,7 +3,7 @@
 A patch remembers its image as its group, so that patches of one image can be kept on one side of a split.
 """
 
-__all__ = ["Skipped", "Summary", "cut", "grid", "load_upright", "random_boxes"]
+__all__ = ["CutFolder", "Skipped", "cut", "grid", "load_upright", "random_boxes"]
 
 import hashlib
 import os
@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
@@ -21,7 +22,7 @@ from PIL import Image
 from weighbridge.data.decode import IMAGE_SUFFIXES, Unusable, looks_like_image, open_full
 from weighbridge.data.layouts import SPLITS, UNREADABLE, walk
 from weighbridge.errors import ConfigError, DataError
-from weighbridge.files import replace_rows
+from weighbridge.files import occupied, replace_rows, whole_folder
 from weighbridge.patches.labels import Box, by_box, by_folder, by_mask, without_label
 
 _THREADS = min(4, os.cpu_count() or 1)  # each holds one full image
@@ -37,7 +38,7 @@ class Skipped(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Summary:
+class CutFolder:
     """What came of cutting a folder.
 
     Attributes:
@@ -123,7 +124,7 @@ def cut(
     coverage: float = 0.5,
     labelled: bool | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Summary:
+) -> CutFolder:
     """Cut every image of a folder into square patches.
 
     Writes out/CLASS/STEM__LEFT_TOP.png, without labels out/STEM__LEFT_TOP.png, and out/patches.csv with the columns
@@ -154,7 +155,7 @@ def cut(
             what the labels are; if not a single patch came of it.
     """
     _check_numbers(size, stride, random_count, seed, coverage)
-    part = _refuse_existing(out, images)
+    _refuse_existing(out, images)
     _refuse_two_ways(masks, mask_classes, coco, labelled)
     names, skipped = _find(images, apart=masks)
     if not names:
@@ -166,10 +167,8 @@ def cut(
     else:
         labelling = by_folder if _has_class_folders(images, names, labelled) else without_label
     stems = _stems(names, apart=labelling is by_folder)
-    shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
-    part.mkdir(parents=True)
 
-    def cut_one(name: str) -> tuple[list[_Row], int] | Skipped:
+    def cut_one(name: str, part: Path) -> tuple[list[_Row], int] | Skipped:
         """Its rows of patches.csv, and how many places it had."""
         try:
             image = load_upright(images / name)
@@ -194,40 +193,36 @@ def cut(
 
     table: list[_Row] = []
     read = places = 0
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for done, result in enumerate(_in_order(pool, cut_one, names), start=1):
-            if isinstance(result, Skipped):
-                skipped.append(result)
-            else:
-                read, places = read + 1, places + result[1]
-                table += result[0]
-            if progress:
-                progress(done, len(names))
-    skipped.sort()
-    dropped = places - len(table)
-    if not table:
-        shutil.rmtree(part)
-        raise DataError(_nothing_cut(images, len(names), skipped, dropped, coverage))
-    if skipped:
-        replace_rows(part / "skipped.csv", Skipped._fields, skipped)
-    replace_rows(part / "patches.csv", ("file", "label", "group", "image", "left", "top"), table)
-    if out.is_dir():
-        out.rmdir()  # an empty one
-    os.replace(part, out)
+    with whole_folder(out) as part:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for done, result in enumerate(_in_order(pool, partial(cut_one, part=part), names), start=1):
+                if isinstance(result, Skipped):
+                    skipped.append(result)
+                else:
+                    read, places = read + 1, places + result[1]
+                    table += result[0]
+                if progress:
+                    progress(done, len(names))
+        skipped.sort()
+        dropped = places - len(table)
+        if not table:
+            shutil.rmtree(part)
+            raise DataError(_nothing_cut(images, len(names), skipped, dropped, coverage))
+        if skipped:
+            replace_rows(part / "skipped.csv", Skipped._fields, skipped)
+        replace_rows(part / "patches.csv", ("file", "label", "group", "image", "left", "top"), table)
     per_class = Counter(row[1] for row in table if row[1])
-    return Summary(read, len(table), dict(sorted(per_class.items())), dropped, tuple(skipped))
+    return CutFolder(read, len(table), dict(sorted(per_class.items())), dropped, tuple(skipped))
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------
 
 
-def _refuse_existing(out: Path, images: Path) -> Path:
-    """The sibling to write into, if nothing is in the way."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+def _refuse_existing(out: Path, images: Path) -> None:
+    if occupied(out):
         raise DataError(f"'{out}' exists already and nothing in it is overwritten. Choose another folder or remove it")
     if out.resolve().is_relative_to(images.resolve()):
         raise DataError(f"'{out}' lies in '{images}', where patches would be taken for images. Choose another folder")
-    return out.with_name(out.name + ".part")
 
 
 def _has_class_folders(images: Path, names: Sequence[str], labelled: bool | None) -> bool:

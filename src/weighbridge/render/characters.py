@@ -33,10 +33,9 @@ from weighbridge.render.plates import (
     edge,
     face,
     framed,
-    leaves,
+    in_the_way,
     mesh,
     rings,
-    shadow_caster,
 )
 from weighbridge.render.recipe import Choice, Factors, Knob, Range
 from weighbridge.render.scene import Array, Material, Mesh, Part, Scene, joined, linear
@@ -205,10 +204,7 @@ class Characters:
             texture = Material(self._board(board, factors, random), factors["roughness"])
             solids.append((_quad(letter, factors["board"], random), texture, False))
         parts = [Part(pose.of(shape), material, subject) for shape, material, subject in solids]
-        if factors["leaves"]:
-            parts.append(leaves(factors["leaves"], random))
-        if factors["shadow"]:
-            parts += shadow_caster(factors["shadow"], light, camera, random)
+        parts += in_the_way(factors, light, camera, random)
         return Scene(tuple(parts), camera, light, backdrop, {"photo": photo})
 
     def _section(self, factors: Factors, letter: str) -> manifold3d.CrossSection:

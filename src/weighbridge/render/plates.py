@@ -14,10 +14,9 @@ __all__ = [
     "edge",
     "face",
     "framed",
-    "leaves",
+    "in_the_way",
     "mesh",
     "rings",
-    "shadow_caster",
 ]
 
 import math
@@ -284,7 +283,17 @@ def _sky(side: int, saturation: float) -> Array:
     return np.asarray(np.broadcast_to(np.float32(1.3) * (top + down * (bottom - top)), (side, side, 3)), np.float32)
 
 
-def leaves(share: float, random: Generator) -> Part:
+def in_the_way(factors: Factors, light: Light, camera: Camera, random: Generator) -> list[Part]:
+    """What hides some of the subject, or some of its light."""
+    parts = []
+    if factors["leaves"]:
+        parts.append(_leaves(factors["leaves"], random))
+    if factors["shadow"]:
+        parts += _shadow_caster(factors["shadow"], light, camera, random)
+    return parts
+
+
+def _leaves(share: float, random: Generator) -> Part:
     """Leaves in front of one side of the subject.
 
     Args:
@@ -306,7 +315,7 @@ def leaves(share: float, random: Generator) -> Part:
     return Part(mesh(vertices, normals, flat, triangles), Material(plain(shade), 1.0))
 
 
-def shadow_caster(width: float, light: Light, camera: Camera, random: Generator) -> list[Part]:
+def _shadow_caster(width: float, light: Light, camera: Camera, random: Generator) -> list[Part]:
     """A strip between sun and subject, out of the camera's sight; none where that cannot be, or where no sun falls.
 
     Args:

@@ -7,16 +7,16 @@ Legend: V vertices, F triangles, S' side of the image in samples, N samples that
 """
 
 __all__ = [
+    "CameraFrame",
     "GBuffer",
     "Geometry",
     "ShadowMap",
-    "View",
+    "frame_of",
     "geometry",
     "planes",
     "rasterize",
     "remapped",
     "shadow_map",
-    "view",
 ]
 
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ class Geometry:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class CameraFrame:
     """The camera as a frame.
 
     Attributes:
@@ -185,16 +185,17 @@ def geometry(parts: Sequence[Part]) -> Geometry:
     )
 
 
-def view(camera: Camera) -> View:
+def frame_of(camera: Camera) -> CameraFrame:
     """The camera's frame."""
     eye = np.asarray(camera.eye, np.float64)
     forward = unit(np.asarray(camera.target, np.float64) - eye)
     right = unit(_cross(forward, camera.up))
     axes = np.stack([right, _cross(right, forward), forward])
-    return View(eye.astype(np.float32), axes.astype(np.float32), float(np.tan(np.radians(camera.field_of_view) / 2)))
+    tangent = float(np.tan(np.radians(camera.field_of_view) / 2))
+    return CameraFrame(eye.astype(np.float32), axes.astype(np.float32), tangent)
 
 
-def rasterize(solid: Geometry, seen: View, side: int) -> GBuffer:
+def rasterize(solid: Geometry, seen: CameraFrame, side: int) -> GBuffer:
     """What the camera sees, `side` by `side` samples."""
     to_view = seen.axes * np.asarray([[1 / seen.tangent], [1 / seen.tangent], [-1]], np.float32)
     # (V, 3) right, up, towards the viewer; 90 degrees wide
@@ -237,7 +238,7 @@ def rasterize(solid: Geometry, seen: View, side: int) -> GBuffer:
     return GBuffer(side, hit, np.take(solid.part, triangle), looks[:2], normal, position, ray)
 
 
-def _rays(seen: View, side: int) -> Array:
+def _rays(seen: CameraFrame, side: int) -> Array:
     """(3, S' * S'), from the eye to one unit forward."""
     centre = (np.arange(side, dtype=np.float32) * 2 + 1 - side) * np.float32(seen.tangent / side)
     right, up, forward = seen.axes[..., None]  # (3, 1) each

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from weighbridge.render.raster import GBuffer, ShadowMap, geometry, planes, rasterize, remapped, shadow_map, view
+from weighbridge.render.raster import GBuffer, ShadowMap, frame_of, geometry, planes, rasterize, remapped, shadow_map
 from weighbridge.render.scene import Array, Light, Material, Scene
 
 MATT = 0.9  # from this roughness on a surface that is not of metal has no highlight, in both renderers
@@ -61,7 +61,7 @@ def render(
         (S, S, 3) float32, linear.
     """
     solid = geometry(scene.parts)
-    buffer = rasterize(solid, view(scene.camera), size * supersample)
+    buffer = rasterize(solid, frame_of(scene.camera), size * supersample)
     if not len(buffer.hit):
         return backdrop(scene.backdrop, size)
     shadow = shadow_map(solid, scene.light.towards_sun, shadow_size or min(max(2 * size, 64), 256))
@@ -74,7 +74,7 @@ def render(
 
 def guides(scene: Scene, size: int, *, supersample: int = 2, texture_size: int = 128) -> Guides:
     """Albedo, normals, mask and box of the image that either renderer makes of the scene."""
-    buffer = rasterize(geometry(scene.parts), view(scene.camera), size * supersample)
+    buffer = rasterize(geometry(scene.parts), frame_of(scene.camera), size * supersample)
     if not len(buffer.hit):
         colour, grey = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32)
         return Guides(colour, colour, grey, grey, colour, grey, _box(grey))

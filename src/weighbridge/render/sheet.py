@@ -8,12 +8,14 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from weighbridge.errors import ConfigError
+from weighbridge.files import whole_file
 from weighbridge.render.painter import Painter, chosen_classes
 from weighbridge.render.probe import variant_for
 from weighbridge.render.recipe import Recipe
 
 _LINE, _GAP = 14, 8  # height of a line of text and space between groups, in pixels
 _LETTER = 6.2  # mean width of one, in pixels
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 def sheet(
@@ -26,7 +28,7 @@ def sheet(
     variant: str = "auto",
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Draw a sheet. Real-time and pre-rendered columns show the same scenes.
+    """Draw a sheet, whole or not at all. Real-time and pre-rendered columns show the same scenes.
 
     Args:
         recipe: what to render.
@@ -37,7 +39,7 @@ def sheet(
         variant: of Mitsuba.
         progress: called with (images done, images to do).
     """
-    if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+    if path.suffix.lower() not in _FORMATS:
         raise ConfigError(f"a contact sheet is a .png, .jpg or .webp, got '{path}'")
     if columns < 1:
         raise ConfigError(f"a contact sheet needs at least one image of each class, got {columns}")
@@ -60,4 +62,5 @@ def sheet(
                 if progress is not None:
                     progress(done, total)
     path.parent.mkdir(parents=True, exist_ok=True)
-    page.save(path, quality=82)  # a .png has none and takes no notice
+    with whole_file(path) as part:
+        page.save(part, format=_FORMATS[path.suffix.lower()], quality=82)  # a .png has none and takes no notice

@@ -32,10 +32,9 @@ from weighbridge.render.plates import (
     edge,
     face,
     framed,
-    leaves,
+    in_the_way,
     mesh,
     rings,
-    shadow_caster,
 )
 from weighbridge.render.recipe import Choice, Factors, Knob, Range
 from weighbridge.render.scene import Array, Material, Mesh, Part, Scene, joined, linear
@@ -138,10 +137,7 @@ class Signs:
         if factors["pole"] >= 0.02:
             pole = _pole(factors["pole"], sign.top + 1.2 if raised else sign.top * 0.9)
             parts.append(Part(pose.of(pole), Material(plain(_METAL), 0.6)))
-        if factors["leaves"]:
-            parts.append(leaves(factors["leaves"], random))
-        if factors["shadow"]:
-            parts += shadow_caster(factors["shadow"], light, camera, random)
+        parts += in_the_way(factors, light, camera, random)
         backdrop, photo = self._around.backdrop(factors, light, random)
         return Scene(
             tuple(parts), camera, light, backdrop, {"icon": sign.name, "photo": photo, "neighbour_sign": beside}

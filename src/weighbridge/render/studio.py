@@ -8,7 +8,7 @@ A shard is some images of one class. Whoever holds its lock renders it and then 
 without rows is rendered again. The system drops the locks of a process that dies.
 """
 
-__all__ = ["Summary", "render", "write_png"]
+__all__ = ["RenderedFolder", "render", "write_png"]
 
 import csv
 import hashlib
@@ -17,7 +17,6 @@ import os
 import re
 import shutil
 import signal
-import threading
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -36,10 +35,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from weighbridge.errors import ConfigError, DataError, RunFolderError
-from weighbridge.files import replace_rows, replace_text, write_json
+from weighbridge.files import replace_rows, replace_text, whole_file, write_json
 from weighbridge.render.painter import Painter, chosen_classes, family_of
 from weighbridge.render.probe import variant_for
 from weighbridge.render.recipe import Recipe, recipe_toml, with_overrides
+from weighbridge.stopping import end_with
 from weighbridge.version import __version__
 
 _SHARD = {"realtime": 50, "prerendered": 10, "camera": 10}  # images; some seconds of work
@@ -56,7 +56,7 @@ _FILE, _LABEL, _INDEX = range(3)
 
 
 @dataclass(frozen=True)
-class Summary:
+class RenderedFolder:
     """What a call of `render` did.
 
     Attributes:
@@ -71,7 +71,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class _Job:
+class _RenderJob:
     recipe: Recipe
     quality: str
     variant: str
@@ -134,7 +134,7 @@ def render(
     variant: str = "auto",
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Summary:
+) -> RenderedFolder:
     """Fill a folder with labelled images, or go on filling it.
 
     Images that are there are kept; a larger `count` adds to them. Several calls, on several machines that share the
@@ -172,7 +172,7 @@ def render(
     knobs = with_overrides(family.knobs, recipe.knobs)
     columns = (*_FIXED, *(_BOX if boxes else ()), *knobs, *family.notes)
     variant, masks = variant_for(quality, variant), masks.resolve() if masks is not None else None
-    job = _Job(recipe, quality, variant, out, masks, boxes, test > 0, columns)
+    job = _RenderJob(recipe, quality, variant, out, masks, boxes, test > 0, columns)
     done = 0
     with _claimed(job, recipe_toml(recipe, knobs)):
         shards = _missing(job, labels, count, test)
@@ -183,7 +183,7 @@ def render(
                 there, done = there + images, done + rendered
                 if progress is not None:
                     progress(there, to_do)
-    return Summary(sum(1 for _ in _read(out / "metadata.csv")), done, time.perf_counter() - started)
+    return RenderedFolder(sum(1 for _ in _read(out / "metadata.csv")), done, time.perf_counter() - started)
 
 
 def _cores(variant: str) -> int:
@@ -194,7 +194,7 @@ def _cores(variant: str) -> int:
 
 
 @contextmanager
-def _claimed(job: _Job, text: str) -> Iterator[None]:
+def _claimed(job: _RenderJob, text: str) -> Iterator[None]:
     """Make the folder this recipe's, or refuse one that is another's; at the end, gather what all jobs did.
 
     Every job holds a lock of its own while it runs. The one that finds nobody else's held takes the notes away, and
@@ -251,7 +251,7 @@ def _compare(path: Path, text: str) -> None:
             )
 
 
-def _alone(job: _Job) -> bool:
+def _alone(job: _RenderJob) -> bool:
     """Whether no job that lives is at work in the folder."""
     for path in job.jobs.glob("*"):
         try:
@@ -262,7 +262,7 @@ def _alone(job: _Job) -> bool:
     return True
 
 
-def _sweep(job: _Job) -> None:
+def _sweep(job: _RenderJob) -> None:
     shutil.rmtree(job.notes, ignore_errors=True)
     for folder in filter(None, (job.out, job.masks)):
         for part in folder.glob("**/.*.png.*.part"):
@@ -270,7 +270,7 @@ def _sweep(job: _Job) -> None:
                 part.unlink(missing_ok=True)
 
 
-def _missing(job: _Job, labels: Sequence[str], count: int, test: int) -> list[_Shard]:
+def _missing(job: _RenderJob, labels: Sequence[str], count: int, test: int) -> list[_Shard]:
     """Shards of images that have no row yet, the first of every class before the second of any."""
     have: dict[str, set[int]] = {label: set() for label in labels}
     for row in _rows(job):
@@ -287,7 +287,7 @@ def _missing(job: _Job, labels: Sequence[str], count: int, test: int) -> list[_S
     return shards
 
 
-def _work(job: _Job, shards: list[_Shard], workers: int) -> Generator[tuple[int, int], None, None]:
+def _work(job: _RenderJob, shards: list[_Shard], workers: int) -> Generator[tuple[int, int], None, None]:
     """Render shards until all have their rows; yields the images of each, and how many of them are by this job.
 
     A shard that another job is at is asked for again later: it is done then, or its owner has died.
@@ -312,7 +312,7 @@ def _work(job: _Job, shards: list[_Shard], workers: int) -> Generator[tuple[int,
 
 
 @contextmanager
-def _painters(job: _Job, workers: int) -> Iterator[Callable[[_Shard], "Future[int]"]]:
+def _painters(job: _RenderJob, workers: int) -> Iterator[Callable[[_Shard], "Future[int]"]]:
     """Fresh processes, one thread each: forking after OpenCV or Mitsuba have threads is not safe. One alone is us."""
     if workers == 1:
         _begin(job, None)
@@ -342,25 +342,19 @@ def _at_once(shard: _Shard) -> "Future[int]":
 
 
 _painter: Painter
-_job: _Job
+_job: _RenderJob
 _stop: Any = None
 
 
-def _begin(job: _Job, stop: Any) -> None:
+def _begin(job: _RenderJob, stop: Any) -> None:
     """The first thing a worker does."""
     global _painter, _job, _stop
     parent = multiprocessing.parent_process()
-    if stop is not None and parent is not None:
+    if stop is not None and parent is not None and parent.pid is not None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+        end_with(parent.pid)
         threadpool_limits(1)
     _painter, _job, _stop = Painter(job.recipe, job.quality, variant=job.variant), job, stop
-
-
-def _follow(parent: Any) -> None:
-    """End with the parent, however it ends: a killed one leaves no orphans."""
-    parent.join()
-    os._exit(1)
 
 
 def _render_shard(shard: _Shard) -> int:
@@ -413,17 +407,13 @@ def _render_one(label: str, index: int) -> list[object]:
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     """A PNG, whole or not at all. pixels: (S, S, 3) RGB or (S, S)."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     ordered = pixels[..., ::-1] if pixels.ndim == 3 else pixels  # OpenCV has blue first
-    try:
+    # Hidden, as others may read the folder meanwhile; with a number, as two jobs may come to the same image.
+    with whole_file(path, path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")) as part:
         part.write_bytes(cv2.imencode(".png", ordered, _PNG)[1].tobytes())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
-def _rows(job: _Job) -> Iterator[list[str]]:
+def _rows(job: _RenderJob) -> Iterator[list[str]]:
     """Rows of metadata.csv and of the shards that are not in it yet."""
     for path in [job.out / "metadata.csv", *sorted(job.notes.glob("*.csv"))]:
         if path.is_file():
@@ -437,7 +427,7 @@ def _read(path: Path) -> Iterator[list[str]]:
         yield from rows
 
 
-def _gather(job: _Job) -> None:
+def _gather(job: _RenderJob) -> None:
     """Put the rows of all shards into metadata.csv, by class and index."""
     # each row as one string, since a million lists of sixty would fill the memory; no value has a NUL in it
     rows = {(row[_LABEL], int(row[_INDEX])): "\0".join(row) for row in _rows(job)}

@@ -2,7 +2,6 @@
 
 __all__ = ["INK", "WIDTH", "nth_of_its_method", "one_panel", "row_colours", "save", "shown", "tidy"]
 
-import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from weighbridge.files import printable
+from weighbridge.files import printable, whole_file
 
 _COLOURS = {  # after Okabe and Ito: told apart by colour-blind readers too
     "source-only": "#7f7f7f",
@@ -32,9 +31,8 @@ WIDTH = 7.2  # inches
 
 def save(figure: Figure, path: Path) -> Path:
     """Write a PNG, whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    figure.savefig(part, format="png", dpi=130)
-    os.replace(part, path)
+    with whole_file(path) as part:
+        figure.savefig(part, format="png", dpi=130)
     return path
 
 

@@ -85,9 +85,17 @@ def test_the_discriminator_is_as_wide_as_that_of_dann():
 
 def test_entropy_weights_worked_by_hand():
     # H = 0 gives 2; H = ln 2 gives 1 + 1/2; H of (1/4, 3/4) is 0.5623, exp(-H) = 0.5699.
-    g = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.25, 0.75]])
+    log_g = torch.log_softmax(torch.tensor([[200.0, 0.0], [7.0, 7.0], [0.0, math.log(3.0)]]), dim=1)
     entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
-    torch.testing.assert_close(entropy_weights(g), torch.tensor([2.0, 1.5, 1 + math.exp(-entropy)]))
+    torch.testing.assert_close(entropy_weights(log_g), torch.tensor([2.0, 1.5, 1 + math.exp(-entropy)]))
+
+
+def test_a_prediction_that_leaves_no_doubt_sends_no_gradient_that_is_no_number():
+    net, (_, _, pairs) = conditional_network(), batches()
+    with torch.no_grad():
+        net.label_head[-1].weight.mul_(1e5)  # probabilities of 0 and 1, to the bit
+    Cdan(net, sgd_of(net), entropy=True).step(pairs[0], 0.5, lambda loss, optimizer: loss.backward())
+    assert all(torch.isfinite(p.grad).all() for p in net.parameters())
 
 
 def test_the_label_predictor_meets_the_reversal_too():

@@ -75,17 +75,17 @@ def conditioned(network: Network) -> Network:
     return Network(network.features, network.label_head, head.to(first.weight.device))
 
 
-def entropy_weights(predictions: Tensor) -> Tensor:
+def entropy_weights(log_predictions: Tensor) -> Tensor:
     """w(H(g)) = 1 + exp(-H(g)): images that are easy to tell count up to twice (section 3.3,
     "Entropy Conditioning").
 
     Args:
-        predictions: (M, K) g, class probabilities.
+        log_predictions: (M, K), logarithms of g; of g itself a probability of 0 would have an infinite gradient.
 
     Returns:
         (M,) in [1 + 1/K, 2].
     """
-    return 1.0 + torch.exp(-torch.special.entr(predictions).sum(dim=1))
+    return 1.0 + torch.exp((log_predictions.exp() * log_predictions).sum(dim=1))
 
 
 @final
@@ -122,17 +122,17 @@ class Cdan(Method):
 
         features = self.network.features(torch.cat([source.images, target.images]))  # (M, F)  f
         label_logits = self.network.label_head(features)  # (M, K)
-        predictions = functional.softmax(label_logits.float(), dim=1)  # (M, K)  g
 
         # D minimises its error and all of G maximises it: f and g both meet the reversal on their way to D.
         strength = self.strength(progress)
-        f, g = reverse_gradient(features, strength), reverse_gradient(predictions, strength)
-        domain_logits = self.network.domain_head(f, g).squeeze(1)  # (M,)
+        f = reverse_gradient(features, strength)  # (M, F)
+        log_g = functional.log_softmax(reverse_gradient(label_logits, strength).float(), dim=1)  # (M, K)
+        domain_logits = self.network.domain_head(f, log_g.exp()).squeeze(1)  # (M,)
         source_logits, target_logits = domain_logits[:count], domain_logits[count:]
         source_losses = per_image_domain_loss(source_logits, SOURCE)  # (B,)
         target_losses = per_image_domain_loss(target_logits, TARGET)  # (B',)
         if self.entropy:
-            certain = entropy_weights(g)  # (M,); reversed too: w is a part of the error that G maximises
+            certain = entropy_weights(log_g)  # (M,); reversed too: w is a part of the error that G maximises
             source_losses, target_losses = certain[:count] * source_losses, certain[count:] * target_losses
         weights = None
         if self.weighting is not None and read_p_t is not None:

@@ -18,7 +18,7 @@ from joblib import Parallel, delayed, parallel_config
 
 from weighbridge.errors import ConfigError
 
-Job = TypeVar("Job")
+Given = TypeVar("Given")
 Result = TypeVar("Result")
 Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None  # what signal.signal takes
 
@@ -30,8 +30,8 @@ _LOOKS = 0.3  # seconds between two looks of a worker at whether its parent stil
 
 
 def spread(
-    work: Callable[[Job], Result], jobs: Iterable[Job], *, at_once: int, backend: str = "loky", gpu: bool = False
-) -> Iterator[tuple[Job, Result | str]]:
+    work: Callable[[Given], Result], jobs: Iterable[Given], *, at_once: int, backend: str = "loky", gpu: bool = False
+) -> Iterator[tuple[Given, Result | str]]:
     """Do all jobs, several at once, in processes of their own.
 
     Yields (job, result) as they are done; Ray's come at the end. After Ctrl-C or SIGTERM no job is begun, and those
@@ -96,7 +96,7 @@ class _Worker:
                 return job, STOPPED
 
 
-def _until(asked: Callable[[], bool], jobs: Iterable[Job]) -> Iterator[Job]:
+def _until(asked: Callable[[], bool], jobs: Iterable[Given]) -> Iterator[Given]:
     for job in jobs:
         if asked():
             return

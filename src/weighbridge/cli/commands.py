@@ -18,8 +18,7 @@ from weighbridge.cli.terminal import (
     same_command,
     scan_first,
     scan_path,
-    show_comparison,
-    show_grid,
+    show_tables,
 )
 from weighbridge.errors import ConfigError
 from weighbridge.run_folder import RunFolder
@@ -66,7 +65,7 @@ def demo(
 
     with progress_bars(lambda: same_command(out)) as bars:
         folder = run_demo(out, seeds=range(seeds), watch=bars)
-    show_comparison(folder)
+    show_tables(folder)
 
 
 @app.command
@@ -125,7 +124,9 @@ def compare(
     title: Annotated[str | None, Parameter(group=_DATA, help="Heading of the report.")] = None,
     grid: Annotated[
         Path | None,
-        Parameter(group=_GRID, help="TOML file with sources, targets, methods, seeds, settings: docs/guides/comparing.md."),
+        Parameter(
+            group=_GRID, help="TOML file with sources, targets, methods, seeds, settings: docs/guides/comparing.md."
+        ),
     ] = None,
     jobs: Annotated[int, Parameter(group=_GRID, help="Runs that are trained at once, each in its own process.")] = 1,
     backend: Annotated[
@@ -167,7 +168,7 @@ def compare(
             at_once=jobs,
             backend=backend,
         )
-    show_comparison(folder)
+    show_tables(folder)
 
 
 def _compare_grid(file: Path, out: Path, jobs: int, backend: str, beside: list[str]) -> None:
@@ -185,7 +186,7 @@ def _compare_grid(file: Path, out: Path, jobs: int, backend: str, beside: list[s
         from weighbridge.grids.compare import compare_grid as run_grid
 
         run_grid(file, out, at_once=jobs, backend=backend, watch=bars)
-    show_grid(out)
+    show_tables(out)
 
 
 @app.command

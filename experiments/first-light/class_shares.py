@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from weighbridge.report.results import read_results
+
 
 def main(folder: Path) -> None:
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    results = read_results(folder)
     print("| method | from the true shares | from equal shares |\n| --- | ---: | ---: |")
     equal_to_true = 0.0
-    for row in results["rows"]:
+    for row in results["tasks"][0]["rows"]:
         distances = []
         for run in row["runs"]:
             if run["diverged_at"] is not None:

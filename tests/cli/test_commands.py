@@ -126,11 +126,16 @@ def test_compare_writes_one_table_and_goes_on_where_it_was(call, renders, photos
     status, out, _ = call(*words, "--seeds", "2")
     assert status == 0
     assert "weighted DANN, permuted" in out
+    assert "tested on labelled-photos: target domain, 24 images" in out
+    assert "tables c/table.md" in out
+    assert "report c/report.html" in out
     results = json.loads((tmp_path / "c/results.json").read_text())
-    assert [len(row["runs"]) for row in results["rows"]] == [2] * 6
+    (task,) = results["tasks"]
+    assert [len(row["runs"]) for row in task["rows"]] == [2] * 6
     assert len((tmp_path / "c/table.csv").read_text().splitlines()) == 7
     table = (tmp_path / "c/table.md").read_text()
-    assert table.startswith("# Comparison\n\n| method |")
+    heading = "## renders to photos\n\n### Tested on labelled-photos: target domain, 24 images"
+    assert table.startswith(f"# Comparison\n\n{heading}\n\n| method |")
     assert "32 source images, 4 more held out; 30 target images; 24 evaluation images: sampling error" in table
     command = shlex.join(map(str, ["weighbridge", *words, "--seeds", "2"]))
     assert table.endswith(f"Seeds 0, 1; settings {results['settings']}; made by\n\n```\n{command}\n```\n")
@@ -144,8 +149,13 @@ def test_compare_writes_one_table_and_goes_on_where_it_was(call, renders, photos
     for written in (tmp_path / "c").glob("seed-*/*/config.toml"):  # these rates stood there for all methods
         write_toml(written, read_toml(written) | old)
 
+    (tmp_path / "c/results.json").write_text('{"task": {}, "rows": []}')  # the shape that comparisons once had
+    (tmp_path / "c/.lock").unlink()
+
     status, _, _ = call(*words, "--seeds", "3")
     assert status == 0
+    (task,) = json.loads((tmp_path / "c/results.json").read_text())["tasks"]
+    assert [len(row["runs"]) for row in task["rows"]] == [3] * 6
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "c").rglob("model.safetensors")}
     assert len(after) == 21
     assert all(after[path] == before[path] for path in before)  # finished runs were kept

@@ -149,6 +149,13 @@ def test_a_comparison_is_a_grid_of_one_task_in_its_own_folder(tmp_path):
     assert [(task.folder, row.home) for task in grid.tasks for row in grid.rows] == [("", "pre-classifier")] * 2
 
 
+def test_what_a_comparison_is_tested_on_is_of_its_target_unless_it_is_its_source(tmp_path):
+    renders, photos = tmp_path / "renders/all", tmp_path / "photos"
+    for evaluation, seen in ((tmp_path / "photos/all", "target"), (tmp_path / "source", "target"), (renders, "source")):
+        grid = grid_of([renders], photos, Config(), methods=["dann"], seeds=[0], evaluation=evaluation, title="T")
+        assert grid.seen(grid.tasks[0], evaluation.name) == seen
+
+
 def test_a_row_is_shown_by_its_method_and_weighting():
     assert method_row("adda:paper", Config()).shown == "ADDA, paper"
     assert method_row("weighted-dann", Config()).shown == "weighted DANN"

@@ -19,9 +19,9 @@ from safetensors.torch import load_file
 
 from conftest import small_config, stripes, write_classes
 from weighbridge.errors import DataError, RunFolderError
+from weighbridge.grids import record
 from weighbridge.grids.compare import compare, compare_grid
 from weighbridge.report.page import write_report
-from weighbridge.settings import build_data
 from weighbridge.settings.config import Config, read_toml, write_toml
 from weighbridge.watch import Quiet
 
@@ -291,10 +291,18 @@ def test_a_comparison_is_the_grid_of_its_one_task(place):
         evaluation=Path("labelled"),
     )
     assert_same_models(models(grid / "a-to-b"), models(single))
-    ours, theirs = results_of(grid)["tasks"][0]["rows"], results_of(single)["rows"]
-    for row, other in zip(ours, theirs, strict=True):
-        assert [run["accuracies"]["b"] for run in row["runs"]] == [run["accuracy"] for run in other["runs"]]
-        assert (row["method"], row["weighting"], row["name"]) == (other["method"], other["weighting"], other["name"])
+    ((task,), (other,)) = results_of(grid)["tasks"], results_of(single)["tasks"]
+    assert task.keys() == other.keys()
+    assert results_of(grid).keys() == results_of(single).keys()
+    for row, its in zip(task["rows"], other["rows"], strict=True):
+        ours, theirs = ([run["accuracies"] for run in each["runs"]] for each in (row, its))
+        assert [accuracies["b"] for accuracies in ours] == [accuracies["labelled"] for accuracies in theirs]
+        assert (row["method"], row["weighting"], row["name"]) == (its["method"], its["weighting"], its["name"])
+    assert [run["folder"] for run in other["rows"][0]["runs"]] == ["seed-0/dann", "seed-1/dann"]
+    assert (other["name"], other["source_name"], other["target_name"]) == ("bright to photos", "bright", "photos")
+    assert other["evaluations"] == [{"name": "labelled", "images": 24, "seen": "target", "trained_on": False}]
+    files = {path.name for path in grid.iterdir() if path.is_file()}
+    assert {path.name for path in single.iterdir() if path.is_file()} == files - {"grid.toml"} | {"config.toml"}
 
 
 def test_several_processes_train_what_one_trains(finished, tmp_path):
@@ -309,18 +317,31 @@ def test_several_processes_train_what_one_trains(finished, tmp_path):
     assert diverged == [[run["diverged_at"] for run in row["runs"]] for row in results_of(finished)["tasks"][0]["rows"]]
 
 
-def test_labels_are_read_after_all_training(place, monkeypatch):
-    (place / "grid.toml").write_text(SMALL)
-    opened, original = [], build_data.open_labelled
+def watch_labels(monkeypatch, out):
+    """Every reading of an evaluation's labels from here on: its name, and how many runs were finished by then."""
+    opened, original = [], record.build_data.open_labelled
 
     def watched(path, *rest):
-        opened.append((path.name, len(list((place / "out").glob("*/seed-*/*/metrics.json")))))
+        opened.append((path.name, len(list(out.rglob("metrics.json")))))
         return original(path, *rest)
 
-    monkeypatch.setattr(build_data, "open_labelled", watched)
+    monkeypatch.setattr(record.build_data, "open_labelled", watched)  # as `record` calls it
+    return opened
+
+
+def test_labels_are_read_after_all_training(place, monkeypatch):
+    (place / "grid.toml").write_text(SMALL)
+    opened = watch_labels(monkeypatch, place / "out")
     compare_grid(place / "grid.toml", place / "out")
     done = len(list((place / "out").glob("*/seed-*/*/metrics.json")))
     assert sorted(set(opened)) == [("dim", done), ("labelled", done)]
+
+
+def test_labels_of_a_comparison_are_read_after_all_training(place, monkeypatch):
+    opened = watch_labels(monkeypatch, place / "out")
+    methods = {"methods": ["source-only", "dann"], "seeds": range(2), "evaluation": Path("labelled")}
+    compare([Path("bright")], Path("photos"), small_config(method=Config().method), place / "out", **methods)
+    assert opened == [("labelled", len(list((place / "out").glob("seed-*/*/metrics.json"))))]
 
 
 # ---- going on ----
@@ -410,6 +431,16 @@ def test_two_at_work_in_one_folder_would_undo_each_other(finished):
         pytest.raises(RunFolderError, match="another weighbridge compare is at work in"),
     ):
         compare_grid(finished.parent / "grid.toml", finished)
+
+
+def test_two_comparisons_in_one_folder_would_too(place):
+    config, where = small_config(method=Config().method), ([Path("bright")], Path("photos"))
+    out = compare(*where, config, place / "out", methods=["dann"], seeds=[0])
+    before = (out / "results.json").read_bytes()
+    with FileLock(out / ".lock"), pytest.raises(RunFolderError, match="another weighbridge compare is at work in"):
+        compare(*where, config, out, methods=["dann"], seeds=[0, 1])
+    assert (out / "results.json").read_bytes() == before
+    assert not (out / "seed-1").exists()
 
 
 # ---- killed, for real ----

@@ -1,90 +1,17 @@
-"""Figures and tables over several runs, drawn from folders that were never trained."""
+"""Figures over several runs, drawn from folders that were never trained."""
 
 import itertools
 import json
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from report.made import shows_something, write_run
 from weighbridge.errors import RunFolderError
-from weighbridge.report import style
-from weighbridge.report.comparison_figures import _looks, methods_figure, sources_figure, transition_figure
-from weighbridge.report.results import read_results, views
-from weighbridge.report.sources import sources_markdown, sources_table
-from weighbridge.report.style import row_colours
-from weighbridge.report.tables import differences_csv
-from weighbridge.settings.catalogue import METHODS
-
-CLASSES = ["a", "b", "c"]
-
-
-def run_of(folder, seed, accuracies, diverged=None):
-    return {
-        "seed": seed,
-        "folder": folder,
-        "accuracies": accuracies,
-        **dict.fromkeys(("source_accuracy", "prediction_entropy", "domain_accuracy", "seconds"), 0.5),
-        "diverged_at": diverged,
-    }
-
-
-def write_run(path, images=20, steps=9, classes=CLASSES):
-    path.mkdir(parents=True)
-    data = {"source": [{"name": "renders"}]}
-    facts = {
-        "seed": 3,
-        "method": "weighted-dann",
-        "classes": classes,
-        "data": data,
-        "paths": {"target": {"given": "x/p"}},
-    }
-    (path / "run.json").write_text(json.dumps(facts))
-    label = np.arange(images, dtype=np.int32) % len(classes)
-    weights = 1 + 0.1 * label + np.linspace(0, 0.1, steps)[:, None] * np.ones(images)
-    weights[0, images // 20 :] = np.nan  # hardly any were seen yet
-    np.savez(path / "weights.npz", step=np.arange(steps), row=np.arange(images), label=label, weights=weights)
-    return path
-
-
-@pytest.fixture
-def grid(tmp_path):
-    """Two sources, one target, tested on it and on a domain never seen; accuracies that can be added in the head."""
-    rows = [("source-only", None, "source only", 0.5), ("dann", None, "DANN", 0.6)]
-    tasks = []
-    for source, more in (("realtime", 0.0), ("both", 0.1)):
-        listed = []
-        for method, weighting, name, accuracy in [*rows, ("weighted-dann", "paper", "weighted DANN", 0.7)]:
-            folder = f"{source}-to-photos/seed-0/{method}"
-            runs = [run_of(folder, s, {"photos": accuracy + more + 0.02 * s, "other": 0.3}) for s in range(3)]
-            listed.append({"method": method, "weighting": weighting, "name": name, "runs": runs})
-        lost = [run_of("none", s, {}, diverged=4) for s in range(3)]
-        listed.append({"method": "dann", "weighting": None, "name": "wild", "variant": True, "runs": lost})
-        write_run(tmp_path / f"{source}-to-photos/seed-0/weighted-dann")
-        seen = [{"name": "photos", "images": 400, "seen": "target", "trained_on": False}]
-        seen.append({"name": "other", "images": 50, "seen": "unseen", "trained_on": False})
-        tasks.append(
-            {
-                "name": f"{source} to photos",
-                "source_name": source,
-                "source": [{"name": source, "images": 90}],
-                "target_name": "photos",
-                "held_out": 9,
-                "target": {"name": "photos", "images": 80},
-                "classes": CLASSES,
-                "image_size": 16,
-                "evaluations": seen,
-                "rows": listed,
-            }
-        )
-    results = {"title": "T", "command": "c", "seeds": [0, 1, 2], "machine": {}, "labels": "l", "seconds": 1.0}
-    (tmp_path / "results.json").write_text(json.dumps({**results, "tasks": tasks}))
-    return tmp_path
-
-
-def shows_something(figure, path):
-    figure.savefig(path, dpi=80)
-    return np.asarray(Image.open(path).convert("L")).std() > 5
+from weighbridge.report import comparison_figures
+from weighbridge.report.comparison_figures import methods_figure, sources_figure, transition_figure
+from weighbridge.report.results import read_results
+from weighbridge.report.sources import sources_table
 
 
 def test_a_bar_per_method_and_domain_with_its_interval_and_the_unseen_domain_marked(grid, tmp_path):
@@ -99,41 +26,6 @@ def test_a_bar_per_method_and_domain_with_its_interval_and_the_unseen_domain_mar
     # accuracies 50, 52, 54: deviation 2, t(0.975, 2) = 4.3027, half width 4.3027 * 2 / sqrt(3) = 4.968
     assert axes.lines[0].get_ydata() == pytest.approx([52 - 4.968, 52 + 4.968], abs=1e-3)
     assert [text.get_text() for text in axes.texts].count("diverged") == 2
-
-
-def test_every_row_less_every_other_seed_by_seed(grid):
-    header, *lines = differences_csv(read_results(grid)).splitlines()
-    assert header == "source,target,evaluation,row,less,seeds,difference,low,high"
-    assert len(lines) == 2 * 2 * 3 * 2  # sources, evaluations, rows that did not diverge, others
-    assert "realtime,photos,photos,weighted DANN,source only,3,20.0000,20.0000,20.0000" in lines
-    assert "both,photos,photos,source only,DANN,3,-10.0000,-10.0000,-10.0000" in lines
-
-
-def test_results_are_read_under_any_name(grid, tmp_path):
-    copy = tmp_path / "published.json"
-    copy.write_bytes((grid / "results.json").read_bytes())
-    assert read_results(copy) == read_results(grid)
-    assert shows_something(methods_figure(copy), tmp_path / "f.png")
-    for text in ("{}", "[]", "{"):
-        copy.write_text(text)
-        with pytest.raises(RunFolderError, match=r"published.json' holds no results of a comparison or grid"):
-            read_results(copy)
-
-
-def test_sources_against_each_other_seed_by_seed(grid, tmp_path):
-    table = sources_table(read_results(grid))
-    assert (table.target, table.evaluation, table.images) == ("photos", "photos", 400)
-    text = sources_markdown(table)
-    assert "| realtime | 52.0 ± 2.0 | 62.0 ± 2.0 | 72.0 ± 2.0 | - |" in text
-    assert "| both | +10.0 [+10.0, +10.0] | +10.0 [+10.0, +10.0] | +10.0 [+10.0, +10.0] | - |" in text
-    # mean accuracy (52 + 62 + 72 + 62 + 72 + 82) / 6 = 67 %, sqrt(0.67 * 0.33 / 400) = 2.35 %
-    assert "on photos (400 images, sampling error ±2.4 points), target photos: mean ± standard deviation over" in text
-    assert "\n- both: 90 source images, 9 more held out; 80 target images\n" in text
-    assert text.endswith("l\n\nSeeds 0, 1, 2; made by\n\n```\nc\n```\n")
-    assert shows_something(sources_figure(table), tmp_path / "f.png")
-    assert "30.0 ± 0.0" in sources_markdown(sources_table(read_results(grid), evaluation="other"))
-    with pytest.raises(RunFolderError, match=r"there is no target 'photo'. Did you mean 'photos'"):
-        sources_table(read_results(grid), "photo")
 
 
 def test_the_transition_of_the_weights_of_every_task(grid, tmp_path):
@@ -276,41 +168,9 @@ def test_what_cannot_be_drawn_is_told(grid, tmp_path):
         methods_figure(grid)
 
 
-def test_a_comparison_reads_as_a_grid_of_one_task(tmp_path):
-    runs = [{**run_of("seed-0/dann", 0, {}), "accuracy": 0.5}]
-    row = {"method": "dann", "weighting": None, "name": "DANN", "runs": runs}
-    task = {"source": [{"name": "a", "images": 1}, {"name": "b", "images": 1}], "target": {"name": "t", "images": 2}}
-    task |= {"evaluation": {"name": "e", "images": 30}, "classes": CLASSES, "image_size": 16}
-    rest = {"title": "T", "command": "c", "seeds": [0], "machine": {}, "labels": "l", "seconds": 1.0}
-    (tmp_path / "results.json").write_text(json.dumps({**rest, "task": task, "rows": [row]}))
-    (view,) = views(read_results(tmp_path))
-    assert view.summary.rows[0].accuracy == pytest.approx(50.0)
-    assert view.heading == "tested on e: target domain, 30 images"
-    figure = methods_figure(tmp_path)
-    assert figure.axes[0].get_title(loc="left") == "a + b → t"
-
-
-def test_every_method_has_a_colour_of_its_own_wherever_it_stands():
-    assert set(METHODS) <= set(style._COLOURS)
-    alone = [row_colours([method])[0] for method in METHODS]
-    assert len(set(alone)) == len(METHODS)
-    assert set(alone).isdisjoint(row_colours(["a method to come", "another one"]))
-    assert row_colours(METHODS[::-1]) == alone[::-1]
-    assert row_colours(["dann", *METHODS])[1:] == [alone[0], row_colours(["dann", "dann"])[1], *alone[2:]]
-
-
-def test_twenty_rows_of_a_method_can_be_told_apart():
-    assert len(set(_looks(["weighted-dann"] * 20))) == 20
-    assert len(set(row_colours(["source-only", *["weighted-dann"] * 4, *["dann"] * 3, "adda", "mcc"]))) == 10
-
-
-def test_a_figure_that_cannot_be_drawn_leaves_what_was_there(tmp_path):
-    path = tmp_path / "figure.png"
-    style.save(style.one_panel(2.0)[0], path)
-    before = path.read_bytes()
-    figure, axes = style.one_panel(2.0)
-    axes.set_title("$unfinished {$")
-    with pytest.raises(ValueError):
-        style.save(figure, path)
-    assert path.read_bytes() == before
-    assert [left.name for left in tmp_path.iterdir()] == ["figure.png"]
+def test_the_accuracy_figure_has_a_dot_for_every_seed_of_every_method(folders):
+    axes = comparison_figures.accuracy_figure(folders[0]).axes[0]
+    dots = [len(points.get_offsets()) for points in axes.collections]
+    assert dots == [2, 2, 2, 2]
+    (task,) = json.loads((folders[0] / "results.json").read_text())["tasks"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [row["name"] for row in task["rows"]]

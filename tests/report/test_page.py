@@ -1,6 +1,5 @@
-"""Figures and the page: drawn from a folder, self-contained, looked at by the browser as text cannot be."""
+"""The page: drawn from a folder, self-contained, looked at by the browser as text cannot be."""
 
-import itertools
 import json
 import os
 import re
@@ -9,43 +8,14 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from conftest import small_config, stripes, write_classes
+from conftest import small_config, write_classes
 from weighbridge.errors import LeftOutWarning, RunFolderError
-from weighbridge.grids.compare import compare
-from weighbridge.parts.networks import build_network
 from weighbridge.report import comparison_figures, run_figures, style
 from weighbridge.report.page import write_report
 from weighbridge.runs.adapt import adapt
 from weighbridge.runs.finished import Run
-from weighbridge.settings import build_method
-from weighbridge.settings.catalogue import METHODS
-from weighbridge.settings.config import Config
-from weighbridge.types import DomainPair, LabelledBatch, UnlabelledBatch
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """A comparison and a single run, made once."""
-    place = tmp_path_factory.mktemp("report")
-    source = write_classes(place / "renders", count=14)
-    labelled = write_classes(place / "labelled", count=8, shade=120, seed=5)
-    photos = place / "photos"
-    photos.mkdir()
-    for number, pixels in enumerate(p for kind in range(3) for p in stripes(kind, 6, shade=120, seed=9)):
-        Image.fromarray(pixels).save(photos / f"{number:03}.png")
-    methods = ["source-only", "dann", "adda", "weighted-dann"]
-    title = "<b>fonts & photos</b>"
-    config = small_config(method=Config().method, steps=40, log_every=2, fine_tune_rate=0.02)
-    comparison = compare(
-        [source], photos, config, place / "c", methods=methods, seeds=[0, 1], evaluation=labelled, title=title
-    )
-    run = adapt([source], photos, config.replace(method="weighted-dann"), place / "run")
-    Run(run.path).evaluate(labelled)
-    write_report(run.path)
-    return comparison, run.path
 
 
 class Page(HTMLParser):
@@ -86,7 +56,7 @@ def test_the_comparison_page_says_what_was_found_and_which_labels_were_used(fold
 def test_captions_call_runs_as_the_table_does(folders):
     text = (folders[0] / "report.html").read_text()
     captions = re.findall("<figcaption>(.*?)</figcaption>", text)
-    names = [row["name"] for row in json.loads((folders[0] / "results.json").read_text())["rows"]]
+    names = [row["name"] for row in json.loads((folders[0] / "results.json").read_text())["tasks"][0]["rows"]]
     training = [caption.removeprefix("Training of ") for caption in captions if caption.startswith("Training of ")]
     assert training == [f"{name}, seed 0" for name in names]
     assert any(
@@ -94,6 +64,41 @@ def test_captions_call_runs_as_the_table_does(folders):
     )
     assert "Source images with the highest and the lowest mean weight, weighted DANN, seed 0" in captions
     assert captions[-1] in [f"Confusions of {name}, seed 0" for name in names]
+
+
+def test_a_page_of_one_table_has_every_seed_and_single_runs(folders):
+    text = (folders[0] / "report.html").read_text()
+    assert "<h2>renders to photos</h2>\n<p>tested on labelled: target domain, 24 images</p>" in text
+    assert "<dt>image size</dt><dd>16 px</dd>" in text
+    drawn = {path.stem for path in (folders[0] / "figures").iterdir()}
+    curves = {f"curves-{name}" for name in ("source-only", "dann", "adda", "weighted-dann")}
+    assert drawn == {"accuracy", "methods", "weights", "extremes", "confusion", *curves}
+    assert text.count("<img ") == len(drawn)
+
+
+def test_a_page_of_several_tables_has_every_domain_and_the_weights_of_every_task(grid):
+    text = write_report(grid).read_text()
+    captions = re.findall("<figcaption>(.*?)</figcaption>", text)
+    assert captions == [
+        "Every method on every domain: mean over seeds with 95 % intervals",
+        "Transition of the instance weights, first seed of every task",
+    ]
+    assert text.count("<table>") == 4
+    assert "<summary>Settings</summary>" not in text  # a copy of results alone has none
+
+
+def test_a_folder_of_before_has_the_same_report(folders, tmp_path):
+    moved = tmp_path / "moved"
+    shutil.copytree(folders[0], moved)
+    results = json.loads((moved / "results.json").read_text())
+    (task,) = results.pop("tasks")
+    rows = task.pop("rows")
+    for run in (run for row in rows for run in row["runs"]):
+        run["accuracy"] = run.pop("accuracies")["labelled"]
+    old = {key: task[key] for key in ("source", "held_out", "target", "classes", "image_size")}
+    old["evaluation"] = {"name": "labelled", "images": 24}
+    (moved / "results.json").write_text(json.dumps({**results, "task": old, "rows": rows}))
+    assert write_report(moved).read_text() == (folders[0] / "report.html").read_text()
 
 
 def test_the_run_page_shows_shares_weights_curves_and_confusions(folders):
@@ -129,111 +134,6 @@ def test_every_figure_shows_something(folders):
         assert path.stat().st_size < 300_000
 
 
-def test_the_accuracy_figure_has_a_dot_for_every_seed_of_every_method(folders):
-    axes = comparison_figures.accuracy_figure(folders[0]).axes[0]
-    dots = [len(points.get_offsets()) for points in axes.collections]
-    assert dots == [2, 2, 2, 2]
-    results = json.loads((folders[0] / "results.json").read_text())
-    assert [label.get_text() for label in axes.get_yticklabels()] == [row["name"] for row in results["rows"]]
-
-
-@pytest.mark.parametrize("count", [4, 12])
-def test_names_of_classes_over_the_images_of_extreme_weight_do_not_cover_each_other(folders, tmp_path, count):
-    lines = (folders[1] / "weights.csv").read_text().splitlines()
-    fields = lines[0].split(",")
-    rows = [dict(zip(fields, line.split(","), strict=True)) for line in lines[1:]]
-    for number, row in enumerate(rows):
-        row["label"] = f"{number:02}_hammer_drill"
-    (tmp_path / "weights.csv").write_text("\n".join([lines[0], *(",".join(row.values()) for row in rows)]) + "\n")
-    figure = run_figures.extremes_figure(tmp_path, count)
-    figure.draw_without_rendering()
-    boxes = [axes.title.get_window_extent() for axes in figure.axes if axes.get_title()]
-    assert len(boxes) == 2 * count
-    for line in (boxes[:count], boxes[count:]):
-        assert all(left.x1 <= right.x0 for left, right in itertools.pairwise(line))
-
-
-@pytest.mark.parametrize(
-    "names", [["bolt", "gear", "nut"], [f"{k:02}_speed_limit" for k in range(8)], list("ABCDEFGHIJKLMN")]
-)
-def test_names_of_classes_under_the_bars_do_not_cover_each_other(tmp_path, names):
-    shares = dict.fromkeys(names, 1 / len(names))
-    (tmp_path / "metrics.json").write_text(json.dumps({"target": {"class_shares": shares}}))
-    figure = run_figures.shares_figure(tmp_path)
-    figure.draw_without_rendering()
-    boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
-    assert len(boxes) == len(names)
-    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
-
-
-def test_weights_close_to_1_are_written_out(tmp_path):
-    weights = 1 + 0.0004 * np.linspace(-1, 1, 40).reshape(2, 20)
-    np.savez(tmp_path / "weights.npz", step=np.arange(2), row=np.arange(20), weights=weights)
-    figure = run_figures.weights_figure(tmp_path)
-    figure.draw_without_rendering()
-    assert figure.axes[0].yaxis.get_offset_text().get_text() == ""
-    assert any(label.get_text() == "1.0002" for label in figure.axes[0].get_yticklabels())
-
-
-def curves(folder, **scalars):
-    """The axes drawn of a log of three lines; scalars: name -> values."""
-    folder.mkdir()
-    lines = [{name: values[k] for name, values in scalars.items()} for k in range(3)]
-    rest = {"stage": "adapt", "learning_rate": 0.1, "images_per_second": 9.0, "weight_mean": 1.0}
-    text = "".join(json.dumps({"step": 2 * k + 2, **rest, **line}) + "\n" for k, line in enumerate(lines))
-    (folder / "log.jsonl").write_text(text)
-    return run_figures.curves_figure(folder).axes
-
-
-def drawn(axes):
-    return [(line.get_label(), list(line.get_ydata())) for line in axes.get_lines() if len(line.get_xdata()) == 3]
-
-
-def test_every_scalar_of_the_log_has_a_curve_beside_others_of_its_size(tmp_path):
-    adversary, confusion, shares = curves(
-        tmp_path / "dann-mcc",
-        label_loss=[3, 2, 1],
-        strength=[0, 1, 2],
-        confusion_loss=[0.9, 0.8, 0.7],
-        domain_loss=[1, 1, 2],
-        domain_accuracy=[0.5, 0.6, 0.7],
-    )
-    assert drawn(adversary) == [("label loss", [3, 2, 1]), ("domain loss", [1, 1, 2])]
-    assert drawn(confusion) == [("class confusion on the target", [0.9, 0.8, 0.7])]
-    assert drawn(shares) == [("domain classifier right", [0.5, 0.6, 0.7]), ("lambda", [0, 1, 2])]
-    assert shares.get_ylim()[1] >= 2  # lambda is not cut off
-    assert [axes.get_ylabel() for axes in (adversary, confusion, shares)] == ["loss", "loss", "share"]
-    axes = curves(
-        tmp_path / "mean-teacher",
-        label_loss=[3, 2, 1],
-        consistency_loss=[0, 0.01, 0.02],
-        balance_loss=[3, 3, 3],
-        confident_share=[0, 0.1, 0.5],
-    )
-    assert [[name for name, _ in drawn(each)] for each in axes] == [
-        ["label loss"],
-        ["student against teacher"],
-        ["class balance on the target"],
-        ["teacher sure"],
-    ]
-
-
-def test_a_scalar_that_nobody_has_foreseen_is_drawn_under_its_name(tmp_path):
-    axes = curves(tmp_path / "new", sharpness_of_minimum=[7, 8, 9], label_loss=[3, 2, 1])
-    assert [drawn(each) for each in axes] == [[("label loss", [3, 2, 1])], [("sharpness of minimum", [7, 8, 9])]]
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_what_a_method_logs_is_foreseen(method):
-    config = small_config(method=method)
-    network = build_method.start_from(build_network("small", classes=3, channels=1, size=16), config)
-    images, rows = torch.rand(3, 1, 16, 16), torch.arange(3)
-    pair = DomainPair(LabelledBatch(images, rows, rows, 0 * rows), UnlabelledBatch(images, rows, second_view=images))
-    one = build_method.build_method(config, network, 3, p_a=lambda batch: torch.full((3,), 0.5))
-    log = one.step(pair, 0.0, lambda loss, optimizer: loss.backward())
-    assert set(log.scalars) <= set(run_figures._CURVES)
-
-
 def test_figures_without_data_are_left_out(folders, tmp_path):
     bare = tmp_path / "bare"
     shutil.copytree(folders[1], bare)
@@ -252,10 +152,11 @@ def test_a_comparison_whose_first_run_diverged_is_still_reported(folders, tmp_pa
     moved = tmp_path / "moved"
     shutil.copytree(folders[0], moved)
     results = json.loads((moved / "results.json").read_text())
-    empty = dict.fromkeys(("accuracy", "source_accuracy", "prediction_entropy", "domain_accuracy", "seconds"))
-    results["rows"][0]["runs"][0] |= {**empty, "diverged_at": 17}
+    empty = dict.fromkeys(("source_accuracy", "prediction_entropy", "domain_accuracy", "seconds"))
+    run = results["tasks"][0]["rows"][0]["runs"][0]
+    run |= {**empty, "accuracies": {}, "diverged_at": 17}
     (moved / "results.json").write_text(json.dumps(results))
-    (moved / results["rows"][0]["runs"][0]["folder"] / "metrics.json").unlink()
+    (moved / run["folder"] / "metrics.json").unlink()
     text = write_report(moved).read_text()
     assert "source only: 1 of 2 seeds diverged" in text
     assert "Training of source only, seed 0" in text  # where it went wrong

@@ -19,8 +19,7 @@ from weighbridge.cli.terminal import (
     same_command,
     scan_first,
     scan_path,
-    show_comparison,
-    show_grid,
+    show_tables,
 )
 from weighbridge.errors import ConfigError
 from weighbridge.run_folder import RunFolder
@@ -65,7 +64,7 @@ def demo(
 
     with progress_bars(lambda: same_command(out)) as bars:
         folder = run_demo(out, seeds=range(seeds), watch=bars)
-    show_comparison(folder)
+    show_tables(folder)
 
 
 @app.command
@@ -168,7 +167,7 @@ def compare(
             at_once=jobs,
             backend=backend,
         )
-    show_comparison(folder)
+    show_tables(folder)
 
 
 def _compare_grid(file: Path, out: Path, jobs: int, backend: str, beside: list[str]) -> None:
@@ -186,7 +185,7 @@ def _compare_grid(file: Path, out: Path, jobs: int, backend: str, beside: list[s
         from weighbridge.grids.compare import compare_grid as run_grid
 
         run_grid(file, out, at_once=jobs, backend=backend, watch=bars)
-    show_grid(out)
+    show_tables(out)
 
 
 @app.command

@@ -9,8 +9,7 @@ __all__ = [
     "same_command",
     "scan_first",
     "scan_path",
-    "show_comparison",
-    "show_grid",
+    "show_tables",
 ]
 
 import os
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from weighbridge.report.summary import Summary
+    from weighbridge.report.summary import Table
     from weighbridge.watch import Watch
 
 
@@ -102,51 +101,43 @@ def same_command(out: Path) -> str | None:
     return shlex.join([called_as(), *sys.argv[1:]]) if out.is_dir() else None
 
 
-def show_comparison(folder: Path | None) -> None:
+def show_tables(folder: Path | None) -> None:
+    """The tables of a finished comparison or grid, and what they say."""
     if folder is None:  # another process speaks
         return
-    import json
-
     from rich.console import Console
+    from rich.markup import escape
 
-    from weighbridge.report.sentences import findings
-    from weighbridge.report.summary import summarise
+    from weighbridge.report.results import read_results
+    from weighbridge.report.sentences import findings, heading
+    from weighbridge.report.summary import tables_of
     from weighbridge.report.tables import table_note
 
-    summary = summarise(json.loads((folder / "results.json").read_text(encoding="utf-8")))
-    console = Console(highlight=False)
-    _print_table(console, summary)
-    console.print(f"\n{table_note(summary)}\n", *(f"• {sentence}" for sentence in findings(summary)), sep="\n")
-    print(f"\nreport {folder / 'report.html'}")
+    console, before = Console(highlight=False), None
+    tables = tables_of(read_results(folder))
+    for table in tables:
+        if table.task != before:
+            console.print(f"\n[bold]{escape(table.task)}[/bold]")
+            before = table.task
+        console.print(f"\n{heading(table)}", markup=False)
+        _print_table(console, table)
+        if len(tables) == 1:
+            console.print(f"\n{table_note(table)}\n", markup=False)
+        if table.evaluation is None or table.evaluation["seen"] == "target":  # of the others the report says more
+            console.print(*(f"• {sentence}" for sentence in findings(table)), sep="\n", markup=False)
+    print(f"\ntables {folder / 'table.md'}\nreport {folder / 'report.html'}")
 
 
-def _print_table(console: "Console", summary: "Summary") -> None:
-    from rich.table import Table
+def _print_table(console: "Console", table: "Table") -> None:
+    from rich.table import Table as Columns
 
     from weighbridge.report.tables import table_cells
 
-    header, *rows = table_cells(summary)
+    header, *rows = table_cells(table)
     shown = [place for place, name in enumerate(header) if console.width >= 100 or name != "source %"]
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    columns = Columns(box=None, pad_edge=False, header_style="bold")
     for place in shown:
-        table.add_column(header[place], justify="right" if place else "left", no_wrap=place > 0)
+        columns.add_column(header[place], justify="right" if place else "left", no_wrap=place > 0)
     for row in rows:
-        table.add_row(*(row[place] for place in shown))
-    console.print(table)
-
-
-def show_grid(folder: Path) -> None:
-    from rich.console import Console
-
-    from weighbridge.report.results import read_results, views
-
-    console, before = Console(highlight=False), None
-    for view in views(read_results(folder)):
-        if view.task is not before:
-            console.print(f"\n[bold]{view.task['name']}[/bold]")
-            before = view.task
-        console.print(f"\n{view.heading}")
-        _print_table(console, view.summary)
-        if view.evaluation is None or view.evaluation["seen"] == "target":  # the others are in table.md and the report
-            console.print(*(f"• {sentence}" for sentence in view.findings), sep="\n")
-    print(f"\ntables {folder / 'table.md'}\nreport {folder / 'report.html'}")
+        columns.add_row(*(row[place] for place in shown))
+    console.print(columns)

@@ -3,8 +3,10 @@
 __all__ = ["compare", "compare_grid"]
 
 import dataclasses
+import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -15,9 +17,7 @@ from weighbridge.grids.grid import Grid, Task, grid_of, read_grid
 from weighbridge.grids.jobs import Workplaces, changed_settings, check_started, precision_of, train_all
 from weighbridge.grids.record import results_of
 from weighbridge.report.page import write_report
-from weighbridge.report.results import as_grid
-from weighbridge.report.summary import one_task, summarise
-from weighbridge.report.tables import csv_table, differences_csv, how_it_was_made, markdown_table, write_grid_tables
+from weighbridge.report.tables import write_tables
 from weighbridge.runs.workplace import Workplace
 from weighbridge.settings import build_data
 from weighbridge.settings.config import SETTINGS, Config, from_mapping, read_toml, write_toml
@@ -52,43 +52,15 @@ def compare(
     Returns:
         The folder; None in all training processes but the first.
     """
-    watch = watch or Quiet()
     grid = grid_of(source, target, config, methods=methods, seeds=seeds, evaluation=evaluation, title=title)
-    (task,) = grid.tasks
-    apart = at_once > 1 or backend != "loky"
-    if apart and config.processes > 1:
+    if config.processes > 1 and _apart(at_once, backend):
         raise ConfigError(f"--jobs trains whole runs at once, each in one process; got processes = {config.processes}")
     if (out / "config.toml").is_file():
         _refuse_other_settings(out, config)
-    elif out.exists() and any(out.iterdir()):
-        raise RunFolderError(f"'{out}' exists already and is not a comparison. Choose another --out.")
-    started = time.perf_counter()
-    places = Workplaces(precision_of(out, grid), watch)
-    workplace = places.of(task, _undecoded(config) if apart else config)
-    fabric = workplace.fabric
-    if evaluation:
-        build_data.check_labels(evaluation, config, workplace.data.classes)
-    check_started(workplace, grid, out, task)
-    fabric.barrier()  # all have looked before one of them writes
-    if fabric.is_global_zero:
-        out.mkdir(parents=True, exist_ok=True)
-        write_toml(out / "config.toml", dataclasses.asdict(config))
-
-    diverged = train_all(grid, out, places, at_once=at_once, backend=backend)
-    if fabric.is_global_zero:
-        whole = results_of(grid, out, {task: workplace}, diverged, watch, started)
-        results = one_task(whole, whole["tasks"][0], evaluation.name if evaluation else None)
-        write_json(out / "results.json", results)
-        summary = summarise(results)
-        about = {key: results[key] for key in ("command", "labels")}
-        write_json(out / "summary.json", {**about, **dataclasses.asdict(summary)})
-        text = f"# {results['title']}\n\n{markdown_table(summary)}\n{how_it_was_made(results)}"
-        replace_text(out / "table.md", text)
-        replace_text(out / "table.csv", csv_table(summary))
-        replace_text(out / "differences.csv", differences_csv(as_grid(results)))
-        write_report(out)
-    fabric.barrier()
-    return out if fabric.is_global_zero else None
+    else:
+        _refuse_somebody_s(out, "comparison")
+    begin = functools.partial(write_toml, out / "config.toml", dataclasses.asdict(config))
+    return _train_and_record(grid, out, begin, watch or Quiet(), at_once, backend)
 
 
 def compare_grid(file: Path, out: Path, *, at_once: int = 1, backend: str = "loky", watch: Watch | None = None) -> Path:
@@ -100,38 +72,72 @@ def compare_grid(file: Path, out: Path, *, at_once: int = 1, backend: str = "lok
         file: the TOML file; see `grid.read_grid`.
         at_once, backend: as in `compare`.
     """
-    watch = watch or Quiet()
     grid = read_grid(file)
-    if not (out / "grid.toml").is_file() and out.exists() and any(out.iterdir()):
-        raise RunFolderError(f"'{out}' exists already and is not a grid. Choose another --out.")
-    started = time.perf_counter()
-    places = Workplaces(precision_of(out, grid), watch)
-    workplaces = {task: _checked(task, grid, out, places) for task in grid.tasks}
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(out / ".lock", timeout=0):  # the system lets go of it when its owner dies
-            replace_text(out / "grid.toml", file.read_text(encoding="utf-8"))
-            diverged = train_all(grid, out, places, at_once=at_once, backend=backend)
-            write_json(out / "results.json", results_of(grid, out, workplaces, diverged, watch, started))
-            write_grid_tables(out)
-            write_report(out)
-    except Timeout as error:
-        raise RunFolderError(f"another weighbridge compare is at work in '{out}'; wait for it or stop it") from error
+    if not (out / "grid.toml").is_file():
+        _refuse_somebody_s(out, "grid")
+    begin = functools.partial(replace_text, out / "grid.toml", file.read_text(encoding="utf-8"))
+    _train_and_record(grid, out, begin, watch or Quiet(), at_once, backend)
     return out
 
 
-def _checked(task: Task, grid: Grid, out: Path, places: Workplaces) -> Workplace:
-    """The workplace of a task, images undecoded, once all that could stop its runs after hours was looked at."""
+def _train_and_record(
+    grid: Grid, out: Path, begin: Callable[[], None], watch: Watch, at_once: int, backend: str
+) -> Path | None:
+    """Check, train, test, write; `begin` notes in the folder what was asked for, once nothing speaks against it."""
+    started = time.perf_counter()
+    places = Workplaces(precision_of(out, grid), watch)
+    alike = len(grid.tasks) == 1 and len({build_data.build_reading(row.config) for row in grid.rows}) == 1
+    keep = alike and not _apart(at_once, backend)
+    workplaces = {task: _checked(task, grid, out, places, keep=keep) for task in grid.tasks}
+    fabric = next(iter(workplaces.values())).fabric
+    fabric.barrier()  # all have looked before one of them writes
+    with _alone_in(out) if fabric.is_global_zero else nullcontext():
+        if fabric.is_global_zero:
+            begin()
+        diverged = train_all(grid, out, places, at_once=at_once, backend=backend)
+        if fabric.is_global_zero:
+            write_json(out / "results.json", results_of(grid, out, workplaces, diverged, watch, started))
+            write_tables(out)
+            write_report(out)
+        fabric.barrier()
+    return out if fabric.is_global_zero else None
+
+
+def _checked(task: Task, grid: Grid, out: Path, places: Workplaces, *, keep: bool) -> Workplace:
+    """The workplace of a task, once all that could stop its runs after hours was looked at.
+
+    Args:
+        keep: whether its images are decoded already, since its runs will happen there.
+    """
+    checked = set[object]()
     for row in reversed(grid.rows):  # the first row comes last, and stays
-        workplace = places.of(task, _undecoded(row.config))
-        for path in grid.evaluations.values():
-            build_data.check_labels(path, row.config, workplace.data.classes)
+        config = row.config if keep else row.config.replace(cache="off")
+        workplace, reading = places.of(task, config), build_data.build_reading(config)
+        for path in grid.evaluations.values() if reading not in checked else ():
+            build_data.check_labels(path, config, workplace.data.classes)
+        checked.add(reading)
     check_started(workplace, grid, out, task)
     return workplace
 
 
-def _undecoded(config: Config) -> Config:
-    return config.replace(cache="off")
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(out / ".lock", timeout=0):  # the system lets go of it when its owner dies
+            yield
+    except Timeout as error:
+        raise RunFolderError(f"another weighbridge compare is at work in '{out}'; wait for it or stop it") from error
+
+
+def _apart(at_once: int, backend: str) -> bool:
+    """Whether runs are trained in processes of their own."""
+    return at_once > 1 or backend != "loky"
+
+
+def _refuse_somebody_s(out: Path, what: str) -> None:
+    if out.exists() and any(out.iterdir()):
+        raise RunFolderError(f"'{out}' exists already and is not a {what}. Choose another --out.")
 
 
 def _refuse_other_settings(out: Path, config: Config) -> None:

@@ -28,7 +28,7 @@ class Task:
     """One source with one target.
 
     Attributes:
-        folder: of its runs, below that of the grid; "" if they are the same.
+        folder: of its runs, below that of the grid; "" if they are the same, in a comparison.
     """
 
     source_name: str
@@ -83,9 +83,11 @@ class Grid:
         """What the models of a task saw of the domain of an evaluation: "source", "target" or "unseen".
 
         Names tell: an evaluation belongs to the source or target of its name. So do paths, where they are the same, and
-        a source that is a part of the task's.
+        a source that is a part of the task's. In a comparison paths alone tell: what is not its source is its target.
         """
         path, source = self.evaluations[evaluation].resolve(), {path.resolve() for path in task.source}
+        if not task.folder:
+            return "source" if path in source else "target"
         parts = {name for name, paths in self.sources.items() if {path.resolve() for path in paths} <= source}
         if evaluation in {task.source_name, *parts} or path in source:
             return "source"

@@ -18,7 +18,7 @@ from joblib import Parallel, delayed, parallel_config
 from weighbridge.errors import ConfigError
 from weighbridge.stopping import SIGNALS, answered_by, end_with
 
-Job = TypeVar("Job")
+Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 # No threads: they would share PyTorch's one random generator, and two runs would draw each other's numbers.
@@ -28,8 +28,8 @@ _ASKS = 0.3  # seconds from asking workers to stop to asking again
 
 
 def spread(
-    work: Callable[[Job], Result], jobs: Iterable[Job], *, at_once: int, backend: str = "loky", gpu: bool = False
-) -> Iterator[tuple[Job, Result | str]]:
+    work: Callable[[Given], Result], jobs: Iterable[Given], *, at_once: int, backend: str = "loky", gpu: bool = False
+) -> Iterator[tuple[Given, Result | str]]:
     """Do all jobs, several at once, in processes of their own.
 
     Yields (job, result) as they are done; Ray's come at the end. After Ctrl-C or SIGTERM no job is begun, and those
@@ -94,7 +94,7 @@ class _Worker:
                 return job, STOPPED
 
 
-def _until(asked: Callable[[], bool], jobs: Iterable[Job]) -> Iterator[Job]:
+def _until(asked: Callable[[], bool], jobs: Iterable[Given]) -> Iterator[Given]:
     for job in jobs:
         if asked():
             return

@@ -2,6 +2,7 @@
 
 __all__ = ["results_of"]
 
+import dataclasses
 import hashlib
 import json
 import statistics
@@ -53,22 +54,15 @@ def results_of(
 def _task_results(
     grid: Grid, out: Path, task: Task, workplace: Workplace, diverged: Mapping[Path, int], watch: Watch
 ) -> dict[str, Any]:
-    tests = _Tests(grid, workplace.data.classes)
-    noted = min(grid.evaluations.items(), key=lambda entry: grid.seen(task, entry[0]) != "target", default=None)
+    data, tests = workplace.data, _Tests(grid, workplace.data.classes)
+    if not task.folder:  # a comparison's, whose source is called as its parts are
+        task = dataclasses.replace(task, source_name=" + ".join(data.source.source_names))
     rows = []
     for place, row in enumerate(grid.rows):
-        watch.about(
-            f"testing {task.name} · {row.name}" if task.folder else f"testing {row.name}", place, len(grid.rows)
-        )
-        paths = [(seed, run_folder(out, task, seed, row)) for seed in grid.seeds]
-        runs = [_run_results(path, out, seed, tests.of(row), noted, diverged.get(path)) for seed, path in paths]
-        kind: dict[str, Any] = {"method": row.config.method, "weighting": row.config.weighting_name}
-        kind |= {"name": row.shown, "disagreement": _disagreement(out, runs, workplace.data.classes)}
-        kind |= {"caution": sentence} if (sentence := build_data.caution(row.config)) else {}
-        rows.append({**kind, **({"variant": True} if row.variant else {}), "runs": runs})
-    data = workplace.data
+        about = f"testing {task.name} · {row.name}" if task.folder else f"testing {row.name}"
+        watch.about(about, place, len(grid.rows))
+        rows.append(_row_results(grid, out, task, row, tests, diverged))
     sizes = zip(data.source.source_names, data.source.images_of_sources(), strict=True)
-    domains = tests.of(grid.rows[0])
     return {
         "name": task.name,
         "source_name": task.source_name,
@@ -78,16 +72,37 @@ def _task_results(
         "target_name": task.target_name,
         "classes": list(data.classes),
         "image_size": grid.rows[0].config.image_size,
-        "evaluations": [
-            {
-                "name": name,
-                "images": len(domains[name]),
-                "seen": grid.seen(task, name),
-                "trained_on": _trained_on(task, path, domains[name]),
-            }
-            for name, path in grid.evaluations.items()
-        ],
+        "evaluations": _evaluations(grid, task, tests.of(grid.rows[0])),
         "rows": rows,
+    }
+
+
+def _evaluations(grid: Grid, task: Task, domains: Mapping[str, LabelledDomain]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "images": len(domains[name]),
+            "seen": grid.seen(task, name),
+            "trained_on": _trained_on(task, path, domains[name]),
+        }
+        for name, path in grid.evaluations.items()
+    ]
+
+
+def _row_results(
+    grid: Grid, out: Path, task: Task, row: Row, tests: "_Tests", diverged: Mapping[Path, int]
+) -> dict[str, Any]:
+    noted = min(grid.evaluations.items(), key=lambda entry: grid.seen(task, entry[0]) != "target", default=None)
+    paths = [(seed, run_folder(out, task, seed, row)) for seed in grid.seeds]
+    runs = [_run_results(path, out, seed, tests.of(row), noted, diverged.get(path)) for seed, path in paths]
+    return {
+        "method": row.config.method,
+        "weighting": row.config.weighting_name,
+        "name": row.shown,
+        "disagreement": _disagreement(out, runs, tests.classes),
+        **({"caution": sentence} if (sentence := build_data.caution(row.config)) else {}),
+        **({"variant": True} if row.variant else {}),
+        "runs": runs,
     }
 
 
@@ -95,14 +110,14 @@ class _Tests:
     """The evaluations of a task, read once for all rows that read images alike."""
 
     def __init__(self, grid: Grid, classes: Sequence[str]) -> None:
-        self._grid, self._classes = grid, classes
+        self._grid, self.classes = grid, classes
         self._read: dict[object, dict[str, LabelledDomain]] = {}
 
     def of(self, row: Row) -> dict[str, LabelledDomain]:
         key = build_data.build_reading(row.config)
         if key not in self._read:
             self._read[key] = {
-                name: build_data.open_labelled(path, row.config, self._classes)
+                name: build_data.open_labelled(path, row.config, self.classes)
                 for name, path in self._grid.evaluations.items()
             }
         return self._read[key]

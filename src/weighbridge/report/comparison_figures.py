@@ -1,10 +1,9 @@
 """Figures over several runs: methods on every domain, the weights over training, one source against another."""
 
-__all__ = ["accuracy_figure", "methods_figure", "sources_figure", "transition_figure"]
+__all__ = ["accuracy_figure", "methods_figure", "sources_figure", "transition_figure", "weighted_runs"]
 
-import json
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,26 +24,25 @@ from weighbridge.run_folder import RunFolder
 
 
 def accuracy_figure(folder: Path) -> Figure | None:
-    """Accuracy of every method: a dot per seed, lines between dots of one seed, a bar at the mean."""
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    rows = [row for row in results["rows"] if any(run["accuracy"] is not None for run in row["runs"])]
+    """The first task on its first evaluation: a dot per seed, lines between dots of one seed, a bar at the mean."""
+    task = read_results(folder)["tasks"][0]
+    tested = next((entry["name"] for entry in task["evaluations"]), None)
+    rows = [(row, values) for row in task["rows"] if (values := accuracies_by_seed(row, tested))]
     if not rows:
         return None
     figure, axes = one_panel(0.55 * len(rows) + 1.1)
-    colours = row_colours([row["method"] for row in rows])
+    colours = row_colours([row["method"] for row, _ in rows])
     by_seed: dict[int, list[tuple[float, int]]] = {}
-    for place, row in enumerate(rows):
-        values = [(run["seed"], 100 * run["accuracy"]) for run in row["runs"] if run["accuracy"] is not None]
-        colour = colours[place]
-        mean = float(np.mean([value for _, value in values]))
+    for place, ((_, values), colour) in enumerate(zip(rows, colours, strict=True)):
+        mean = float(np.mean(list(values.values())))
         axes.plot([mean, mean], [place - 0.28, place + 0.28], color=colour, linewidth=3, solid_capstyle="butt")
-        axes.scatter([value for _, value in values], [place] * len(values), s=36, color=colour, zorder=3)
+        axes.scatter(list(values.values()), [place] * len(values), s=36, color=colour, zorder=3)
         axes.text(mean, place - 0.3, f"{mean:.1f}", ha="center", va="bottom", color=INK, fontsize=9)
-        for seed, value in values:
+        for seed, value in values.items():
             by_seed.setdefault(seed, []).append((value, place))
     for points in by_seed.values():
         axes.plot(*zip(*points, strict=True), color="#bbbbbb", linewidth=0.8, zorder=1)
-    axes.set_yticks(range(len(rows)), [shown(row["name"]) for row in rows])
+    axes.set_yticks(range(len(rows)), [shown(row["name"]) for row, _ in rows])
     axes.set_ylim(len(rows) - 0.5, -0.7)
     axes.set_xlabel("accuracy on the evaluation images, %")
     return figure
@@ -121,7 +119,7 @@ def transition_figure(folders: Sequence[Path], samples: int = 12) -> Figure:
     Raises:
         RunFolderError: where there are no weights to draw.
     """
-    runs = [run for folder in folders for run in _weighted_runs(folder)]
+    runs = [run for folder in folders for run in _titled_runs(folder)]
     figure = Figure(figsize=(WIDTH, 2.35 * len(runs) + 0.35), layout="constrained")
     grid = figure.subplots(len(runs), 2, sharey="col", squeeze=False, width_ratios=(1, 1.15))
     named: list[tuple[Axes, list[_Named]]] = []
@@ -150,8 +148,19 @@ def transition_figure(folders: Sequence[Path], samples: int = 12) -> Figure:
     return figure
 
 
-def _weighted_runs(folder: Path) -> list[tuple[str, str, Path]]:
-    """Title, method and folder of the runs with weights: of a grid the first of every task, eq. 5 before others."""
+def weighted_runs(folder: Path) -> list[tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]]:
+    """Task, row and run of the first finished run of every task that has instance weights, eq. 5 before others."""
+    found = []
+    for task in read_results(folder)["tasks"]:
+        rows = sorted(task["rows"], key=lambda row: (row["weighting"] != "paper", bool(row.get("variant"))))
+        finished = [(row, run) for row in rows for run in row["runs"] if run["diverged_at"] is None]
+        runs = [(task, row, run) for row, run in finished if (folder / run["folder"] / "weights.npz").is_file()]
+        found += runs[:1]
+    return found
+
+
+def _titled_runs(folder: Path) -> list[tuple[str, str, Path]]:
+    """Title, method and folder of a run with weights, or of those of a comparison or grid."""
     if (folder / "run.json").is_file():
         facts = RunFolder(folder).facts()
         if not (folder / "weights.npz").is_file():
@@ -162,14 +171,10 @@ def _weighted_runs(folder: Path) -> list[tuple[str, str, Path]]:
         target = Path(facts["paths"]["target"]["given"])
         name = target.stem if target.suffix in (".npz", ".csv") else target.name  # as sources are called
         return [(_title(source, name, facts["seed"]), str(facts["method"]), folder)]
-    found = []
-    for task in read_results(folder)["tasks"]:
-        rows = sorted(task["rows"], key=lambda row: (row["weighting"] != "paper", bool(row.get("variant"))))
-        finished = [(row["name"], run) for row in rows for run in row["runs"] if run["diverged_at"] is None]
-        runs = [(name, run) for name, run in finished if (folder / run["folder"] / "weights.npz").is_file()]
-        for name, run in runs[:1]:
-            title = _title(task["source_name"], task["target_name"], run["seed"])
-            found.append((title, name, folder / run["folder"]))
+    found = [
+        (_title(task["source_name"], task["target_name"], run["seed"]), str(row["name"]), folder / run["folder"])
+        for task, row, run in weighted_runs(folder)
+    ]
     if not found:
         raise RunFolderError(f"no run in '{folder}' has instance weights; add weighted-dann or an iwdan method")
     return found

@@ -1,61 +1,74 @@
 """A table in plain sentences, also where the paper's method did not win."""
 
-__all__ = ["findings"]
+__all__ = ["findings", "heading"]
 
+from weighbridge.files import printable
 from weighbridge.report.statistics import sampling_error, seeds_in_words, signed
-from weighbridge.report.summary import Row, Summary, difference_to
+from weighbridge.report.summary import Table, TableRow, difference_to
 
+_SEEN = {"source": "source domain", "target": "target domain", "unseen": "a domain never seen in training"}
 _FEW_SEEDS = 5
 _NOT_ALIGNED = 0.9  # share of the domain labels still told right at the end; 0.5 is chance
 _FORGOTTEN = 3.0  # points on held-out source images below training on the source alone
 _SURE = 3.0  # sampling errors above chance: an accuracy below this is nothing learned
 
 
-def findings(summary: Summary) -> list[str]:
-    """What the table says, in words; also where the paper's method did not win."""
+def heading(table: Table) -> str:
+    """Such as "tested on photos: target domain, 240 images"."""
+    entry = table.evaluation
+    if entry is None:
+        return "not tested: there are no labelled images"
+    same = ", the very images that were trained on" if entry["trained_on"] else ""
+    return f"tested on {printable(entry['name'])}: {_SEEN[entry['seen']]}, {entry['images']:,} images{same}"
+
+
+def findings(table: Table) -> list[str]:
+    """What the table says, in words; on the source domain there is nothing to adapt to, and nothing is said."""
+    if table.evaluation is not None and table.evaluation["seen"] == "source":
+        return []
     said = [
-        f"{row.name}: {row.diverged} of {summary.seeds} seeds diverged and are left out."
-        for row in summary.rows
+        f"{row.name}: {row.diverged} of {table.seeds} seeds diverged and are left out."
+        for row in table.rows
         if row.diverged
     ]
-    said += [f"{row.name}: {row.caution}." for row in summary.rows if row.caution]
-    if summary.evaluation_images is None:
+    said += [f"{row.name}: {row.caution}." for row in table.rows if row.caution]
+    if table.evaluation_images is None:
         said.append(
             "No labelled images of the target were given, so accuracy there is not known. "
             "Label a hundred or so and run weighbridge compare with --evaluation."
         )
-        return said + _without_labels(summary)
-    scored = [row for row in summary.rows if row.accuracy is not None]
+        return said + _without_labels(table)
+    scored = [row for row in table.rows if row.accuracy is not None]
     if not scored:
         return said
     best = max(scored, key=lambda row: row.accuracy or 0.0)
-    fewer = f" over {seeds_in_words(best.n)} of {summary.seeds}" if best.n < summary.seeds else ""
+    fewer = f" over {seeds_in_words(best.n)} of {table.seeds}" if best.n < table.seeds else ""
     said.insert(0, f"Highest mean accuracy: {best.name} with {best.accuracy:.1f} %{fewer}.")
-    nothing_learned = summary.chance + _SURE * sampling_error(summary.chance, summary.evaluation_images)
+    nothing_learned = table.chance + _SURE * sampling_error(table.chance, table.evaluation_images)
     for row in scored:
         if row.method == "weighted-dann" and row.weighting == "paper":
             said += _verdict(row, "dann", "DANN")
             said += _share_of_weights(row)
         if row.method != "source-only":
             said += _against_source(row)
-            said += _on_its_own_source(row, summary)
+            said += _on_its_own_source(row, table)
         if row.domain_accuracy is not None and row.domain_accuracy > _NOT_ALIGNED:
             said.append(
                 f"{row.name} did not align the domains: at the end its domain classifier is right about "
                 f"{100 * row.domain_accuracy:.0f} % of the images (50 % is chance)."
             )
         if row.accuracy is not None and row.accuracy < nothing_learned:
-            said.append(f"{row.name} is at chance ({summary.chance:.1f} %): its training collapsed.")
+            said.append(f"{row.name} is at chance ({table.chance:.1f} %): its training collapsed.")
     if any((row.domain_accuracy or 0.0) > _NOT_ALIGNED for row in scored):
         said.append("What gives the domains away without a look at content, weighbridge inspect lists.")
-    if summary.seeds < _FEW_SEEDS:
-        few = "One seed is" if summary.seeds == 1 else f"{summary.seeds} seeds are"
+    if table.seeds < _FEW_SEEDS:
+        few = "One seed is" if table.seeds == 1 else f"{table.seeds} seeds are"
         said.append(f"{few} few: the intervals are wide, and a difference inside one may be luck.")
     return said
 
 
-def _without_labels(summary: Summary) -> list[str]:
-    shares = [f"{row.name} {row.disagreement:.1f} %" for row in summary.rows if row.disagreement is not None]
+def _without_labels(table: Table) -> list[str]:
+    shares = [f"{row.name} {row.disagreement:.1f} %" for row in table.rows if row.disagreement is not None]
     if not shares:
         return []
     return [
@@ -65,7 +78,7 @@ def _without_labels(summary: Summary) -> list[str]:
     ]
 
 
-def _verdict(row: Row, to: str, other: str) -> list[str]:
+def _verdict(row: TableRow, to: str, other: str) -> list[str]:
     interval = difference_to(row, to)
     if interval is None:
         return []
@@ -79,7 +92,7 @@ def _verdict(row: Row, to: str, other: str) -> list[str]:
     return [f"{row.name} and {other}: no difference that we can be sure of, {size}."]
 
 
-def _share_of_weights(row: Row) -> list[str]:
+def _share_of_weights(row: TableRow) -> list[str]:
     interval = difference_to(row, "uniform")
     if interval is None:
         return []
@@ -91,7 +104,7 @@ def _share_of_weights(row: Row) -> list[str]:
     ]
 
 
-def _against_source(row: Row) -> list[str]:
+def _against_source(row: TableRow) -> list[str]:
     interval = difference_to(row, "source-only")
     if interval is None or interval.low is None or interval.high is None:
         return []
@@ -102,9 +115,9 @@ def _against_source(row: Row) -> list[str]:
     return [f"{row.name} against the source alone: {signed(interval)} points, which may be luck."]
 
 
-def _on_its_own_source(row: Row, summary: Summary) -> list[str]:
+def _on_its_own_source(row: TableRow, table: Table) -> list[str]:
     """What may lie behind a low accuracy and has nothing to do with the target."""
-    alone = next((other.source_accuracy for other in summary.rows if other.method == "source-only"), None)
+    alone = next((other.source_accuracy for other in table.rows if other.method == "source-only"), None)
     if alone is None or row.source_accuracy is None or row.source_accuracy > alone - _FORGOTTEN:
         return []
     return [

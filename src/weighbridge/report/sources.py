@@ -11,7 +11,7 @@ from weighbridge.errors import RunFolderError, did_you_mean
 from weighbridge.report.results import accuracies_by_seed
 from weighbridge.report.statistics import mean_and_deviation, paired_by_seed, sampling_error, signed
 from weighbridge.report.summary import Sizes, sizes_of
-from weighbridge.report.tables import how_it_was_made, sizes_in_words
+from weighbridge.report.tables import how_it_was_made, markdown_lines, sizes_in_words
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,11 @@ def sources_table(results: Mapping[str, Any], target: str | None = None, evaluat
 def sources_markdown(table: Sources) -> str:
     """Accuracies, a row per source, and what each source is worth against the first, seed by seed."""
     first, *others = table.accuracies
-    lines = [["source", *table.columns], ["---", *["---:"] * len(table.columns)]]
-    for source, methods in table.accuracies.items():
-        lines.append([source, *(_cell(methods[name].values()) for name in table.columns)])
-    text = _lines(lines)
+    rows = [
+        [source, *(_cell(methods[name].values()) for name in table.columns)]
+        for source, methods in table.accuracies.items()
+    ]
+    text = markdown_lines(["source", *table.columns], rows)
     seeds = max((len(values) for methods in table.accuracies.values() for values in methods.values()), default=0)
     known = [value for methods in table.accuracies.values() for values in methods.values() for value in values.values()]
     error = f", sampling error ±{sampling_error(statistics.fmean(known), table.images):.1f} points" if known else ""
@@ -86,10 +87,9 @@ def sources_markdown(table: Sources) -> str:
     note += "".join(f"\n- {source}: {sizes_in_words(sizes)}" for source, sizes in table.sizes.items())
     if not others:
         return f"{text}\n{note}\n\n{table.made}"
-    differences = [[f"against {first}", *table.columns], ["---", *["---:"] * len(table.columns)]]
-    for source in others:
-        differences.append([source, *(_against(table, source, first, name) for name in table.columns)])
-    return f"{text}\n{note}\n\n{_lines(differences)}\nPaired differences in points, 95 % t intervals.\n\n{table.made}"
+    rows = [[source, *(_against(table, source, first, name) for name in table.columns)] for source in others]
+    differences = markdown_lines([f"against {first}", *table.columns], rows)
+    return f"{text}\n{note}\n\n{differences}\nPaired differences in points, 95 % t intervals.\n\n{table.made}"
 
 
 def _against(table: Sources, source: str, first: str, method: str) -> str:
@@ -101,10 +101,6 @@ def _cell(values: Collection[float]) -> str:
     if not values:
         return "-"
     return mean_and_deviation(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
-
-
-def _lines(rows: Sequence[Sequence[str]]) -> str:
-    return "".join("| " + " | ".join(cells) + " |\n" for cells in rows)
 
 
 def _chosen(name: str | None, known: Sequence[str], what: str) -> str:

@@ -23,7 +23,8 @@ _COLOURS = {  # after Okabe and Ito: told apart by colour-blind readers too
     "self-training": "#332288",
     "iwdan-self-training": "#661100",
 }
-_OTHERS = ("#117733", "#999933", "#7A1F3D")  # methods that nobody has chosen a colour for
+# Of methods that nobody has chosen a colour for.
+_OTHERS = ("#117733", "#999933", "#7A1F3D", "#9C755F", "#4E79A7", "#B07AA1", "#76B7B2", "#2F4B1F", "#AA4499")
 _SHADES = (0.0, 0.5, -0.4, 0.75)  # further rows of a method: how far towards white, or towards black where negative
 INK = "#222222"
 WIDTH = 7.2  # inches

@@ -1,12 +1,14 @@
-"""From results over seeds to the rows of a table."""
+"""From results over seeds to tables."""
 
-__all__ = ["Difference", "Row", "Sizes", "Summary", "difference_to", "one_task", "sizes_of", "summarise"]
+__all__ = ["Difference", "Sizes", "Table", "TableRow", "difference_to", "sizes_of", "summarise", "tables_of"]
 
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from weighbridge.files import printable
+from weighbridge.report.results import accuracies_by_seed
 from weighbridge.report.statistics import Interval, paired_by_seed, sampling_error
 
 
@@ -19,7 +21,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One method.
 
     Attributes:
@@ -64,108 +66,102 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Summary:
-    """The table.
+class Table:
+    """One task, tested on one evaluation.
 
     Attributes:
+        task: its name, as it can be printed.
+        evaluation: as in results.json: name, images, seen, trained_on; None where there is none.
         sampling_error: standard error of one accuracy from the number of evaluation images alone, in points.
         chance: accuracy of guessing, in percent.
     """
 
-    title: str
-    rows: tuple[Row, ...]
+    task: str
+    source_name: str
+    target_name: str
+    evaluation: Mapping[str, Any] | None
+    rows: tuple[TableRow, ...]
     seeds: int
-    evaluation_images: int | None
     sampling_error: float | None
     chance: float
     sizes: Sizes
 
-
-def one_task(results: Mapping[str, Any], task: Mapping[str, Any], evaluation: str | None) -> dict[str, Any]:
-    """From results.json of a grid: one of its tasks, as tested on one evaluation, as results of a comparison."""
-    tested = next((entry for entry in task["evaluations"] if entry["name"] == evaluation), None)
-    rows = []
-    for row in task["rows"]:
-        runs = []
-        for run in row["runs"]:
-            place = {"seed": run["seed"], "folder": run["folder"]}
-            rest = {key: value for key, value in run.items() if key not in (*place, "accuracies")}
-            runs.append({**place, "accuracy": run["accuracies"].get(evaluation), **rest})
-        rows.append({**row, "runs": runs})
-    facts = {key: task[key] for key in ("source", "held_out", "target", "classes", "image_size") if key in task}
-    facts["evaluation"] = tested and {"name": tested["name"], "images": tested["images"]}
-    kept = ("title", "command", "settings", "seeds", "machine", "labels", "seconds")
-    return {**{key: results[key] for key in kept if key in results}, "task": facts, "rows": rows}
+    @property
+    def evaluation_images(self) -> int | None:
+        return None if self.evaluation is None else int(self.evaluation["images"])
 
 
-def summarise(results: Mapping[str, Any]) -> Summary:
-    """From results.json of a comparison folder."""
-    task = results["task"]
-    accuracies = [_percent(row) for row in results["rows"]]  # per row: seed -> accuracy in percent
-    # A variant has settings of its own: it is compared with the plain methods, and none with it.
-    plain = [(k, row) for k, row in enumerate(results["rows"]) if not row.get("variant")]
-    place = {(row["method"], row["weighting"]): k for k, row in plain}
-    rows = []
-    for k, row in enumerate(results["rows"]):
-        finished = [run for run in row["runs"] if run["diverged_at"] is None]
-        values = list(accuracies[k].values())
-        differences = []
-        baselines = {
-            "dann": ("dann", None),
-            "source-only": ("source-only", None),
-            "uniform": (row["method"], "uniform"),
-        }
-        for to, baseline in baselines.items():
-            other = place.get(baseline)
-            if other is None or other == k:
-                continue
-            if interval := paired_by_seed(accuracies[k], accuracies[other]):
-                differences.append(Difference(to, interval))
-        rows.append(
-            Row(
-                name=row["name"],
-                method=row["method"],
-                weighting=row["weighting"],
-                n=len(finished),
-                accuracy=statistics.fmean(values) if values else None,
-                sd=statistics.stdev(values) if len(values) > 1 else None,
-                source_accuracy=_mean(finished, "source_accuracy", 100.0),
-                prediction_entropy=_mean(finished, "prediction_entropy"),
-                domain_accuracy=_mean(finished, "domain_accuracy"),
-                disagreement=None if row.get("disagreement") is None else 100.0 * row["disagreement"],
-                differences=tuple(differences),
-                diverged=len(row["runs"]) - len(finished),
-                seconds=_mean(finished, "seconds"),
-                caution=row.get("caution"),
-            )
-        )
-    images = task["evaluation"]["images"] if task["evaluation"] else None
+def tables_of(results: Mapping[str, Any]) -> list[Table]:
+    """Every task with every evaluation, in the order of the file."""
+    return [
+        summarise(results, task, evaluation)
+        for task in results["tasks"]
+        for evaluation in task["evaluations"] or [None]
+    ]
+
+
+def summarise(results: Mapping[str, Any], task: Mapping[str, Any], evaluation: Mapping[str, Any] | None) -> Table:
+    """The table of a task of results.json and one of its evaluations, or None where it has none."""
+    name, images = (evaluation["name"], evaluation["images"]) if evaluation else (None, 0)
+    accuracies = [accuracies_by_seed(row, name) for row in task["rows"]]
+    rows = tuple(
+        _row(row, list(accuracies[k].values()), _differences(task["rows"], accuracies, k))
+        for k, row in enumerate(task["rows"])
+    )
     known = [row.accuracy for row in rows if row.accuracy is not None]
-    sampling = sampling_error(statistics.fmean(known), images) if known and images else None
-    return Summary(
-        title=results["title"],
-        rows=tuple(rows),
+    return Table(
+        task=printable(task["name"]),
+        source_name=task["source_name"],
+        target_name=task["target_name"],
+        evaluation=evaluation,
+        rows=rows,
         seeds=len(results["seeds"]),
-        evaluation_images=images,
-        sampling_error=sampling,
+        sampling_error=sampling_error(statistics.fmean(known), images) if known and images else None,
         chance=100 / len(task["classes"]),
         sizes=sizes_of(task),
     )
 
 
 def sizes_of(task: Mapping[str, Any]) -> Sizes:
-    """From the task of a comparison's results.json, or one of a grid's."""
     source = tuple((entry["name"], entry["images"]) for entry in task["source"])
     return Sizes(source, task.get("held_out"), task["target"]["images"])
 
 
-def difference_to(row: Row, to: str) -> Interval | None:
+def difference_to(row: TableRow, to: str) -> Interval | None:
     return next((difference.interval for difference in row.differences if difference.to == to), None)
 
 
-def _percent(row: Mapping[str, Any]) -> dict[int, float]:
-    finished = [run for run in row["runs"] if run["diverged_at"] is None and run["accuracy"] is not None]
-    return {run["seed"]: 100.0 * run["accuracy"] for run in finished}
+def _row(row: Mapping[str, Any], accuracies: Sequence[float], differences: tuple[Difference, ...]) -> TableRow:
+    finished = [run for run in row["runs"] if run["diverged_at"] is None]
+    return TableRow(
+        name=row["name"],
+        method=row["method"],
+        weighting=row["weighting"],
+        n=len(finished),
+        accuracy=statistics.fmean(accuracies) if accuracies else None,
+        sd=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
+        source_accuracy=_mean(finished, "source_accuracy", 100.0),
+        prediction_entropy=_mean(finished, "prediction_entropy"),
+        domain_accuracy=_mean(finished, "domain_accuracy"),
+        disagreement=None if row.get("disagreement") is None else 100.0 * row["disagreement"],
+        differences=differences,
+        diverged=len(row["runs"]) - len(finished),
+        seconds=_mean(finished, "seconds"),
+        caution=row.get("caution"),
+    )
+
+
+def _differences(
+    rows: Sequence[Mapping[str, Any]], accuracies: Sequence[Mapping[int, float]], k: int
+) -> tuple[Difference, ...]:
+    """Of row k to its baselines, where they are in the table and share a seed with it."""
+    # A variant has settings of its own: it is compared with the plain methods, and none with it.
+    place = {(row["method"], row["weighting"]): n for n, row in enumerate(rows) if not row.get("variant")}
+    baselines: dict[str, tuple[str, str | None]] = {"dann": ("dann", None), "source-only": ("source-only", None)}
+    baselines["uniform"] = (rows[k]["method"], "uniform")
+    others = {to: place[kind] for to, kind in baselines.items() if place.get(kind, k) != k}
+    found = {to: paired_by_seed(accuracies[k], accuracies[other]) for to, other in others.items()}
+    return tuple(Difference(to, interval) for to, interval in found.items() if interval)
 
 
 def _mean(runs: Sequence[Mapping[str, Any]], key: str, factor: float = 1.0) -> float | None:

@@ -93,6 +93,15 @@ def test_the_architecture_page_prints_these_floors():
     assert {floor: rooms.replace("`", "").strip() for floor, rooms in rows} == FLOORS
 
 
+def test_a_class_name_stands_for_one_thing():
+    names = [node.name for path in MODULES.values() for node in ast.walk(ast.parse(path.read_text())) if is_class(node)]
+    assert len(names) == len(set(names)), {name for name in names if names.count(name) > 1}
+
+
+def is_class(node):
+    return isinstance(node, ast.ClassDef)
+
+
 def test_tests_mirror_the_folders():
     folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
     tested = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}

@@ -55,6 +55,7 @@ def adapt(
         WeighbridgeError: for anything in the folders or settings that has to be put right.
     """
     from weighbridge.progress import ProgressBars
+    from weighbridge.report.page import write_report
     from weighbridge.runs.adapt import adapt as run_adapt
     from weighbridge.runs.finished import Run
     from weighbridge.settings.config import from_mapping
@@ -67,6 +68,8 @@ def adapt(
             folder = run_adapt(sources, Path(target), config, Path(out), bars)
     else:
         folder = run_adapt(sources, Path(target), config, Path(out), Warns())
+    if folder.writes:
+        write_report(folder.path)
     return Run(folder.path)
 
 

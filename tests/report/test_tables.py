@@ -29,7 +29,7 @@ def test_a_seed_that_diverged_is_counted_said_and_left_out_of_the_pairs():
 
 def test_without_labels_nothing_is_claimed():
     table = table_of(results(images=None, dann=[0.5], weighted=[0.9]))
-    assert findings(table)[-1].startswith("No labelled images of the target were given")
+    assert findings(table)[-1].startswith("No labelled photos were given")
     assert "accuracy %" not in markdown_table(table)
 
 
@@ -37,7 +37,7 @@ def test_the_tables_carry_seeds_intervals_and_sizes():
     one = table_of(results(images=1234, dann=[0.5, 0.6], weighted=[0.7, 0.7]))
     table = markdown_table(one)
     # sqrt(0.625 * 0.375 / 1234) = 1.38 %, at the mean over the rows
-    assert "3,000 target images; 1,234 evaluation images: sampling error ±1.4 points." in table
+    assert "3,000 target images. 1,234 evaluation images: sampling error ±1.4 points." in table
     assert "1,800 slow + 450 fa\\xe9st source images, 250 more held out; " in table
     assert "2 seeds" in table
     assert "95 %" in table
@@ -81,9 +81,9 @@ def test_where_there_are_no_labels_seeds_are_held_against_each_other():
     assert (first[1], second[1]) == ("13.2", "3.8")
     assert "seeds differ %: target images that two seeds take for different classes. 1,800" in table_note(table)
     *_, unknown, last = findings(table)
-    assert unknown.startswith("No labelled images of the target were given, so accuracy there is not known.")
+    assert unknown.startswith("No labelled photos were given, so accuracy on photos is not known.")
     assert last.startswith(
-        "Of the target images, two seeds take for different classes: source only 13.2 %, DANN 3.8 %."
+        "Two seeds take this share of the photos for different classes: source only 13.2 %, DANN 3.8 %."
     )
     assert ",13.1500," in tables_csv([table]).splitlines()[1]
 

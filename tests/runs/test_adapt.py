@@ -347,6 +347,7 @@ def test_the_python_face(renders, photos, tmp_path):
         batch_source=8,
     )
     assert isinstance(run, weighbridge.Run)
+    assert (run.path / "report.html").is_file()
     assert len(run.predict(photos)) == 30
     with pytest.raises(weighbridge.errors.ConfigError, match=r"no setting 'step'.*Did you mean 'steps'\?"):
         weighbridge.adapt(source=renders, target=photos, out=tmp_path / "other", step=3)

@@ -34,8 +34,8 @@ def findings(table: Table) -> list[str]:
     said += [f"{row.name}: {row.caution}." for row in table.rows if row.caution]
     if table.evaluation_images is None:
         said.append(
-            "No labelled images of the target were given, so accuracy there is not known. "
-            "Label a hundred or so and run weighbridge compare with --evaluation."
+            "No labelled photos were given, so accuracy on photos is not known. "
+            "Label a hundred or so, and name their folder with --evaluation."
         )
         return said + _without_labels(table)
     scored = [row for row in table.rows if row.accuracy is not None]
@@ -60,10 +60,10 @@ def findings(table: Table) -> list[str]:
         if row.accuracy is not None and row.accuracy < nothing_learned:
             said.append(f"{row.name} is at chance ({table.chance:.1f} %): its training collapsed.")
     if any((row.domain_accuracy or 0.0) > _NOT_ALIGNED for row in scored):
-        said.append("What gives the domains away without a look at content, weighbridge inspect lists.")
+        said.append("Run weighbridge inspect: it lists what gives the domains away without a look at content.")
     if table.seeds < _FEW_SEEDS:
         few = "One seed is" if table.seeds == 1 else f"{table.seeds} seeds are"
-        said.append(f"{few} few: the intervals are wide, and a difference inside one may be luck.")
+        said.append(f"{few} few: intervals are wide, and a small difference may be luck.")
     return said
 
 
@@ -72,9 +72,9 @@ def _without_labels(table: Table) -> list[str]:
     if not shares:
         return []
     return [
-        f"Of the target images, two seeds take for different classes: {', '.join(shares)}. At least half as "
-        "many are wrong; about as many, where seeds are no surer than right; more, where they err alike: a low number "
-        "is no proof."
+        f"Two seeds take this share of the photos for different classes: {', '.join(shares)}. "
+        "Where two models disagree, at least one is wrong, so the mean error is at least half of it. "
+        "Low disagreement does not prove low error."
     ]
 
 
@@ -84,12 +84,12 @@ def _verdict(row: TableRow, to: str, other: str) -> list[str]:
         return []
     size = f"{signed(interval)} points over {seeds_in_words(interval.n)}"
     if interval.low is None or interval.high is None:
-        return [f"{row.name} against {other}: {size}; one seed shows no spread, so this proves nothing."]
+        return [f"{row.name} against {other}: {size}. One seed shows no spread, so this proves nothing."]
     if interval.low > 0:
         return [f"{row.name} beat {other}: {size}."]
     if interval.high < 0:
         return [f"{row.name} lost to {other}: {size}."]
-    return [f"{row.name} and {other}: no difference that we can be sure of, {size}."]
+    return [f"{row.name} against {other}: {size}, which may be luck."]
 
 
 def _share_of_weights(row: TableRow) -> list[str]:
@@ -99,8 +99,8 @@ def _share_of_weights(row: TableRow) -> list[str]:
     unsure = interval.low is None or interval.high is None or interval.low <= 0 <= interval.high
     verdict = ", which may be luck" if unsure else ""
     return [
-        f"The weights themselves: {signed(interval)} points over {seeds_in_words(interval.n)} against the same "
-        f"training with all weights at 1{verdict}."
+        f"The weights of {row.name}: {signed(interval)} points over {seeds_in_words(interval.n)} "
+        f"against all weights at 1{verdict}."
     ]
 
 
@@ -111,8 +111,8 @@ def _against_source(row: TableRow) -> list[str]:
     if interval.high < 0:
         return [f"Negative transfer: {row.name} is worse than not adapting at all, {signed(interval)} points."]
     if interval.low > 0:
-        return [f"{row.name} helped: {signed(interval)} points over training on the source alone."]
-    return [f"{row.name} against the source alone: {signed(interval)} points, which may be luck."]
+        return [f"{row.name} helped: {signed(interval)} points over source only."]
+    return [f"{row.name} against source only: {signed(interval)} points, which may be luck."]
 
 
 def _on_its_own_source(row: TableRow, table: Table) -> list[str]:
@@ -121,6 +121,6 @@ def _on_its_own_source(row: TableRow, table: Table) -> list[str]:
     if alone is None or row.source_accuracy is None or row.source_accuracy > alone - _FORGOTTEN:
         return []
     return [
-        f"{row.name} knows the source less well than training on it alone does, {row.source_accuracy:.1f} against "
-        f"{alone:.1f} % of its held-out images: it was trained on it too little, or lost it while adapting."
+        f"{row.name} knows the renders less well than source only: {row.source_accuracy:.1f} against {alone:.1f} % of "
+        "those held out. It was trained on them too little, or forgot them while adapting."
     ]

@@ -71,14 +71,16 @@ def markdown_lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def table_note(table: Table) -> str:
     """What the numbers of the table mean."""
     shown = _shows_disagreement(table)
-    differ = "; seeds differ %: target images that two seeds take for different classes" if shown else ""
     note = (
-        f"Mean ± standard deviation over {seeds_in_words(table.seeds)}; paired differences in points, 95 % t "
-        f"intervals; source %: accuracy on held-out source images{differ}. {sizes_in_words(table.sizes)}"
+        f"Mean ± standard deviation over {seeds_in_words(table.seeds)}. Differences are paired by seed, in points, "
+        f"with 95 % t intervals. source %: accuracy on held-out source images."
     )
+    if shown:
+        note += " seeds differ %: target images that two seeds take for different classes."
+    note += f" {sizes_in_words(table.sizes)}."
     if table.sampling_error is not None:
-        note += f"; {table.evaluation_images:,} evaluation images: sampling error ±{table.sampling_error:.1f} points"
-    return note + "."
+        note += f" {table.evaluation_images:,} evaluation images: sampling error ±{table.sampling_error:.1f} points."
+    return note
 
 
 def sizes_in_words(sizes: Sizes) -> str:

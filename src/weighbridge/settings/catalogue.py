@@ -1,6 +1,6 @@
 """Every method once: what it is called, what it starts from, what it has, and the defaults of its own. No torch."""
 
-__all__ = ["CATALOGUE", "DEFAULT_METHOD", "DEFAULT_METHODS", "METHODS", "Entry", "Part", "entry_of"]
+__all__ = ["CATALOGUE", "DEFAULT_METHOD", "DEFAULT_METHODS", "METHODS", "MethodEntry", "Part", "entry_of"]
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -20,7 +20,7 @@ Start = Literal["scratch", "pre-classifier", "either"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class MethodEntry:
     """One method.
 
     Attributes:
@@ -45,16 +45,16 @@ _SELF_TRAINING: frozenset[Part] = frozenset({"target", "teacher", "pseudo-labels
 
 # In the order of help and tables. Where the defaults come from: docs/defaults.md.
 _ENTRIES = (
-    Entry(name="source-only", shown="source only", start="scratch"),
-    Entry(name="dann", shown="DANN", start="scratch", has=_DANN),
-    Entry(
+    MethodEntry(name="source-only", shown="source only", start="scratch"),
+    MethodEntry(name="dann", shown="DANN", start="scratch", has=_DANN),
+    MethodEntry(
         name="adda",
         shown="ADDA",
         start="pre-classifier",
         optimizer="adam",
         has=frozenset({"target", "domain loss"}),
     ),
-    Entry(
+    MethodEntry(
         name="weighted-dann",
         shown="weighted DANN",
         start="pre-classifier",
@@ -66,32 +66,32 @@ _ENTRIES = (
             "new_layer_multiplier": 10.0,
         },
     ),
-    Entry(name="cdan", shown="CDAN", start="scratch", has=_DANN),
-    Entry(name="cdan-e", shown="CDAN+E", start="scratch", has=_DANN),
-    Entry(name="mcc", shown="MCC", start="either", has=frozenset({"target", "class confusion"})),
-    Entry(name="dann-mcc", shown="DANN + MCC", start="either", has=_DANN | {"class confusion"}),
-    Entry(
+    MethodEntry(name="cdan", shown="CDAN", start="scratch", has=_DANN),
+    MethodEntry(name="cdan-e", shown="CDAN+E", start="scratch", has=_DANN),
+    MethodEntry(name="mcc", shown="MCC", start="either", has=frozenset({"target", "class confusion"})),
+    MethodEntry(name="dann-mcc", shown="DANN + MCC", start="either", has=_DANN | {"class confusion"}),
+    MethodEntry(
         name="iwdan-mcc",
         shown="IWDAN + MCC",
         start="either",
         has=_DANN | {"class confusion", "class ratios"},
         defaults={"strength": 0.1},
     ),
-    Entry(
+    MethodEntry(
         name="mean-teacher",
         shown="mean teacher",
         start="either",
         optimizer="adam",
         has=frozenset({"target", "teacher"}),
     ),
-    Entry(
+    MethodEntry(
         name="self-training",
         shown="self-training",
         start="either",
         has=_SELF_TRAINING,
         defaults={"strong_augmentation": 0.5},
     ),
-    Entry(
+    MethodEntry(
         name="iwdan-self-training",
         shown="IWDAN + self-training",
         start="either",
@@ -105,7 +105,7 @@ DEFAULT_METHOD = "iwdan-self-training"
 DEFAULT_METHODS = ("source-only", "dann", "adda", "weighted-dann", DEFAULT_METHOD)  # the paper's four, and the default
 
 
-def entry_of(method: str) -> Entry:
+def entry_of(method: str) -> MethodEntry:
     """The entry of this name.
 
     Raises:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 import tomli_w
 
 from weighbridge.errors import ConfigError, did_you_mean
-from weighbridge.settings.catalogue import CATALOGUE, DEFAULT_METHOD, METHODS, Entry, Part
+from weighbridge.settings.catalogue import CATALOGUE, DEFAULT_METHOD, METHODS, MethodEntry, Part
 
 if TYPE_CHECKING:
     MethodName = str
@@ -362,7 +362,7 @@ class Config(  # dataclasses take the fields of the last base first
         _check_together(self)
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> MethodEntry:
         """The method's entry in the catalogue."""
         return CATALOGUE[self.method]
 

@@ -42,7 +42,7 @@ def main() -> None:
     if words.labelled:  # read now, after all training
         evaluation = run.evaluate(words.labelled)
         print(f"accuracy on {evaluation.images} labelled photos: {100 * evaluation.accuracy:.1f} %")
-    print(f"all files: {run.path}; as one page: weighbridge report {run.path}")
+    print(f"all files: {run.path}; as one page: {run.path / 'report.html'}")
 
 
 if __name__ == "__main__":

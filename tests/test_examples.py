@@ -52,7 +52,7 @@ def test_adapt_two_folders(run, renders, photos, labelled_photos, tmp_path):
     assert sum(shares) == pytest.approx(100, abs=0.2)
     assert re.fullmatch(r"accuracy on 4 held-out renders: [\d.]+ %", lines[10])
     assert re.fullmatch(r"accuracy on 24 labelled photos: [\d.]+ %", lines[11])
-    assert lines[12:] == ["all files: first; as one page: weighbridge report first"]
+    assert lines[12:] == ["all files: first; as one page: first/report.html"]
     assert (tmp_path / "first" / "predictions.csv").is_file()
 
 

@@ -19,8 +19,9 @@ from safetensors.torch import load_file
 
 from conftest import small_config, stripes, write_classes
 from weighbridge.errors import DataError, RunFolderError
-from weighbridge.grids import record
+from weighbridge.grids import jobs, record
 from weighbridge.grids.compare import compare, compare_grid
+from weighbridge.grids.grid import grid_of
 from weighbridge.report.page import write_report
 from weighbridge.settings.config import Config, read_toml, write_toml
 from weighbridge.watch import Quiet
@@ -230,9 +231,14 @@ def test_a_pre_classifier_that_comes_to_nothing_is_trained_once(place, at_once):
 def test_the_tables_of_all_tasks_and_evaluations(finished):
     table = (finished / "table.md").read_text()
     assert table.startswith("# Stripes\n\n## bright to photos\n\n### Tested on photos: target domain, 24 images\n")
-    assert table.count("Mean ± standard deviation over 2 seeds; paired differences in points, 95 % t intervals; ") == 4
-    assert table.count(" 32 source images, 4 more held out; 18 target images; 24 evaluation images: ") == 1
-    assert re.search(r" \d+ bright \+ \d+ dim source images, \d+ more held out; 18 target images; 36 eval", table)
+    assert (
+        table.count(
+            "Mean ± standard deviation over 2 seeds. Differences are paired by seed, in points, with 95 % t intervals. "
+        )
+        == 4
+    )
+    assert table.count(" 32 source images, 4 more held out; 18 target images. 24 evaluation images: ") == 1
+    assert re.search(r" \d+ bright \+ \d+ dim source images, \d+ more held out; 18 target images\. 36 eval", table)
     command = results_of(finished)["command"]
     made = f"Seeds 0, 1; settings {results_of(finished)['settings']}; made by"
     assert table.endswith(f"alone.\n\n{made}\n\n```\n{command}\n```\n")
@@ -518,3 +524,27 @@ def test_ctrl_c_leaves_checkpoints_and_says_how_to_go_on(place, jobs):
     assert f"go on with: weighbridge compare --grid grid.toml --out out --jobs {jobs}" in err
     assert "Traceback" not in err
     assert any(out.glob("*/seed-0/*/checkpoints/last.safetensors"))
+
+
+def test_a_variant_that_splits_its_source_otherwise_goes_on_where_it_was(place):
+    (place / "grid.toml").write_text(SMALL + '[variants.held]\nmethod = "dann"\nheld_out = 0.3\n')
+    compare_grid(place / "grid.toml", place / "out")
+    models = {path: path.stat().st_mtime_ns for path in (place / "out").rglob("model.safetensors")}
+    compare_grid(place / "grid.toml", place / "out")
+    assert {path: path.stat().st_mtime_ns for path in (place / "out").rglob("model.safetensors")} == models
+    assert {path.parent.name for path in models} >= {"held", "source-only", "dann", "weighted-dann"}
+
+
+@pytest.mark.parametrize(
+    ("methods", "settings", "unread"),
+    [
+        (["source-only", "dann"], {"mcc_weight": 3.0}, ("mcc_weight",)),
+        (["source-only", "dann-mcc"], {"mcc_weight": 3.0}, ()),
+        (["source-only", "iwdan-mcc"], {"strength": 0.1}, ()),  # what the second has anyway
+        (["source-only", "weighted-dann"], {"fine_tune_rate": 0.001}, ()),
+        (["source-only", "dann"], {"rotate": 5.0}, ()),
+    ],
+)
+def test_a_comparison_tells_what_none_of_its_rows_reads(tmp_path, methods, settings, unread):
+    rest = {"methods": methods, "seeds": [0], "evaluation": None, "title": "T"}
+    assert jobs._unread_by_all(grid_of([tmp_path], tmp_path, Config(**settings), **rest)) == unread

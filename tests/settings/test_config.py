@@ -7,6 +7,7 @@ from typing import Literal, get_args, get_origin
 import pytest
 
 from weighbridge.errors import ConfigError
+from weighbridge.settings.build_machine import build_machine
 from weighbridge.settings.catalogue import CATALOGUE, METHODS
 from weighbridge.settings.config import SETTINGS, Config, from_mapping, read_toml, write_toml
 from weighbridge.settings.described import sections, settings_page, unread_sentence
@@ -154,11 +155,25 @@ def test_what_was_set_in_vain_is_told_with_who_reads_it():
     )
 
 
+@pytest.mark.parametrize("name", [name for name in SETTINGS if name != "method"])
+def test_whoever_does_not_read_a_setting_can_be_told_who_does(name):
+    ways = [{"method": method} for method in METHODS] + [{"method": "mean-teacher", "start": "scratch"}]
+    always = all(SETTINGS[name].readers.read(Config(**way)) for way in ways)
+    assert always == (not SETTINGS[name].readers.words)
+
+
+def test_batches_of_any_number_of_processes_go_to_the_workplace():
+    config = Config(processes=3, batch_source=12, batch_target=6, precision="fp32").upto("workplace")
+    assert (config.processes, config.precision) == (3, "fp32")
+    assert build_machine(config).processes == 3
+
+
 def test_a_stage_never_sees_the_settings_of_a_later_one():
     changed = Config(method="dann", image_size=48, rotate=5.0, strength=0.5, steps=3)
-    assert changed.upto("adaptation") == changed
+    assert changed.upto("adaptation").settled() == changed.settled()
     assert changed.upto("pre-classifier").settled() == Config(image_size=48, rotate=5.0).settled()
     assert changed.upto("workplace").settled() == Config(image_size=48).settled()
+    assert Config(backbone="small-batchnorm").upto("workplace") == Config().upto("workplace")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from weighbridge.errors import ConfigError, RunFolderError
 from weighbridge.files import replace_text, write_json
 from weighbridge.grids.grid import Grid, Task, grid_of, read_grid
-from weighbridge.grids.jobs import Workplaces, changed_settings, check_started, precision_of, train_all
+from weighbridge.grids.jobs import Workplaces, changed_settings, check_images, check_settings, precision_of, train_all
 from weighbridge.grids.record import results_of
 from weighbridge.report.page import write_report
 from weighbridge.report.tables import write_tables
@@ -91,7 +91,7 @@ def _train_and_record(
     workplaces = {task: _checked(task, grid, out, places, keep=keep) for task in grid.tasks}
     fabric = next(iter(workplaces.values())).fabric
     fabric.barrier()  # all have looked before one of them writes
-    with _alone_in(out) if fabric.is_global_zero else nullcontext():
+    with _alone_in(out) if fabric.world_size == 1 else nullcontext():  # one of several must not stop by itself
         if fabric.is_global_zero:
             begin()
         diverged = train_all(grid, out, places, at_once=at_once, backend=backend)
@@ -109,6 +109,7 @@ def _checked(task: Task, grid: Grid, out: Path, places: Workplaces, *, keep: boo
     Args:
         keep: whether its images are decoded already, since its runs will happen there.
     """
+    check_settings(grid, out, task)
     checked = set[object]()
     for row in reversed(grid.rows):  # the first row comes last, and stays
         config = row.config if keep else row.config.replace(cache="off")
@@ -116,7 +117,7 @@ def _checked(task: Task, grid: Grid, out: Path, places: Workplaces, *, keep: boo
         for path in grid.evaluations.values() if reading not in checked else ():
             build_data.check_labels(path, config, workplace.data.classes)
         checked.add(reading)
-    check_started(workplace, grid, out, task)
+        check_images(workplace, grid, out, task, row)
     return workplace
 
 
@@ -144,7 +145,7 @@ def _refuse_other_settings(out: Path, config: Config) -> None:
     before = dataclasses.asdict(from_mapping(read_toml(out / "config.toml"), where=str(out / "config.toml")))
     now = dataclasses.asdict(config)
     left_out = [name for name, setting in SETTINGS.items() if setting.otherwise is not None]
-    rows = ("method", "backbone", *left_out)  # of a single run; `check_started` compares rows one by one
+    rows = ("method", "backbone", *left_out)  # of a single run; `check_settings` compares rows one by one
     changed = changed_settings(before, {key: value for key, value in now.items() if key not in rows})
     if changed:
         raise RunFolderError(f"'{out}' holds a comparison with other settings: {changed}. Choose another --out.")

@@ -1,6 +1,14 @@
 """Every run of a grid that is not finished yet, here or in other processes. Behind `weighbridge compare`."""
 
-__all__ = ["Workplaces", "changed_settings", "check_started", "precision_of", "run_folder", "train_all"]
+__all__ = [
+    "Workplaces",
+    "changed_settings",
+    "check_images",
+    "check_settings",
+    "precision_of",
+    "run_folder",
+    "train_all",
+]
 
 import dataclasses
 import functools
@@ -105,8 +113,8 @@ def precision_of(out: Path, grid: Grid) -> str | None:
     return None
 
 
-def check_started(workplace: Workplace, grid: Grid, out: Path, task: Task) -> None:
-    """Refuse to go on with runs or pre-classifiers of a task that were begun on other images or with other settings.
+def check_settings(grid: Grid, out: Path, task: Task) -> None:
+    """Refuse to go on with runs or pre-classifiers of a task that were begun with other settings.
 
     Raises:
         RunFolderError: that names the first of them and what changed.
@@ -123,7 +131,19 @@ def check_started(workplace: Workplace, grid: Grid, out: Path, task: Task) -> No
                 f"the run in '{folder.path}' was begun with other settings: {changed}. "
                 f"Choose another --out, give the row another name, or delete that run"
             )
-        refuse_other_images(workplace, folder)
+
+
+def check_images(workplace: Workplace, grid: Grid, out: Path, task: Task, row: Row) -> None:
+    """Refuse to go on with runs or pre-classifiers of a row, whose workplace this is, that were begun on other images.
+
+    Raises:
+        RunFolderError: that names the first of them.
+    """
+    jobs = [job for job in _jobs(grid, out) if job.task == task and job.row == row]
+    for path in dict.fromkeys([*(job.folder for job in jobs), *(job.home for job in jobs)]):
+        folder = RunFolder(path)
+        if folder.started:
+            refuse_other_images(workplace, folder)
 
 
 def changed_settings(before: Mapping[str, object], now: Mapping[str, object]) -> str:
@@ -170,10 +190,10 @@ def train_all(grid: Grid, out: Path, places: Workplaces, *, at_once: int = 1, ba
 
 
 def _unread_by_all(grid: Grid) -> tuple[str, ...]:
-    """Settings that some rows were given, and that none of those reads."""
-    given = {name for row in grid.rows for name in row.config.given()}
-    read = {name for row in grid.rows for name in row.config.given() if name not in row.config.unread()}
-    return tuple(name for name in SETTINGS if name in given - read)
+    """Settings that some row was given, at a value that no row reads."""
+    in_vain = {(name, row.config.settled()[name]) for row in grid.rows for name in row.config.unread()}
+    read = {entry for row in grid.rows for entry in row.config.read_settings().items()}
+    return tuple(name for name in SETTINGS if name in dict(in_vain - read))
 
 
 def _train_apart(jobs: Sequence[_Job], places: Workplaces, at_once: int, backend: str) -> dict[Path, int]:

@@ -53,7 +53,7 @@ class ConditionalDiscriminator(nn.Module):
         if not self.randomised:
             return (predictions.unsqueeze(2) * features.unsqueeze(1)).flatten(1)  # (M, K F)
         f, g = functional.linear(features, self.of_features), functional.linear(predictions, self.of_classes)  # (M, d)
-        root: float = RANDOM_WIDTH**0.5
+        root: float = f.shape[1] ** 0.5
         return f * g / root
 
     def forward(self, features: Tensor, predictions: Tensor) -> Tensor:
@@ -131,22 +131,22 @@ class Cdan(Method):
         source_logits, target_logits = domain_logits[:count], domain_logits[count:]
         source_losses = per_image_domain_loss(source_logits, SOURCE)  # (B,)
         target_losses = per_image_domain_loss(target_logits, TARGET)  # (B',)
-        if self.entropy:
-            certain = entropy_weights(log_g)  # (M,); reversed too: w is a part of the error that G maximises
-            source_losses, target_losses = certain[:count] * source_losses, certain[count:] * target_losses
         weights = None
         if self.weighting is not None and read_p_t is not None:
             p_t = read_p_t(features[:count], label_logits[:count])  # (B,)
             weights = self.weighting.rule(self.weighting.p_a(source), p_t)  # (B,)
             source_losses = weights * source_losses
+        error = loss_d = source_losses.mean() + target_losses.mean()
+        if self.entropy:
+            certain = entropy_weights(log_g)  # (M,); reversed too: w is a part of the error that G maximises
+            loss_d = (certain[:count] * source_losses).mean() + (certain[count:] * target_losses).mean()
 
         loss_y = label_loss(label_logits[:count], source.labels)
-        loss_d = source_losses.mean() + target_losses.mean()
         update(loss_y + loss_d, self.optimizers["network"])
 
         scalars: dict[str, Tensor | float] = {
             "label_loss": loss_y.detach(),
-            "domain_loss": loss_d.detach() / 2,  # per image, as DANN logs it; CDAN+E counts each up to twice
+            "domain_loss": error.detach() / 2,  # per image and without w(H), as DANN logs it; ln 2 is chance
             "domain_accuracy": discriminator_accuracy(source_logits, target_logits),
             "strength": strength,
         }

@@ -50,10 +50,10 @@ def open_workplace(
     Args:
         precision: what a run that goes on was started in; `auto` is not measured again.
     """
-    watch, config = watch or Quiet(), config.upto("workplace")
+    watch, config = watch or Quiet(), config.replace(precision=precision or config.precision).upto("workplace")
     build_method.check_backbone(config)
     build_machine.check_processes(config)
-    machine = build_machine.build_machine(config.replace(precision=precision or config.precision))
+    machine = build_machine.build_machine(config)
     fabric = build_machine.build_fabric(machine)
     fabric.launch()
     with fabric.rank_zero_first():  # the others find the scan and the cache done

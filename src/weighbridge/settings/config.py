@@ -105,7 +105,9 @@ def _weighable(config: "Config") -> bool:
     return "domain loss" in config.entry.has and "class ratios" not in config.entry.has
 
 
-_SGD = Readers("", lambda config: config.entry.optimizer == "sgd" or not config.from_scratch)  # a pre-classifier's too
+_SGD = Readers(
+    "whatever trains by SGD", lambda config: config.entry.optimizer == "sgd" or not config.from_scratch
+)  # a pre-classifier's too
 _FINE_TUNED = Readers("methods that fine-tune by SGD", _fine_tuned)
 _TARGET = _has("methods that see photos", "target")
 _REVERSAL = _has("methods with a reversal layer", "reversal")
@@ -434,6 +436,7 @@ class Config(  # dataclasses take the fields of the last base first
         for name, setting in SETTINGS.items():
             if _STAGES.index(setting.stage) > _STAGES.index(stage):
                 object.__setattr__(seen, name, _DEFAULTS[name])
+        object.__setattr__(seen, "backbone", self.network_name)  # whether or not it was left to the size
         return seen
 
     @property

@@ -219,7 +219,7 @@ BASE = ["adapt", "--source", "renders", "--target", "photos", "--out", "run"]
         (["adapt", "--source", "rendes", "--target", "photos", "--out", "run"], "Did you mean 'renders'?"),
         (["adapt", "--source", "renders", "--target", "empty", "--out", "run"], "expected images in 'empty'"),
         (["adapt", "--source", "photos", "--target", "photos", "--out", "run"], "expected one folder per class"),
-        (["adapt", "--target", "photos", "--out", "run"], "--source is needed; see weighbridge adapt --help"),
+        (["adapt", "--target", "photos", "--out", "run"], "--source is missing. See: weighbridge adapt --help"),
         ([*BASE, "--config", "gone.toml"], "expected a configuration file at 'gone.toml'"),
         ([*BASE, "--config", "bad.toml"], "'bad.toml' is not valid TOML"),
         ([*BASE, "--config", "typo.toml"], "batch_sorce"),
@@ -431,9 +431,12 @@ def test_inspect_tells_and_writes(call, renders, photos, tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--source", "renders"], "a grid says everything itself: put --source into 'grid.toml'"),
-        (["--seeds", "2", "--steps", "3"], "put --seeds and the settings into 'grid.toml'"),
-        (["--jobs", "0"], "--jobs is the number of runs trained at once, at least 1, got 0"),
+        (["--source", "renders"], "--grid cannot be combined with --source; set it in 'grid.toml'"),
+        (
+            ["--seeds", "2", "--steps", "3"],
+            "--grid cannot be combined with --seeds or settings; set them in 'grid.toml'",
+        ),
+        (["--jobs", "0"], "--jobs must be at least 1, got 0"),
         ([], "there is nothing at 'photo'"),
     ],
 )
@@ -462,4 +465,4 @@ def test_a_grid_and_its_figures_by_command(call, renders, photos, labelled_photo
             assert picture.width > 500
     assert "| a |" in (tmp_path / "sources.md").read_text()
     status, _, err = call("figure", "methods", "g", "g", "--out", "x.png")
-    assert (status, err) == (2, "weighbridge: figure methods is drawn from one folder, got 2\n")
+    assert (status, err) == (2, "weighbridge: figure methods needs exactly one folder, got 2\n")

@@ -55,8 +55,11 @@ def test_a_sheet_has_a_row_per_class_and_a_group_per_quality(call, tmp_path, end
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("objects",), "--out is needed; see weighbridge render --help"),
-        (("objects", "--out", "out", "--quality", "realtime", "camera"), "a folder holds one quality, got realtime"),
+        (("objects",), "--out is missing. See: weighbridge render --help"),
+        (
+            ("objects", "--out", "out", "--quality", "realtime", "camera"),
+            "expected one --quality for a folder, got realtime and camera. Run the command once",
+        ),
         (("objects", "--out", "out", "--classes", "nutt"), "there is no class 'nutt' here. Did you mean 'nut'?"),
         (("signs", "--out", "out"), "signs are made from icons: give their folder with --assets"),
         (("signs", "--out", "out", "--assets", "nowhere"), "expected a folder of SVG or PNG icons at 'nowhere'"),

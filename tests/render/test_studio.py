@@ -147,7 +147,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, workers):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "Nothing that is done is lost; go on with: weighbridge render objects --out" in said
+    assert "Nothing done so far is lost; go on with: weighbridge render objects --out" in said
     assert "Traceback" not in said
     assert not list(out.glob("*/.*.part"))
     assert [row["file"] for row in rows(out)] == sorted(str(path.relative_to(out)) for path in out.glob("*/*.png"))

@@ -191,7 +191,7 @@ def test_a_run_resumed_from_its_folder_equals_one_that_was_left_alone(renders, p
     straight = adapt([renders], photos, small_config(), tmp_path / "straight")
     with pytest.raises(Interrupted):
         adapt([renders], photos, small_config(), tmp_path / "broken", StopIn(*where))
-    with pytest.raises(RunFolderError, match=r"is not finished: weighbridge adapt --resume .*broken"):
+    with pytest.raises(RunFolderError, match=r"is not finished\. Finish it with: weighbridge adapt --resume .*broken"):
         Run(tmp_path / "broken")
     resumed = resume(tmp_path / "broken")
     assert same(straight, resumed)
@@ -270,8 +270,8 @@ def test_a_run_lists_the_images_it_could_not_use_and_how_it_split_the_source(ren
             [str(photos / "notes.txt"), "target", "ignored", "not an image"],
         ]
     assert told == [
-        f"target: 1 of 31 images cannot be used, the first being '{photos / 'a.png'}': not an image; "
-        "quarantine.csv in the run folder names them"
+        f"target: 1 of 31 images cannot be used, the first being '{photos / 'a.png'}': not an image. "
+        "quarantine.csv in the run folder lists them all"
     ]
     with (folder.path / "split.csv").open() as file:
         split = dict(csv.reader(file))

@@ -270,9 +270,9 @@ def test_resolution_that_gives_the_domain_away(tmp_path, look):
     found = look(renders, small)
     assert told(found, "'renders' is 96 x 96 (all), 'small' is 32 x 32 (all). Resolution tells the domains apart")
     same = flat_folder(tmp_path / "same", [scene(k) for k in range(20, 23)])
-    assert not told(look(renders, same), "resolution")
+    assert not told(look(renders, same), "Resolution")
     other = flat_folder(tmp_path / "other", [scene(k, (100, 96)) for k in range(20, 23)])
-    assert told(look(renders, other), "resolution")
+    assert told(look(renders, other), "Resolution")
 
 
 def test_transparency(tmp_path, look):
@@ -397,7 +397,7 @@ def test_a_set_of_look_alikes_too_large_is_cut_and_said(tmp_path, renders, look,
     photos = flat_folder(tmp_path / "photos", [scene(1, (96 + k, 96), noise=0.0) for k in range(7)])
     found = look(renders, photos)
     assert found.cut > 0
-    assert "were too large to be searched for near duplicates in full" in text(found)
+    assert "were too large to be searched for near duplicates in full" in " ".join(text(found).split())
     assert 7 <= pair(found, "photos", "photos").near_pairs < 21
     monkeypatch.undo()
     assert pair(look(renders, photos), "photos", "photos").near_pairs == 21

@@ -96,7 +96,9 @@ class RunFolder:
 
     def metrics(self) -> dict[str, Any]:
         if not self.complete:
-            raise RunFolderError(f"the run in '{self.path}' is not finished: weighbridge adapt --resume {self.path}")
+            raise RunFolderError(
+                f"the run in '{self.path}' is not finished. Finish it with: weighbridge adapt --resume {self.path}"
+            )
         return _read_json(self.path / _METRICS)
 
     def write_facts(self, facts: Mapping[str, Any]) -> None:

@@ -51,8 +51,16 @@ def bad_files():
         "zero.jpg": (b"", "quarantined", "the file is empty"),
         "text.png": (b"this is a text that somebody called an image\n" * 9, "quarantined", "not an image"),
         "page.jpg": (b"<html><body>404</body></html>", "quarantined", "not an image"),
-        "bomb.png": (png_claiming(50_000, 50_000), "quarantined", "claims more pixels than twice the limit"),
-        "slightly too large.png": (png_claiming(10_000, 9_000), "quarantined", "claims 10000 x 9000 pixels, more than"),
+        "bomb.png": (
+            png_claiming(50_000, 50_000),
+            "quarantined",
+            "its header claims more than twice the limit of 89,478,485 pixels",
+        ),
+        "slightly too large.png": (
+            png_claiming(10_000, 9_000),
+            "quarantined",
+            "its header claims 10000 x 9000 pixels, more than",
+        ),
         "large bomb.png": (png_claiming(2**31 - 1, 2**31 - 1), "quarantined", "pixels"),
         "no pixels.png": (png_claiming(0, 10), "quarantined", ""),
         "phone.heic": (heic, "quarantined", "HEIC"),

@@ -83,5 +83,5 @@ def test_a_cache_folder_without_room_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("WEIGHBRIDGE_CACHE", str(home))
     with pytest.raises(DataError) as caught:
         Column([np.arange(3)], np.int32)
-    assert str(caught.value).startswith(f"what is known of each image cannot be kept in '{home}'")
+    assert str(caught.value).startswith(f"cannot write temporary per-image data to '{home}'")
     assert str(caught.value).endswith("Set WEIGHBRIDGE_CACHE to another folder")

@@ -159,7 +159,7 @@ def test_a_damaged_file_is_named_with_what_to_do(tmp_path, kind):
 def test_pixel_limit_is_read_from_the_header(tmp_path, monkeypatch):
     monkeypatch.setattr(decode, "PIXEL_LIMIT", 200)
     corners().save(tmp_path / "a.png")
-    with pytest.raises(DataError, match=r"claims 16 x 16 pixels, more than the limit of 200"):
+    with pytest.raises(DataError, match=r"its header claims 16 x 16 pixels, more than the limit of 200"):
         read(tmp_path / "a.png")
 
 

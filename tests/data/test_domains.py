@@ -181,7 +181,7 @@ def refused(*paths, read=labelled, **options):
 def test_a_missing_folder_is_named_with_its_neighbour(renders):
     wrong = renders.with_name("rendes")
     assert refused(wrong) == (
-        f"there is nothing at '{wrong}'; expected a folder, a .csv, .txt, .npz, .tar or .parquet. "
+        f"there is nothing at '{wrong}'; expected a folder, a .csv, .txt, .npz, .tar or .parquet file. "
         "Did you mean 'renders'?"
     )
 
@@ -239,7 +239,7 @@ def test_sources_with_different_classes(renders, tmp_path):
     other = write_classes(tmp_path / "other")
     (other / "upright").rename(other / "Upright")
     message = refused(renders, other)
-    assert message.startswith("all sources must show the same classes:")
+    assert message.startswith("all sources must have the same classes, but '")
     assert message.endswith("Did you mean 'upright'?")
 
 
@@ -253,7 +253,7 @@ def test_evaluation_classes_that_the_source_does_not_have(renders, labelled_phot
 def test_a_file_that_is_no_domain(tmp_path):
     path = tmp_path / "a.pdf"
     path.write_text("x")
-    assert refused(path) == f"expected a folder, a .csv, .txt, .npz, .tar or .parquet, got the file '{path}'"
+    assert refused(path) == f"expected a folder, a .csv, .txt, .npz, .tar or .parquet file, got '{path}'"
 
 
 def test_a_manifest_without_its_column(renders):
@@ -263,7 +263,7 @@ def test_a_manifest_without_its_column(renders):
 
 def test_a_manifest_that_names_no_file(renders):
     path = write_manifest(renders / "list.csv", [("spot/000.png", "a"), ("gone.png", "b")])
-    assert refused(path) == f"line 3 of '{path}' names 'gone.png', which is not a file"
+    assert refused(path) == f"line 3 of '{path}' names 'gone.png', but there is no such file in '{path.parent}'"
 
 
 def test_rows_of_a_manifest_without_a_label_are_listed(renders):
@@ -282,7 +282,8 @@ def test_a_truncated_npz(tmp_path):
 def test_an_npz_of_the_wrong_shape_or_type(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.zeros((4, 8, 8), dtype=np.float32))
     assert refused(tmp_path / "a.npz", read=unlabelled) == (
-        f"expected x of shape (N, H, W) or (N, H, W, 1 or 3) in uint8 in '{tmp_path / 'a.npz'}', got (4, 8, 8), float32"
+        f"expected x in '{tmp_path / 'a.npz'}' as uint8 of shape (N, H, W), (N, H, W, 1) or (N, H, W, 3), "
+        "got float32 of shape (4, 8, 8)"
     )
     np.savez(tmp_path / "b.npz", x=np.zeros((4, 8, 8), dtype=np.uint8))
     assert refused(tmp_path / "b.npz") == f"expected an array 'y' in '{tmp_path / 'b.npz'}', found x"

@@ -107,7 +107,7 @@ def test_pacs_has_its_lists_in_another_folder(tmp_path):
 
 def test_a_list_that_fits_no_folder(tmp_path):
     (tmp_path / "list.txt").write_text("gone/a.jpg 0\n")
-    with pytest.raises(DataError, match=r"line 1 of '.*list.txt' names 'gone/a.jpg', which is not a file below"):
+    with pytest.raises(DataError, match=r"line 1 of '.*list.txt' names 'gone/a.jpg', but there is no such file in"):
         labelled(tmp_path / "list.txt")
 
 

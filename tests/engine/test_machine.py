@@ -33,7 +33,7 @@ def test_everything_chosen_is_recorded():
 def test_a_gpu_that_is_not_there_is_refused():
     if torch.cuda.is_available():
         pytest.skip("there is one")
-    with pytest.raises(ConfigError, match="device = 'cuda' needs a CUDA GPU and this machine shows none"):
+    with pytest.raises(ConfigError, match="device = 'cuda' needs a CUDA GPU, and PyTorch finds none"):
         probe(device="cuda")
     assert probe().device == "cpu"
 

@@ -371,7 +371,11 @@ def test_finished_runs_are_kept_when_the_grid_grows(place):
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("strength = 0.1", "strength = 0.2", r"gentle' was begun with other settings: strength \(0.1 there, 0.2 now\)"),
+        (
+            "strength = 0.1",
+            "strength = 0.2",
+            r"gentle' was started with other settings: strength \(0.1 there, 0.2 now\)",
+        ),
         ('bright = "bright"', 'bright = "dim"', "have changed since it started"),
     ],
 )
@@ -389,7 +393,7 @@ def test_a_grid_does_not_go_on_with_what_is_not_the_same(finished, tmp_path, old
         (
             "pre_steps = 10",
             "pre_steps = 11",
-            r"pre-classifier' was begun with .* settings: pre_steps \(10 there, 11 now\)",
+            r"pre-classifier' was started with .* settings: pre_steps \(10 there, 11 now\)",
         ),
         ('backbone = "small"', 'backbone = "lenet"', r"pre-classifier' .*: backbone \(small there, lenet now\)"),
         ('bright = "bright"', 'bright = "dim"', "have changed since it started"),

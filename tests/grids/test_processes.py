@@ -44,7 +44,7 @@ def test_without_ray_one_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError) as caught:
         list(spread(look_around, [1], at_once=1, backend="ray"))
-    assert str(caught.value) == "--backend ray needs Ray, which is an extra: pip install 'weighbridge[ray]'"
+    assert str(caught.value) == "--backend ray needs the extra 'ray': pip install 'weighbridge[ray]'"
 
 
 def test_ray_gets_the_jobs_through_joblib_and_is_asked_for_a_gpu_each(monkeypatch):

@@ -111,7 +111,7 @@ def test_class_names_that_do_not_match_come_with_the_nearest(tmp_path, look):
     found = look(renders, photos)
     assert pair(found, "renders", "photos").only_first == {"bolt": "bolts", "hex_nut": "Hex Nut", "zebra": ""}
     assert pair(found, "renders", "photos").only_second == {"Hex Nut": "hex_nut", "bolts": "bolt"}
-    assert told(found, "'photos' has 2 classes that 'renders' has not", "'Hex Nut' is nearest to 'hex_nut'")
+    assert told(found, "'photos' has 2 classes that 'renders' does not have", "'Hex Nut' is nearest to 'hex_nut'")
 
 
 def test_folders_of_a_target_that_are_no_classes_are_nesting(tmp_path, renders, look):
@@ -119,8 +119,8 @@ def test_folders_of_a_target_that_are_no_classes_are_nesting(tmp_path, renders, 
     found = look(renders, photos)
     assert not found.domains[1].labelled
     assert pair(found, "renders", "photos").only_first == {}
-    assert "taken as nesting" in found.domains[1].notes[0]
-    assert told(look(renders, renders, photos), "No folder of 'photos' is called like a class")
+    assert "Folders are taken as nesting" in found.domains[1].notes[0]
+    assert told(look(renders, renders, photos), "No folder of 'photos' has the name of a class")
 
 
 def test_images_outside_class_folders_are_counted(renders, photos, look):
@@ -268,11 +268,11 @@ def test_resolution_that_gives_the_domain_away(tmp_path, look):
     renders = class_folders(tmp_path / "renders", {"bolt": 2, "nut": 2})  # 96 x 96
     small = flat_folder(tmp_path / "small", [scene(k, (32, 32)) for k in range(20, 23)])
     found = look(renders, small)
-    assert told(found, "'renders' is 96 x 96 (all), 'small' is 32 x 32 (all): resolution tells the domains apart")
+    assert told(found, "'renders' is 96 x 96 (all), 'small' is 32 x 32 (all). Resolution tells the domains apart")
     same = flat_folder(tmp_path / "same", [scene(k) for k in range(20, 23)])
-    assert not told(look(renders, same), "resolution")
+    assert not told(look(renders, same), "Resolution")
     other = flat_folder(tmp_path / "other", [scene(k, (100, 96)) for k in range(20, 23)])
-    assert told(look(renders, other), "resolution")
+    assert told(look(renders, other), "Resolution")
 
 
 def test_transparency(tmp_path, look):
@@ -323,8 +323,8 @@ def test_exact_duplicates_inside_and_across(tmp_path, look):
     assert across.exact[0] == (str(photos / "000.png"), str(test / "copy-000.png"))
     assert pair(found, "renders", "photos").exact_files == (0, 0)
     assert found.warnings[0] == (
-        "2 images of 'test' are also in 'photos' (2 byte for byte): an evaluation on them is no evaluation. "
-        "Take them out of one of the two"
+        "2 images of 'test' are also in 'photos' (2 identical). Accuracy on them is meaningless. "
+        "Remove them from one of the two"
     )
     assert told(found, "3 images of 'renders' are exact or near duplicates")
 
@@ -336,7 +336,7 @@ def test_an_evaluation_leak_comes_before_a_leak_into_the_target(tmp_path, look):
     first, second, *_ = look(renders, photos, test).warnings
     assert first.startswith("1 image of 'test' is also in 'photos'")
     assert second.startswith("1 image of 'photos' is also in 'renders'")
-    assert "no evaluation" not in second
+    assert "Accuracy on them is meaningless" not in second
 
 
 def test_one_image_under_two_labels(tmp_path, photos, look):
@@ -346,7 +346,7 @@ def test_one_image_under_two_labels(tmp_path, photos, look):
     inside = pair(found, "renders", "renders")
     assert inside.conflicts == 1
     assert inside.conflicting == [(str(renders / "bolt" / "001.png"), "bolt", str(renders / "nut" / "same.png"), "nut")]
-    assert told(found, "1 image in 'renders' is there under two classes")
+    assert told(found, "1 image in 'renders' is filed under two classes")
 
 
 def test_near_duplicates_are_found_and_other_pictures_are_not(tmp_path, look):
@@ -366,7 +366,7 @@ def test_near_duplicates_are_found_and_other_pictures_are_not(tmp_path, look):
     assert (leak.near_files, leak.near_pairs, leak.exact_files, leak.shared) == ((2, 2), 2, (0, 0), 2)
     assert sum(p.near_pairs for p in found.pairs) == 2
     assert found.warnings[0].startswith(
-        "2 images of 'test' are also in 'photos' (2 nearly so): an evaluation on them is no"
+        "2 images of 'test' are also in 'photos' (2 nearly identical). Accuracy on them is meaningless. "
     )
 
 
@@ -397,7 +397,7 @@ def test_a_set_of_look_alikes_too_large_is_cut_and_said(tmp_path, renders, look,
     photos = flat_folder(tmp_path / "photos", [scene(1, (96 + k, 96), noise=0.0) for k in range(7)])
     found = look(renders, photos)
     assert found.cut > 0
-    assert "too large to be compared in full" in text(found)
+    assert "were too large to be searched for near duplicates in full" in " ".join(text(found).split())
     assert 7 <= pair(found, "photos", "photos").near_pairs < 21
     monkeypatch.undo()
     assert pair(look(renders, photos), "photos", "photos").near_pairs == 21
@@ -431,13 +431,13 @@ def test_an_array_is_inspected_as_far_as_it_goes(tmp_path, renders, look):
     inside = pair(found, "a", "a")
     assert inside.exact == [(f"{tmp_path / 'a.npz'}#0", f"{tmp_path / 'a.npz'}#5")]
     assert inside.conflicts == 1
-    assert "near duplicates are not looked for" in target.notes[0]
+    assert "Near duplicates in it are not searched for" in target.notes[0]
     assert found.facts()["domains"][1]["structureless"] == 0
 
 
 def test_an_array_that_is_none(tmp_path, renders, look):
     np.savez(tmp_path / "a.npz", x=np.zeros((2, 4, 4)))
-    with pytest.raises(DataError, match=r"expected x of shape .* got \(2, 4, 4\), float64"):
+    with pytest.raises(DataError, match=r"expected x in .* got float64 of shape \(2, 4, 4\)"):
         look(renders, tmp_path / "a.npz")
 
 

@@ -54,21 +54,33 @@ def test_vgg16_at_224_is_the_one_of_the_paper():
     ("backbone", "channels", "size", "sentence"),
     [
         ("lennet", 3, 32, "there is no backbone 'lennet'. Did you mean 'lenet'?"),
-        ("vgg16", 1, 64, "backbone 'vgg16' takes colour images, got channels=1; set channels = 3"),
-        ("vgg16", 3, 16, "backbone 'vgg16' needs images of at least 32 pixels, got 16; use backbone = 'auto'"),
-        ("lenet", 1, 8, "backbone 'lenet' needs images of at least 16 pixels, got 8"),
+        ("vgg16", 1, 64, "backbone 'vgg16' takes colour images, got channels = 1. Set channels = 3"),
+        (
+            "vgg16",
+            3,
+            16,
+            "backbone 'vgg16' needs images of at least 32 pixels, got image_size = 16. Set backbone = 'auto'",
+        ),
+        ("lenet", 1, 8, "backbone 'lenet' needs images of at least 16 pixels, got image_size = 8"),
         (
             "slim-batchnorm",
             3,
             30,
-            "backbone 'slim-batchnorm' takes images of at least 16 pixels divisible by 8, got 30",
+            "backbone 'slim-batchnorm' takes images of at least 16 pixels, in multiples of 8, got image_size = 30",
         ),
-        ("small", 1, 30, "backbone 'small' takes images of 8 to 64 pixels divisible into 4x4 by halving, got 30"),
+        (
+            "small",
+            1,
+            30,
+            "backbone 'small' takes images of 8 to 64 pixels that can be halved down to 3, 4 or 5, "
+            "got image_size = 30. Set 16, 32, 48 or 64, for example",
+        ),
         (
             "small-batchnorm",
             3,
             65,
-            "backbone 'small-batchnorm' takes images of 8 to 64 pixels divisible into 4x4 by halving, got 65",
+            "backbone 'small-batchnorm' takes images of 8 to 64 pixels that can be halved down to 3, 4 or 5, "
+            "got image_size = 65. Set 16, 32, 48 or 64, for example",
         ),
     ],
 )
@@ -89,7 +101,9 @@ def test_weights_come_from_a_file_or_are_refused(tmp_path):
     for weights in (str(tmp_path / "gone.pth"), str(tmp_path / "x.pth")):
         with pytest.raises(ConfigError, match="do not fit this backbone or cannot be read"):
             build_network("resnet18", classes=5, channels=3, size=64, weights=weights)
-    with pytest.raises(ConfigError, match="backbone 'small' has no published weights, got weights='imagenet'"):
+    with pytest.raises(
+        ConfigError, match=r"backbone 'small' has no published weights, got weights = 'imagenet'\. Set weights = 'none'"
+    ):
         build_network("small", classes=5, channels=3, size=32, weights="imagenet")
 
 

@@ -306,9 +306,9 @@ def test_masks_that_do_not_fit_are_skipped_with_the_reason(folder, out, tmp_path
     summary = cut(folder, out, size=2, masks=masks, mask_classes=classes)
     formats = "PNG, TIFF, BMP, GIF, PPM, which keep class ids"
     assert summary.skipped == (
-        Skipped("blurred.png", f"the mask '{masks / 'blurred.jpg'}' is not {formats}"),
-        Skipped("colour.png", f"the mask '{masks / 'colour.png'}' is RGB; expected class ids in grey or palette"),
-        Skipped("large.png", f"the mask '{masks / 'large.png'}' has 3 x 2 pixels, the upright image 2 x 2"),
+        Skipped("blurred.png", f"the mask '{masks / 'blurred.jpg'}' is none of {formats}"),
+        Skipped("colour.png", f"the mask '{masks / 'colour.png'}' has mode RGB, expected class ids in grey or palette"),
+        Skipped("large.png", f"the mask '{masks / 'large.png'}' has 3 x 2 pixels, but the upright image has 2 x 2"),
         Skipped("none.png", f"expected one mask 'none.*' in '{masks}', found none"),
         Skipped("two.png", f"expected one mask 'two.*' in '{masks}', found 2"),
     )
@@ -318,8 +318,8 @@ def test_masks_that_do_not_fit_are_skipped_with_the_reason(folder, out, tmp_path
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("c.csv", "1,bolt\n1,nut\n", "an id comes twice"),
-        ("c.csv", "id,name\n", "it names none"),
+        ("c.csv", "1,bolt\n1,nut\n", "an id is listed twice"),
+        ("c.csv", "id,name\n", "it lists none"),
         ("c.yaml", "1: bolt", "its suffix is '.yaml', not .toml, .json or .csv"),
         ("c.json", "[1]", "'list' object has no attribute 'items'"),
     ],
@@ -389,9 +389,11 @@ def test_images_the_coco_file_does_not_know_or_knows_otherwise_are_skipped(folde
     for name in ("a.png", "b.png"):
         save(folder / name, 4, 2)
     coco = write_coco(tmp_path / "c.json", [(3, [0, 0, 2, 2])], width=4, height=2)
-    assert cut(folder, out, size=2, coco=coco).skipped == (Skipped("b.png", f"no file_name in '{coco}' is this path"),)
+    assert cut(folder, out, size=2, coco=coco).skipped == (
+        Skipped("b.png", f"no image in '{coco}' has this path as its file_name"),
+    )
     coco = write_coco(tmp_path / "c.json", [(3, [0, 0, 2, 2])], width=2, height=4)  # as it lay before EXIF turned it
-    assert f"('{coco}' says 2 x 4 pixels, the upright image has 4 x 2)" in refused(
+    assert f"('{coco}' says 2 x 4 pixels, but the upright image has 4 x 2)" in refused(
         folder, out.with_name("turned"), size=2, coco=coco
     )
 
@@ -462,7 +464,7 @@ def test_nothing_is_overwritten(folder, out):
     save(folder / "a.png")
     out.mkdir()
     (out / "mine.txt").write_text("mine")
-    message = f"'{out}' exists already and nothing in it is overwritten. Choose another folder or remove it"
+    message = f"'{out}' exists already and nothing in it is overwritten. Choose another --out, or remove it"
     assert refused(folder, out, size=4) == message
     assert contents(out) == {"mine.txt": b"mine"}
     assert refused(folder, out / "mine.txt", size=4).startswith(f"'{out / 'mine.txt'}' exists already")
@@ -478,7 +480,7 @@ def test_an_empty_folder_is_filled(folder, out):
 def test_patches_do_not_go_among_the_images(folder):
     save(folder / "a.png")
     assert refused(folder, folder / "patches", size=4) == (
-        f"'{folder / 'patches'}' lies in '{folder}', where patches would be taken for images. Choose another folder"
+        f"'{folder / 'patches'}' lies in '{folder}', where patches would be taken for images. Choose another --out"
     )
 
 
@@ -528,8 +530,8 @@ def test_nothing_cuttable_is_refused_with_the_reasons(folder, out, tmp_path, cla
     message = refused(folder, out, size=4, masks=tmp_path / "masks", mask_classes=classes)
     assert message == (
         f"expected at least one patch from the 2 images in '{folder}', got none: "
-        "1 skipped, the first 'a.png' (4 x 3 pixels, smaller than a patch of 4 x 4); "
-        "2 patches below a coverage of 0.5. Choose a smaller size or coverage, or put right what was skipped"
+        "1 skipped, the first being 'a.png' (4 x 3 pixels, smaller than a patch of 4 x 4), and "
+        "2 patches dropped below the coverage of 0.5. Choose a smaller size or coverage, or repair what was skipped"
     )
     assert not out.exists()
     assert not out.with_name("out.part").exists()
@@ -546,7 +548,7 @@ def test_images_both_loose_and_in_folders_need_a_word(folder, out):
     save(folder / "bolt" / "b.png")
     assert refused(folder, out, size=4) == (
         f"expected images either at the top of '{folder}' or in class folders, found 'a.png' and 'bolt/b.png'. "
-        "Set labelled to true if the folders are classes, to false if they are not"
+        "Move the loose images into class folders, or remove the folders"
     )
     summary = cut(folder, out, size=4, labelled=True)
     assert summary.per_class == {"bolt": 4}
@@ -571,11 +573,11 @@ def test_splits_are_not_taken_for_classes(folder, out):
         ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"coverage": 0.0}, "coverage must be above 0 and at most 1, got 0.0"),
         ({"coverage": 1.5}, "coverage must be above 0 and at most 1, got 1.5"),
-        ({"stride": 2, "random_count": 2}, "expected stride for a grid or random_count for random places, got both"),
+        ({"stride": 2, "random_count": 2}, "stride is for a grid of patches and cannot be combined with random places"),
         ({"masks": "m", "mask_classes": "n", "coco": "c"}, "expected labels from masks or from coco, got both"),
-        ({"masks": "m"}, "masks and mask_classes belong together, mask_classes is missing"),
-        ({"mask_classes": "m"}, "masks and mask_classes belong together, masks is missing"),
-        ({"coco": "c", "labelled": False}, "expected labels from masks or coco, or labelled for class folders, got bo"),
+        ({"masks": "m"}, "masks and mask_classes need each other, but mask_classes is missing"),
+        ({"mask_classes": "m"}, "masks and mask_classes need each other, but masks is missing"),
+        ({"coco": "c", "labelled": False}, "labelled is for class folders and cannot be combined with masks or coco"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(folder, out, options, message):

@@ -75,14 +75,18 @@ def test_a_font_without_digits_alone_is_refused(tmp_path):
         Characters(tmp_path, Backdrops(None))
     assert (
         str(caught.value)
-        == f"expected a font with 0-9 and A-Z in '{tmp_path}', found 'DejaVuSansDisplay.ttf' has no '0'"
+        == f"expected a font with 0-9 and A-Z in '{tmp_path}', found 'DejaVuSansDisplay.ttf' has no '0'. "
+        "Name a folder of fonts with --assets"
     )
 
 
 def test_folders_without_fonts_are_refused(tmp_path):
     with pytest.raises(DataError) as caught:
         Characters(tmp_path, Backdrops(None))
-    assert str(caught.value) == f"expected a font with 0-9 and A-Z in '{tmp_path}', found no font at all"
+    assert (
+        str(caught.value) == f"expected a font with 0-9 and A-Z in '{tmp_path}', found no font at all. "
+        "Name a folder of fonts with --assets"
+    )
     with pytest.raises(DataError) as caught:
         Characters(tmp_path / "none", Backdrops(None))
     assert str(caught.value) == f"expected a folder of fonts at '{tmp_path / 'none'}', and there is none"

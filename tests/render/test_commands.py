@@ -55,10 +55,13 @@ def test_a_sheet_has_a_row_per_class_and_a_group_per_quality(call, tmp_path, end
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("objects",), "--out is needed; see weighbridge render --help"),
-        (("objects", "--out", "out", "--quality", "realtime", "camera"), "a folder holds one quality, got realtime"),
+        (("objects",), "--out is missing. See: weighbridge render --help"),
+        (
+            ("objects", "--out", "out", "--quality", "realtime", "camera"),
+            "expected one --quality for a folder, got realtime and camera. Run the command once",
+        ),
         (("objects", "--out", "out", "--classes", "nutt"), "there is no class 'nutt' here. Did you mean 'nut'?"),
-        (("signs", "--out", "out"), "signs are made from icons: give their folder with --assets"),
+        (("signs", "--out", "out"), "signs are made from icons. Name a folder of them with --assets"),
         (("signs", "--out", "out", "--assets", "nowhere"), "expected a folder of SVG or PNG icons at 'nowhere'"),
         (("objects", "--out", "out", "--backgrounds", "nowhere"), "expected a folder of photos for the background"),
         (("objects", "--out", "out", "--recipe", "nowhere.toml"), "'nowhere.toml' cannot be read as a recipe"),
@@ -67,7 +70,7 @@ def test_a_sheet_has_a_row_per_class_and_a_group_per_quality(call, tmp_path, end
             ("objects", "--sheet", "sheet.png", "--classes", "nutt"),
             "there is no class 'nutt' here. Did you mean 'nut'?",
         ),
-        (("objects", "--sheet", "sheet.png", "--count", "0"), "needs at least one image of each class, got 0"),
+        (("objects", "--sheet", "sheet.png", "--count", "0"), "needs at least one image per class, got 0"),
         (("objects", "--sheet", "sheet.gif"), "a contact sheet is a .png, .jpg or .webp, got 'sheet.gif'"),
         (
             ("objects", "--out", "out", "--quality", "prerendered", "--variant", "scalar"),

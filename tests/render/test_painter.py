@@ -169,11 +169,15 @@ def test_meshes_of_the_user_are_a_family(tmp_path):
     [
         (Recipe("sings"), "realtime", "there is no family 'sings'. Did you mean 'signs'?"),
         (Recipe("objects"), "real-time", "there is no quality 'real-time'. Did you mean 'realtime'?"),
-        (Recipe("characters"), "camera", "quality 'camera' is for objects; for characters there are real photos"),
+        (
+            Recipe("characters"),
+            "camera",
+            "quality 'camera' is for objects only, got characters. Choose realtime or prerendered",
+        ),
         (
             Recipe("signs"),
             "realtime",
-            "signs are made from icons: give their folder with --assets, such as --assets icons/svg",
+            "signs are made from icons. Name a folder of them with --assets, such as --assets icons/svg",
         ),
     ],
 )

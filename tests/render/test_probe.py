@@ -60,15 +60,15 @@ def test_a_variant_that_ends_the_process_is_told_with_the_remedy(monkeypatch):
     stands_in(monkeypatch, "import os, sys; print('LLVM ERROR: Cannot select: 0x1', file=sys.stderr); os.abort()")
     assert probe.trouble("llvm_ad_rgb") == (
         "Mitsuba's llvm_ad_rgb ends the process on this machine (LLVM ERROR: Cannot select): install LLVM 19 "
-        "(Debian: libllvm19) and set DRJIT_LIBLLVM_PATH to its libLLVM.so.19.1, or use scalar_rgb"
+        "(Debian: libllvm19) and set DRJIT_LIBLLVM_PATH to its libLLVM.so.19.1, or use --variant scalar_rgb"
     )
 
 
 def test_a_variant_that_hangs_is_stopped(monkeypatch):
     stands_in(monkeypatch, "import time; time.sleep(60)")
     assert probe.trouble("cuda_ad_rgb", seconds=0.5) == (
-        "Mitsuba's cuda_ad_rgb does not render a tiny scene here within 0.5 s: it needs an NVIDIA GPU and a driver "
-        "that knows OptiX; or use scalar_rgb"
+        "Mitsuba's cuda_ad_rgb does not render a tiny scene here within 0.5 s: use a machine with an NVIDIA GPU "
+        "and a driver with OptiX, or --variant scalar_rgb"
     )
 
 

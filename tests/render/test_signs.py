@@ -89,8 +89,8 @@ def test_folders_with_different_icons_must_be_told_apart(tmp_path):
     with pytest.raises(DataError) as caught:
         signs(tmp_path)
     assert (
-        str(caught.value)
-        == f"expected icons in '{tmp_path}', found different ones in its folders german, swiss: name one"
+        str(caught.value) == f"expected icons in '{tmp_path}', found different ones in its folders german, swiss. "
+        "Name one of these"
     )
 
 
@@ -125,7 +125,9 @@ def test_a_broken_png_is_named(tmp_path):
 
 def test_an_icon_that_shows_nothing_is_named(tmp_path):
     Image.new("RGBA", (50, 50)).save(tmp_path / "air.png")
-    with pytest.raises(DataError, match=r"icon '.*air\.png' shows nothing: it is transparent all over"):
+    with pytest.raises(
+        DataError, match=r"icon '.*air\.png' shows nothing: it is transparent all over\. Replace or remove it"
+    ):
         signs(tmp_path)
 
 

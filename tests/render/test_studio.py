@@ -147,7 +147,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, workers):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "Nothing that is done is lost; go on with: weighbridge render objects --out" in said
+    assert "Nothing done so far is lost; go on with: weighbridge render objects --out" in said
     assert "Traceback" not in said
     assert not list(out.glob("*/.*.part"))
     assert [row["file"] for row in rows(out)] == sorted(str(path.relative_to(out)) for path in out.glob("*/*.png"))
@@ -183,7 +183,7 @@ def test_a_recipe_of_fewer_knobs_is_refused(tmp_path):
     render(TINY, "realtime", out, count=1, classes=CLASSES, workers=1)
     recipe = (out / "recipe.toml").read_text().splitlines()
     (out / "recipe.toml").write_text("\n".join(recipe[:-2]) + "\n")  # as before the last knob was there
-    with pytest.raises(RunFolderError, match="was begun with another recipe: 'nothing' there, '# what cameras"):
+    with pytest.raises(RunFolderError, match="was started with another recipe: 'nothing' there, '# what cameras"):
         render(TINY, "realtime", out, count=2, classes=CLASSES, workers=1)
 
 
@@ -191,7 +191,7 @@ def test_another_recipe_is_refused(whole):
     with pytest.raises(RunFolderError) as error:
         render(Recipe("objects", size=24), "realtime", whole, count=60, classes=CLASSES)
     assert str(error.value) == (
-        f"'{whole}' was begun with another recipe: 'size = 16' there, 'size = 24' here. Choose another --out"
+        f"'{whole}' was started with another recipe: 'size = 16' there, 'size = 24' here. Choose another --out"
     )
     with pytest.raises(RunFolderError, match="realtime objects"):
         render(TINY, "prerendered", whole, count=60, classes=CLASSES)
@@ -199,7 +199,7 @@ def test_another_recipe_is_refused(whole):
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(RunFolderError, match="holds something that is no render"):
+    with pytest.raises(RunFolderError, match="holds files that weighbridge did not render"):
         render(TINY, "realtime", tmp_path, count=1, classes=CLASSES)
     with pytest.raises(RunFolderError, match="is a file"):
         render(TINY, "realtime", tmp_path / "thesis.txt", count=1, classes=CLASSES)
@@ -221,7 +221,7 @@ def test_what_cannot_be_rendered_is_said(tmp_path, changes, message):
 
 
 def test_masks_inside_the_images_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="need a folder outside"):
+    with pytest.raises(ConfigError, match="must lie outside"):
         render(TINY, "realtime", tmp_path / "out", count=1, masks=tmp_path / "out" / "masks")
 
 
@@ -290,5 +290,5 @@ def test_files_of_others_among_the_masks_stay(tmp_path):
     (tmp_path / "masks" / ".mine.part").write_text("not yours")
     render(TINY, "realtime", tmp_path / "out", count=1, classes=CLASSES, masks=tmp_path / "masks", workers=1)
     assert (tmp_path / "masks" / ".mine.part").read_text() == "not yours"
-    with pytest.raises(RunFolderError, match="is not empty; choose another --masks"):
+    with pytest.raises(RunFolderError, match=r"is not empty\. Choose another --masks"):
         render(TINY, "realtime", tmp_path / "other", count=1, classes=CLASSES, masks=tmp_path / "masks", workers=1)

@@ -68,5 +68,5 @@ def test_a_folder_without_photos_is_refused(tmp_path):
     with pytest.raises(DataError, match="there is none"):
         Backdrops(tmp_path / "nowhere")
     (tmp_path / "broken.jpg").write_bytes(b"no image")
-    with pytest.raises(DataError, match="20 backgrounds in turn could not be read"):
+    with pytest.raises(DataError, match="20 backgrounds in a row could not be read"):
         Backdrops(tmp_path).draw("photo", np.random.default_rng(0), 16)

@@ -191,7 +191,7 @@ def test_a_run_resumed_from_its_folder_equals_one_that_was_left_alone(renders, p
     straight = adapt([renders], photos, small_config(), tmp_path / "straight")
     with pytest.raises(Interrupted):
         adapt([renders], photos, small_config(), tmp_path / "broken", StopIn(*where))
-    with pytest.raises(RunFolderError, match=r"is not finished: weighbridge adapt --resume .*broken"):
+    with pytest.raises(RunFolderError, match=r"is not finished\. Finish it with: weighbridge adapt --resume .*broken"):
         Run(tmp_path / "broken")
     resumed = resume(tmp_path / "broken")
     assert same(straight, resumed)
@@ -270,8 +270,8 @@ def test_a_run_lists_the_images_it_could_not_use_and_how_it_split_the_source(ren
             [str(photos / "notes.txt"), "target", "ignored", "not an image"],
         ]
     assert told == [
-        f"target: 1 of 31 images cannot be used, the first being '{photos / 'a.png'}': not an image; "
-        "quarantine.csv in the run folder names them"
+        f"target: 1 of 31 images cannot be used, the first being '{photos / 'a.png'}': not an image. "
+        "quarantine.csv in the run folder lists them all"
     ]
     with (folder.path / "split.csv").open() as file:
         split = dict(csv.reader(file))
@@ -301,8 +301,8 @@ def test_a_teacher_that_sees_what_the_student_sees_is_told_once(renders, photos,
         return told_by(tmp_path, renders, photos, method=method, **{"strong_augmentation": 0.0, **changes})
 
     (sentence,) = told()
-    assert sentence.startswith(f"{method}: both views of each target image are the same, since no augmentation is")
-    assert "set rotate, shift, zoom, noise, crop or others" in sentence
+    assert sentence.startswith(f"{method}: no augmentation is set, so student and teacher see the same image")
+    assert "Set rotate, shift, zoom, noise or strong_augmentation, only as far as" in sentence
     assert told(noise=0.1) == []
     assert told(crop=0.2) == []
     assert told(strong_augmentation=0.1) == []
@@ -314,13 +314,13 @@ def test_a_teacher_that_sees_what_the_student_sees_is_told_once(renders, photos,
 
 def test_a_setting_that_the_method_never_reads_is_told(renders, photos, tmp_path):
     (sentence,) = told_by(tmp_path, renders, photos, method="dann", mcc_weight=3.0)
-    assert sentence == "dann never reads mcc_weight, which is for methods with class confusion"
+    assert sentence == "dann ignores mcc_weight (for methods with class confusion)"
     assert told_by(tmp_path, renders, photos, method="dann-mcc", mcc_weight=3.0) == []
 
 
 def test_without_bars_python_warns_of_what_they_would_tell(renders, photos, tmp_path):
     settings = {"backbone": "small", "image_size": 16, "pre_steps": 1, "steps": 1, "method": "dann", "mcc_weight": 3.0}
-    with pytest.warns(ToldWarning, match="dann never reads mcc_weight"):
+    with pytest.warns(ToldWarning, match="dann ignores mcc_weight"):
         weighbridge.adapt(source=renders, target=photos, out=tmp_path / "run", progress=False, **settings)
 
 

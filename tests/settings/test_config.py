@@ -34,42 +34,45 @@ def test_whole_numbers_are_taken_where_shares_are_meant():
         ({"learning_rat": 1.0}, "there is no setting 'learning_rat' (settings). Did you mean 'learning_rate'?"),
         ({"method": "dan"}, "method cannot be 'dan'. Did you mean 'dann'?"),
         ({"channels": 2}, "channels cannot be '2'. Known: 1, 3."),
-        ({"steps": 2.5}, "steps must be int, got 2.5"),
-        ({"flip": 1}, "flip must be bool, got 1"),
-        ({"rotate": True}, "rotate must be float, got True"),
+        ({"steps": 2.5}, "steps must be a whole number, got 2.5"),
+        ({"flip": 1}, "flip must be true or false, got 1"),
+        ({"rotate": True}, "rotate must be a number, got True"),
         ({"image_size": 0}, "image_size must be at least 1, got 0"),
         ({"momentum": -0.1}, "momentum must be at least 0, got -0.1"),
         ({"method": "dann", "steps": 0, "pre_steps": 0}, "dann needs at least 1 step, got pre_steps=0, steps=0"),
         ({"folds": 1}, "folds must be at least 2, got 1"),
-        ({"strength": True}, "strength must be float, got True"),
-        ({"strength": float("inf")}, "strength must be a number, got inf"),
+        ({"strength": True}, "strength must be a number, got True"),
+        ({"strength": float("inf")}, "strength must be a finite number, got inf"),
         ({"strength": -0.1}, "strength must be at least 0, got -0.1"),
-        ({"batch_target": 0}, "iwdan-self-training looks at target images: batch_target must be at least 1, got 0"),
+        ({"batch_target": 0}, "iwdan-self-training trains on target images: batch_target must be at least 1, got 0"),
         (
             {"processes": 3},
-            "batch_source and batch_target must divide among 3 processes, got 64 and 64",
+            "batch_source and batch_target must be divisible by processes = 3, got 64 and 64",
         ),
-        ({"momentum": float("nan")}, "momentum must be a number, got nan"),
+        ({"momentum": float("nan")}, "momentum must be a finite number, got nan"),
         ({"mcc_weight": -1.0}, "mcc_weight must be at least 0, got -1.0"),
         ({"mcc_temperature": 0.0}, "mcc_temperature must be above 0, got 0.0"),
-        ({"method": "mcc", "batch_target": 0}, "mcc looks at target images: batch_target must be at least 1, got 0"),
+        ({"method": "mcc", "batch_target": 0}, "mcc trains on target images: batch_target must be at least 1, got 0"),
         (
             {"method": "iwdan-mcc", "weighting": "paper"},
-            "iwdan-mcc has weights of its own, got weighting = 'paper'; "
-            "leave it out, or take method = 'weighted-dann' (in a comparison: --methods weighted-dann:paper)",
+            "iwdan-mcc has weights of its own, got weighting = 'paper'. "
+            "Leave it out, or take method = 'weighted-dann' (in a comparison: --methods weighted-dann:paper)",
         ),
         (
             {"method": "iwdan-self-training", "weighting": "uniform"},
-            "iwdan-self-training has weights of its own, got weighting = 'uniform'; "
-            "leave it out, or take method = 'weighted-dann' (in a comparison: --methods weighted-dann:uniform)",
+            "iwdan-self-training has weights of its own, got weighting = 'uniform'. "
+            "Leave it out, or take method = 'weighted-dann' (in a comparison: --methods weighted-dann:uniform)",
         ),
         (
             {"method": "self-training", "weighting": "paper"},
-            "self-training has no domain loss to weight, got weighting = 'paper'",
+            "self-training has no domain loss to weight, got weighting = 'paper'. Leave it out",
         ),
         ({"pseudo_label_weight": -1}, "pseudo_label_weight must be at least 0, got -1.0"),
-        ({"method": "mcc", "weighting": "paper"}, "mcc has no domain loss to weight, got weighting = 'paper'"),
-        ({"method": "mcc", "pre_steps": 0}, "mcc starts from a pre-classifier: pre_steps must be at least 1, got 0"),
+        (
+            {"method": "mcc", "weighting": "paper"},
+            "mcc has no domain loss to weight, got weighting = 'paper'. Leave it out",
+        ),
+        ({"method": "mcc", "pre_steps": 0}, "mcc needs a pre-classifier: pre_steps must be at least 1, got 0"),
         (
             {"confidence_threshold": 1.1},
             "confidence_threshold must be in [0, 1], got 1.1",
@@ -150,8 +153,8 @@ def test_defaults_that_a_run_folder_writes_down_were_not_given(method):
 
 def test_what_was_set_in_vain_is_told_with_who_reads_it():
     assert unread_sentence("dann", ("mcc_weight", "folds")) == (
-        "dann never reads mcc_weight, which is for methods with class confusion; "
-        "nor folds, which is for methods that take a weighting, with p_a = 'cross-fitted'"
+        "dann ignores mcc_weight (for methods with class confusion) and "
+        "folds (for methods that take a weighting, if p_a = 'cross-fitted')"
     )
 
 

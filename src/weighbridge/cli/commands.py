@@ -23,6 +23,7 @@ from weighbridge.cli.terminal import (
 )
 from weighbridge.errors import ConfigError
 from weighbridge.run_folder import RunFolder
+from weighbridge.settings.catalogue import DEFAULT_METHODS
 from weighbridge.version import __version__
 
 _DATA = Group("Data", sort_key=0)
@@ -34,15 +35,19 @@ Source = Annotated[
         group=_DATA,
         consume_multiple=True,
         negative=(),
-        help="Labelled renders: a folder with a folder per class, a CSV manifest or an .npz; one or several.",
+        help="Labelled renders: a folder of class folders, or a .csv, .txt, .npz, .tar or .parquet. One or several.",
     ),
 ]
 Target = Annotated[
     Path | None,
-    Parameter(group=_DATA, help="Unlabelled photos: a flat or nested folder, a CSV manifest or an .npz."),
+    Parameter(group=_DATA, help="Unlabelled photos: a folder, or a .csv, .txt, .npz, .tar or .parquet."),
 ]
 Settings = Annotated[Options, Parameter(name="*")]
-ConfigFile = Annotated[Path | None, Parameter(name="--config", group=_DATA, help="TOML file with settings.")]
+FinishedRun = Annotated[Path, Parameter(help="Folder of a finished run.")]
+ConfigFile = Annotated[
+    Path | None,
+    Parameter(name="--config", group=_DATA, help="TOML file with settings. Options on the command line override it."),
+]
 
 app = App(
     name="weighbridge",
@@ -56,10 +61,10 @@ app = App(
 @app.command
 def demo(
     *,
-    out: Annotated[Path, Parameter(help="Where data, runs and report go.")] = Path("runs/demo"),
-    seeds: Annotated[int, Parameter(help="How many paired seeds.")] = 3,
+    out: Annotated[Path, Parameter(help="Folder for the images, the runs and the report.")] = Path("runs/demo"),
+    seeds: Annotated[int, Parameter(help="Number of paired seeds.")] = 3,
 ) -> None:
-    """Train and compare all methods on printed against handwritten digits; nothing is downloaded."""
+    """Compare five methods on printed and handwritten digits, without any download."""
     from weighbridge.demo import demo as run_demo
 
     with progress_bars(lambda: same_command(out)) as bars:
@@ -72,14 +77,14 @@ def adapt(
     *,
     source: Source = None,
     target: Target = None,
-    out: Annotated[Path | None, Parameter(group=_DATA, help="The run folder to make.")] = None,
+    out: Annotated[Path | None, Parameter(group=_DATA, help="Run folder to create.")] = None,
     config: ConfigFile = None,
     resume: Annotated[
-        Path | None, Parameter(group=_DATA, help="A run folder to go on with; nothing else is needed.")
+        Path | None, Parameter(group=_DATA, help="Run folder to continue, with the settings and paths stored in it.")
     ] = None,
     settings: Settings = Options(),  # noqa: B008 (frozen)
 ) -> None:
-    """Train a classifier for the target from labelled source images and unlabelled target images."""
+    """Train a classifier for unlabelled target images from labelled source images."""
     path = resume or _required(out, "--out")
     with progress_bars(lambda: resume_command(path)) as bars:
         if resume is None:
@@ -106,9 +111,11 @@ def compare(
     source: Source = None,
     target: Target = None,
     evaluation: Annotated[
-        Path | None, Parameter(group=_DATA, help="Labelled photos for the table; read after all training.")
+        Path | None, Parameter(group=_DATA, help="Labelled photos to measure accuracy on, after all training.")
     ] = None,
-    out: Annotated[Path | None, Parameter(group=_DATA, help="The folder to make, or to go on with.")] = None,
+    out: Annotated[
+        Path | None, Parameter(group=_DATA, help="Folder to create, or of a comparison to continue.")
+    ] = None,
     config: ConfigFile = None,
     methods: Annotated[
         list[str] | None,
@@ -116,27 +123,32 @@ def compare(
             group=_DATA,
             consume_multiple=True,
             negative=(),
-            help="METHOD or METHOD:WEIGHTING, such as weighted-dann:permuted; left out: five, of which one is adapt's.",
+            help="Each a METHOD or METHOD:WEIGHTING, such as weighted-dann:permuted. "
+            f"Default: {' '.join(DEFAULT_METHODS)}.",
         ),
     ] = None,
-    seeds: Annotated[int | None, Parameter(group=_DATA, help="How many paired seeds: 0, 1, 2, ...; 5.")] = None,
-    title: Annotated[str | None, Parameter(group=_DATA, help="Heading of the report.")] = None,
+    seeds: Annotated[int | None, Parameter(group=_DATA, help="Number of paired seeds (default 5).")] = None,
+    title: Annotated[str | None, Parameter(group=_DATA, help="Heading of the report. Default: Comparison.")] = None,
     grid: Annotated[
         Path | None,
         Parameter(
-            group=_GRID, help="TOML file with sources, targets, methods, seeds, settings: docs/guides/comparing.md."
+            group=_GRID,
+            help="TOML file with sources, targets, methods, seeds and settings. See docs/guides/comparing.md.",
         ),
     ] = None,
-    jobs: Annotated[int, Parameter(group=_GRID, help="Runs that are trained at once, each in its own process.")] = 1,
+    jobs: Annotated[int, Parameter(group=_GRID, help="Number of runs trained at once, each in its own process.")] = 1,
     backend: Annotated[
-        Literal["loky", "ray"], Parameter(group=_GRID, help="loky: on this machine; ray: on a cluster, extra 'ray'.")
+        Literal["loky", "ray"],
+        Parameter(
+            group=_GRID, help="Where runs are trained. loky: on this machine. ray: on a Ray cluster, extra 'ray'."
+        ),
     ] = "loky",
     settings: Settings = Options(),  # noqa: B008 (frozen)
 ) -> None:
-    """Train several methods on the same seeds and say which helped, by how much, and how sure we are."""
+    """Train several methods on the same seeds and report which helped, and by how much."""
     path = _required(out, "--out")
     if jobs < 1:
-        raise ConfigError(f"--jobs is the number of runs trained at once, at least 1, got {jobs}")
+        raise ConfigError(f"--jobs must be at least 1, got {jobs}")
     if grid is not None:
         given: dict[str, Any] = {
             "source": source,
@@ -152,7 +164,6 @@ def compare(
     with progress_bars(lambda: same_command(path)) as bars:
         scan_first(bars, {"source": renders, "target": [photos], "evaluation": [evaluation] if evaluation else []})
         from weighbridge.grids.compare import compare as run_compare
-        from weighbridge.settings.catalogue import DEFAULT_METHODS
 
         folder = run_compare(
             renders,
@@ -174,8 +185,9 @@ def _compare_grid(file: Path, out: Path, jobs: int, backend: str, beside: list[s
     from weighbridge.grids.grid import read_grid
 
     if beside:
-        listed = " and ".join("the settings" if name == "settings" else f"--{name}" for name in beside)
-        raise ConfigError(f"a grid says everything itself: put {listed} into '{file}', beside --grid is only --out")
+        listed = " or ".join("settings" if name == "settings" else f"--{name}" for name in beside)
+        them = "them" if len(beside) > 1 or "settings" in beside else "it"
+        raise ConfigError(f"--grid cannot be combined with {listed}; set {them} in '{file}'")
     plan = read_grid(file)
     with progress_bars(lambda: same_command(out)) as bars:
         targets = {task.target_name: [task.target] for task in plan.tasks}
@@ -192,17 +204,27 @@ def _compare_grid(file: Path, out: Path, jobs: int, backend: str, beside: list[s
 def figure(
     kind: Annotated[
         Literal["methods", "weights", "sources"],
-        Parameter(help="Accuracies of all methods, the weights over training, or one source against another."),
+        Parameter(
+            help="methods: accuracy of every method. weights: instance weights over training. "
+            "sources: one source against another."
+        ),
     ],
-    *folders: Annotated[Path, Parameter(help="A comparison or a grid; for weights also runs, and several.")],
-    out: Annotated[Path | None, Parameter(help="The PNG to write; sources leaves a Markdown table beside it.")] = None,
-    target: Annotated[str | None, Parameter(help="For sources: which target, where the grid has several.")] = None,
-    evaluation: Annotated[str | None, Parameter(help="For sources: which evaluation; that of the target.")] = None,
+    *folders: Annotated[
+        Path, Parameter(help="Folder of a comparison or a grid. For weights: run folders too, also several.")
+    ],
+    out: Annotated[
+        Path | None, Parameter(help="PNG file to write. For sources, a Markdown table is written beside it.")
+    ] = None,
+    target: Annotated[str | None, Parameter(help="For sources: name of the target. Default: the only one.")] = None,
+    evaluation: Annotated[
+        str | None, Parameter(help="For sources: name of the evaluation. Default: the one of the target.")
+    ] = None,
 ) -> None:
-    """Draw one figure from finished folders; nothing is trained."""
+    """Draw one figure from finished folders, without any training."""
     path = _required(out, "--out")
     if not folders or (len(folders) > 1 and kind != "weights"):
-        raise ConfigError(f"figure {kind} is drawn from one folder, got {len(folders)}")
+        needed = "at least one folder" if kind == "weights" else "exactly one folder"
+        raise ConfigError(f"figure {kind} needs {needed}, got {len(folders)}")
     from weighbridge.report import comparison_figures
     from weighbridge.report.style import save
 
@@ -221,9 +243,15 @@ def figure(
 
 
 @app.command
-def evaluate(run: Path, *, data: Annotated[Path, Parameter(help="Labelled photos.")]) -> None:
-    """Accuracy of a finished run on labelled images, also noted in its report."""
-    with reading("images", "What was examined is remembered, nothing else was written") as progress:
+def evaluate(
+    run: FinishedRun,
+    *,
+    data: Annotated[
+        Path, Parameter(help="Labelled photos: a folder of class folders, or a .csv, .txt, .npz, .tar or .parquet.")
+    ],
+) -> None:
+    """Measure the accuracy of a finished run on labelled images, and add it to the run's report."""
+    with reading("images", "The images examined so far are remembered. Nothing else was written") as progress:
         RunFolder.open(run).metrics()  # refuses what is no finished run, before minutes of reading
         scan_path(data, progress)
         from weighbridge.runs.finished import Run
@@ -240,17 +268,18 @@ def evaluate(run: Path, *, data: Annotated[Path, Parameter(help="Labelled photos
 
 @app.command
 def predict(
-    run: Path,
-    images: Path,
+    run: FinishedRun,
+    images: Annotated[Path, Parameter(help="Images to label: a folder, or a .csv, .txt, .npz, .tar or .parquet.")],
     *,
-    out: Path = Path("predictions.csv"),
+    out: Annotated[Path, Parameter(help="CSV file to write.")] = Path("predictions.csv"),
     patch_size: Annotated[
-        int | None, Parameter(help="Cut images into squares of this side, in pixels, and let them vote.")
+        int | None,
+        Parameter(help="Side in pixels of patches that vote on the label of their image. Default: no patches."),
     ] = None,
-    stride: Annotated[int | None, Parameter(help="Pixels from one patch to the next; the patch size.")] = None,
+    stride: Annotated[int | None, Parameter(help="Pixels from one patch to the next. Default: the patch size.")] = None,
 ) -> None:
-    """Label images with a finished run and write a CSV: file, label, probability."""
-    with reading("images", "What was examined is remembered, nothing else was written") as progress:
+    """Label images with a finished run, and write a CSV with the columns file, label and probability."""
+    with reading("images", "The images examined so far are remembered. Nothing else was written") as progress:
         RunFolder.open(run).metrics()
         scan_path(images, progress)
         from weighbridge.runs.finished import Run
@@ -261,21 +290,30 @@ def predict(
 
 @app.command
 def patches(
-    images: Annotated[Path, Parameter(help="A folder of large images, with or without class folders.")],
+    images: Annotated[Path, Parameter(help="Folder of large images, with or without class folders.")],
     *,
     size: Annotated[int, Parameter(help="Side of the patches in pixels.")],
-    out: Annotated[Path, Parameter(help="The folder to make.")],
-    stride: Annotated[int | None, Parameter(help="Pixels from one patch to the next; the size.")] = None,
-    random: Annotated[int | None, Parameter(help="This many patches per image at random, instead of a grid.")] = None,
-    seed: Annotated[int, Parameter(help="Fixes random patches.")] = 0,
-    masks: Annotated[Path | None, Parameter(help="Folder with a mask per image; its values are class numbers.")] = None,
-    mask_classes: Annotated[Path | None, Parameter(help="CSV, TOML or JSON: number and name of each class.")] = None,
-    coco: Annotated[Path | None, Parameter(help="COCO JSON file whose boxes are the labels.")] = None,
+    out: Annotated[Path, Parameter(help="Folder to create.")],
+    stride: Annotated[
+        int | None, Parameter(help="Pixels from one patch of the grid to the next. Default: the size.")
+    ] = None,
+    random: Annotated[
+        int | None, Parameter(help="Number of patches per image, at random places. Default: a grid of patches.")
+    ] = None,
+    seed: Annotated[int, Parameter(help="Random seed of --random.")] = 0,
+    masks: Annotated[
+        Path | None,
+        Parameter(help="Folder with a mask per image. Pixel values are class numbers. Needs --mask-classes."),
+    ] = None,
+    mask_classes: Annotated[
+        Path | None, Parameter(help="CSV, TOML or JSON file with the number and the name of each class in --masks.")
+    ] = None,
+    coco: Annotated[Path | None, Parameter(help="COCO JSON file. Its boxes give the labels.")] = None,
     coverage: Annotated[
-        float, Parameter(help="Share of a patch that its class must cover, or of a box that a patch must show.")
+        float, Parameter(help="Least share of a patch that its class covers, or of a box that the patch shows.")
     ] = 0.5,
 ) -> None:
-    """Cut large images into labelled patches; patches of one image stay together in every split."""
+    """Cut large images into patches, labelled by class folders, masks or boxes."""
     from weighbridge.patches.cut import cut
 
     with reading("images", "Nothing was written yet") as progress:
@@ -296,23 +334,25 @@ def patches(
         print(f"{count:8} {name}")
     print(f"{summary.patches} patches of {summary.images} images in {out}")
     if summary.dropped:
-        print(f"{summary.dropped} patches dropped: no class covers {100 * coverage:.0f} %")
+        print(f"{summary.dropped} patches dropped: below the coverage of {100 * coverage:.0f} %")
     if summary.skipped:
         print(f"{len(summary.skipped)} images skipped: {out / 'skipped.csv'}")
 
 
 @app.command
 def inspect(
-    *paths: Annotated[Path, Parameter(help="Domains: the source first, then target and evaluation images.")],
-    out: Annotated[Path | None, Parameter(help="Folder for inspection.json and contact-sheet.png.")] = None,
-    sample: Annotated[int, Parameter(help="Images of each domain that are looked at in full size.")] = 300,
+    *paths: Annotated[Path, Parameter(help="Domains: first the source, then the target, then evaluation images.")],
+    out: Annotated[
+        Path | None, Parameter(help="Folder for inspection.json and contact-sheet.png. Default: they are not written.")
+    ] = None,
+    sample: Annotated[int, Parameter(help="Number of images per domain that are examined in full size.")] = 300,
 ) -> None:
-    """Say what is in the folders, what is broken, what is there twice, and what gives the domains away."""
+    """Report what the folders contain, what is broken or duplicated, and what gives the domains away."""
     from weighbridge.inspection import contact_sheet, inspect, text
 
     if not paths:
         raise ConfigError("inspect needs at least one folder, such as: weighbridge inspect renders/ photos/")
-    with reading("images", "What was examined is remembered: the same command goes on") as progress:
+    with reading("images", "The images examined so far are remembered. Run the same command to continue") as progress:
         found = inspect(paths, sample=sample, progress=progress)
     print(text(found))
     if out is not None:
@@ -328,39 +368,66 @@ def inspect(
 def render(
     family: Annotated[Literal["signs", "characters", "objects"], Parameter(help="What the images show.")],
     *,
-    out: Annotated[Path | None, Parameter(help="The folder to make, or to go on filling.")] = None,
+    out: Annotated[Path | None, Parameter(help="Folder to create, or to continue.")] = None,
     quality: Annotated[
         list[Literal["realtime", "prerendered", "camera"]] | None,
         Parameter(
-            consume_multiple=True, negative=(), help="One, or for --sheet several; realtime. Camera: objects only."
+            consume_multiple=True,
+            negative=(),
+            help="Render quality. camera: for objects only. Several are allowed with --sheet. Default: realtime.",
         ),
     ] = None,
-    count: Annotated[int | None, Parameter(help="Images of each class; 100, on a sheet 4.")] = None,
-    test: Annotated[int, Parameter(help="Images of each class on top, for evaluation: out has train/ and test/.")] = 0,
+    count: Annotated[int | None, Parameter(help="Images per class. Default: 100, or 4 with --sheet.")] = None,
+    test: Annotated[
+        int, Parameter(help="Additional images per class for evaluation. --out then has train/ and test/.")
+    ] = 0,
     classes: Annotated[
-        list[str] | None, Parameter(consume_multiple=True, negative=(), help="Some of the classes; all.")
+        list[str] | None, Parameter(consume_multiple=True, negative=(), help="Classes to render. Default: all.")
     ] = None,
     assets: Annotated[
         Path | None,
-        Parameter(help="Folder of SVG or PNG icons (signs), of fonts (characters), of a folder of meshes per class."),
+        Parameter(
+            help="Folder of SVG or PNG icons (signs, required), of fonts (characters), or of mesh folders (objects). "
+            "Default: fonts of this machine, or built-in objects."
+        ),
     ] = None,
-    backgrounds: Annotated[Path | None, Parameter(help="Folder of photos to stand behind.")] = None,
-    up: Annotated[Literal["y", "z"] | None, Parameter(help="Which way is up in meshes; as their formats say.")] = None,
-    size: Annotated[int | None, Parameter(help="Side of the images in pixels; 64.")] = None,
-    seed: Annotated[int | None, Parameter(help="Other images of the same kind; 0.")] = None,
-    strength: Annotated[float | None, Parameter(help="Domain randomisation, from 0 (none) to 1; 1.")] = None,
-    samples: Annotated[int | None, Parameter(help="Light paths a pixel, in pre-rendered quality; 12.")] = None,
-    recipe: Annotated[Path | None, Parameter(help="TOML file with any of these and [knobs]; see --knobs.")] = None,
-    masks: Annotated[Path | None, Parameter(help="Folder for a mask per image, outside --out.")] = None,
-    boxes: Annotated[bool, Parameter(negative=(), help="Boxes in metadata.csv, and COCO's boxes.json.")] = False,
-    workers: Annotated[int | None, Parameter(help="Processes; one for every core.")] = None,
-    variant: Annotated[str, Parameter(help="Of Mitsuba: auto, scalar_rgb, llvm_ad_rgb or cuda_ad_rgb.")] = "auto",
-    sheet: Annotated[Path | None, Parameter(help="Draw a contact sheet instead: .png, .jpg or .webp.")] = None,
+    backgrounds: Annotated[
+        Path | None, Parameter(help="Folder of photos to use as backgrounds. Default: no photos.")
+    ] = None,
+    up: Annotated[
+        Literal["y", "z"] | None, Parameter(help="Axis that points up in meshes. Default: z in .ply and .stl, else y.")
+    ] = None,
+    size: Annotated[int | None, Parameter(help="Side of the images in pixels. Default: 64.")] = None,
+    seed: Annotated[int | None, Parameter(help="Random seed. Default: 0.")] = None,
+    strength: Annotated[
+        float | None, Parameter(help="Domain randomisation, from 0 (none) to 1 (full). Default: 1.")
+    ] = None,
+    samples: Annotated[
+        int | None, Parameter(help="Light paths per pixel, except in realtime quality. Default: 12.")
+    ] = None,
+    recipe: Annotated[
+        Path | None, Parameter(help="TOML file with values of these options, and [knobs]. --knobs prints one.")
+    ] = None,
+    masks: Annotated[
+        Path | None, Parameter(help="Folder for a mask per image, outside --out. Default: no masks.")
+    ] = None,
+    boxes: Annotated[
+        bool, Parameter(negative=(), help="Write boxes into metadata.csv and, as COCO, into boxes.json.")
+    ] = False,
+    workers: Annotated[
+        int | None, Parameter(help="Number of processes. Default: one per core, or 1 with CUDA.")
+    ] = None,
+    variant: Annotated[
+        str, Parameter(help="Variant of Mitsuba: auto, scalar_rgb, llvm_ad_rgb or cuda_ad_rgb.")
+    ] = "auto",
+    sheet: Annotated[
+        Path | None, Parameter(help="Draw a contact sheet into this .png, .jpg or .webp file, and nothing else.")
+    ] = None,
     knobs: Annotated[
-        bool, Parameter(negative=(), help="Print the recipe, every knob with its range, and stop.")
+        bool, Parameter(negative=(), help="Print the recipe with every knob and its range, and exit.")
     ] = False,
 ) -> None:
-    """Render labelled images: signs, characters or objects, in real-time or pre-rendered quality."""
+    """Render labelled images of signs, characters or objects."""
 
     from weighbridge.render.recipe import Recipe, read_recipe, recipe_toml, with_overrides
 
@@ -385,11 +452,12 @@ def render(
     folder = _required(out, "--out")
     if len(looks) > 1:
         raise ConfigError(
-            f"a folder holds one quality, got {' and '.join(looks)}; call once for each, with another --out"
+            f"expected one --quality for a folder, got {' and '.join(looks)}. "
+            "Run the command once for each, with another --out"
         )
     from weighbridge.render.studio import render as run_render
 
-    again = f"Nothing that is done is lost; go on with: {shlex.join([called_as(), *sys.argv[1:]])}"
+    again = f"Nothing done so far is lost; go on with: {shlex.join([called_as(), *sys.argv[1:]])}"
     with counting("rendering", "images", again) as progress:
         done = run_render(
             plan,
@@ -408,8 +476,8 @@ def render(
 
 
 @app.command
-def report(folder: Path) -> None:
-    """Write the HTML report of a run or a comparison again."""
+def report(folder: Annotated[Path, Parameter(help="Folder of a run, a comparison or a grid.")]) -> None:
+    """Write the HTML report of a run, a comparison or a grid again."""
     from weighbridge.report.page import write_report
 
     print(write_report(folder))
@@ -417,5 +485,5 @@ def report(folder: Path) -> None:
 
 def _required(value: Any, option: str) -> Any:
     if value is None:
-        raise ConfigError(f"{option} is needed; see weighbridge {sys.argv[1]} --help")
+        raise ConfigError(f"{option} is missing. See: weighbridge {sys.argv[1]} --help")
     return value

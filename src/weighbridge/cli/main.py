@@ -39,7 +39,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except OSError as error:  # a full disk, a folder that may not be written
-        advice = ". Free some space; the same command goes on where it can" if error.errno == errno.ENOSPC else ""
+        advice = ". Free some space and run the same command again" if error.errno == errno.ENOSPC else ""
         _fail((f"{error.strerror}: '{error.filename}'" if error.filename else str(error)) + advice)
 
 

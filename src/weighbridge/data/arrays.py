@@ -25,8 +25,8 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
     shape_fits = pixels.ndim == 3 or (pixels.ndim == 4 and pixels.shape[3] in (1, 3))
     if not shape_fits or pixels.dtype != np.uint8 or not len(pixels):
         raise DataError(
-            f"expected x of shape (N, H, W) or (N, H, W, 1 or 3) in uint8 in '{path}', got {pixels.shape}, "
-            f"{pixels.dtype}"
+            f"expected x in '{path}' as uint8 of shape (N, H, W), (N, H, W, 1) or (N, H, W, 3), "
+            f"got {pixels.dtype} of shape {pixels.shape}"
         )
     return pixels
 
@@ -47,11 +47,11 @@ def read_labels(path: Path, images: int) -> tuple[NDArray[np.int64], list[str]]:
         numbers = _array(archive, "y", path)
         named = [str(name) for name in archive["classes"]] if "classes" in archive else None
     if numbers.shape != (images,) or numbers.dtype.kind not in "iu":
-        came = f"got {numbers.shape}, {numbers.dtype}"
-        raise DataError(f"expected y of shape ({images},) with integers in '{path}', {came}")
+        came = f"got {numbers.dtype} of shape {numbers.shape}"
+        raise DataError(f"expected y in '{path}' as integers of shape ({images},), {came}")
     if named is not None and (numbers.min() < 0 or numbers.max() >= len(named)):
         raise DataError(
-            f"y in '{path}' runs from {numbers.min()} to {numbers.max()}, but it names {len(named)} classes"
+            f"y in '{path}' runs from {numbers.min()} to {numbers.max()}, but classes has {len(named)} names"
         )
     shown, labels = np.unique(numbers.astype(np.int64), return_inverse=True)
     return labels, [named[k] if named else str(k) for k in shown.tolist()]

@@ -106,5 +106,5 @@ def _told(home: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DataError(
-            f"what is known of each image cannot be kept in '{home}' ({error}). Set WEIGHBRIDGE_CACHE to another folder"
+            f"cannot write temporary per-image data to '{home}' ({error}). Set WEIGHBRIDGE_CACHE to another folder"
         ) from error

@@ -107,7 +107,7 @@ else:
     pillow_heif.register_heif_opener()
     _FORMATS.append("HEIF")
 
-_HEIC = "a HEIC photo, which needs the package pillow-heif; or export it as JPEG"
+_HEIC = "a HEIC photo: install the package pillow-heif, or export it as JPEG"
 _LARGE = 16_000_000  # pixels: from here on images are converted in strips
 _STRIP = 2**20  # pixels
 _GLANCE = 64  # pixels of the smaller side at which a scan looks at images
@@ -243,7 +243,7 @@ def _work_on(source: Path | bytes, name: str, least: int | None, work: Callable[
         heic = _is_heic(source)
         raise Unusable(name, _HEIC if heic else "not an image", lasting=not heic) from error
     except Image.DecompressionBombError as error:
-        raise Unusable(name, f"claims more pixels than twice the limit of {PIXEL_LIMIT:,}") from error
+        raise Unusable(name, f"its header claims more than twice the limit of {PIXEL_LIMIT:,} pixels") from error
     except Exception as error:  # Pillow's decoders raise whatever their formats provoke
         outside = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None)
         raise Unusable(name, _in_words(error), lasting=not outside) from error
@@ -262,7 +262,9 @@ def _opened(
     with _no_warnings, Image.open(file, formats=formats) as image:
         limit = min(PIXEL_LIMIT, DECODER_LIMIT // _DECODERS_TAKE.get(image.format or "", 1))
         if image.width * image.height > limit:
-            raise Unusable(name, f"claims {image.width} x {image.height} pixels, more than the limit of {limit:,}")
+            raise Unusable(
+                name, f"its header claims {image.width} x {image.height} pixels, more than the limit of {limit:,}"
+            )
         take(_need(image, least))
         return work(image)
 

@@ -95,11 +95,11 @@ def kind_of(path: Path) -> Kind:
     if path.is_file():
         kind_by_name = _SUFFIXES.get(path.suffix.lower())
         if kind_by_name is None:
-            raise DataError(f"{_EXPECTED}, got the file '{path}'")
+            raise DataError(f"{_EXPECTED} file, got '{path}'")
         return kind_by_name
     siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     hint = f" {did_you_mean(path.name, siblings)}" if 0 < len(siblings) <= 50 else ""
-    raise DataError(f"there is nothing at '{path}'; {_EXPECTED}.{hint}")
+    raise DataError(f"there is nothing at '{path}'; {_EXPECTED} file.{hint}")
 
 
 def entries(path: Path) -> tuple[Path, Iterator[Entry]]:
@@ -118,7 +118,7 @@ def entries(path: Path) -> tuple[Path, Iterator[Entry]]:
         root = _root_of_list(path)
         return root, _list(path, root)
     if kind == "npz":
-        raise DataError(f"'{path}' is an array, not files")
+        raise DataError(f"'{path}' holds arrays, not image files. Give a folder, a .csv, .txt, .tar or .parquet")
     files = sorted(path.glob(f"*.{kind}")) if path.is_dir() else [path]
     root = path if path.is_dir() else path.parent
     return root, (_shards if kind == "tar" else _tables)(root, files)
@@ -304,7 +304,7 @@ def _root_of_list(path: Path) -> Path:
     for root in near:
         if (root / first[1]).is_file():
             return root
-    raise DataError(f"line 1 of '{path}' names '{first[1]}', which is not a file below '{up}' or beside it")
+    raise DataError(f"line 1 of '{path}' names '{first[1]}', but there is no such file in '{up}' or near it")
 
 
 def _text(path: Path) -> TextIO:
@@ -323,7 +323,7 @@ def _named_file(path: Path, line: int, root: Path, file: str) -> tuple[int, int]
     except (OSError, ValueError):
         facts = None
     if facts is None or not file or not stat.S_ISREG(facts.st_mode):
-        raise DataError(f"line {line} of '{path}' names '{file}', which is not a file")
+        raise DataError(f"line {line} of '{path}' names '{file}', but there is no such file in '{root}'")
     return facts.st_size, facts.st_mtime_ns
 
 

@@ -297,7 +297,8 @@ def _common_classes(parts: Sequence[_SourcePart]) -> Sequence[str]:
         if only:
             there, other = (part, first) if only[0] in part.classes else (first, part)
             raise DataError(
-                f"all sources must show the same classes: '{there.path}' has '{only[0]}', '{other.path}' has not. "
+                f"all sources must have the same classes, "
+                f"but '{only[0]}' of '{there.path}' is missing in '{other.path}'. "
                 f"{did_you_mean(only[0], other.classes)}"
             )
     return first.classes

@@ -52,7 +52,9 @@ def load_checkpoint(path: Path, method: Method) -> tuple[int, dict[str, Tensor]]
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
         if metadata.get("format") != _FORMAT:
-            raise ValueError("another version of weighbridge wrote it, which takes images in another order; start anew")
+            raise ValueError(
+                "it is of a version of weighbridge that orders images differently. Start a new run with another --out"
+            )
         tensors = load_file(path)
         groups = json.loads(metadata["groups"])
         for name, module in method.modules().items():
@@ -61,7 +63,7 @@ def load_checkpoint(path: Path, method: Method) -> tuple[int, dict[str, Tensor]]
             _restore_optimizer(optimizer, groups[name], _below(tensors, f"optimizer/{name}/"))
     except (OSError, SafetensorError, LookupError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RunFolderError(f"cannot go on from the checkpoint '{path}': {reason}") from error
+        raise RunFolderError(f"cannot continue from the checkpoint '{path}': {reason}") from error
     return int(metadata["step"]), _below(tensors, "extra/")
 
 
@@ -80,7 +82,7 @@ def load_network(path: Path, network: Network) -> None:
         network.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise RunFolderError(f"expected the weights of this run's network in '{path}': {reason}") from error
+        raise RunFolderError(f"cannot read the weights of this run's network from '{path}': {reason}") from error
 
 
 def _restore_optimizer(optimizer: Optimizer, groups: list[dict[str, Any]], tensors: Mapping[str, Tensor]) -> None:

@@ -72,7 +72,7 @@ def probe(
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device = 'cuda' needs a CUDA GPU and this machine shows none; use device = 'auto' or 'cpu'")
+        raise ConfigError("device = 'cuda' needs a CUDA GPU, and PyTorch finds none. Set device = 'auto' or 'cpu'")
     if precision == "auto":
         precision = "bf16" if bf16_gain(device) > _WORTH_IT else "fp32"
     return Machine(

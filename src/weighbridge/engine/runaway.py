@@ -82,11 +82,11 @@ class Runaway:
         self._domain.extend(value for value in windows[_WINDOW:] if not math.isnan(value))
 
     def _stop(self, what: str, step: int, advice: str = _CALM) -> NoReturn:
-        kept = f"The last good checkpoint is {self._folder.checkpoint}. " if self._folder.checkpoint.is_file() else ""
-        raise DivergenceError(
-            f"{self._stage}: {what}. {kept}Try {advice}.",
-            step=step,
-        )
+        raise DivergenceError(f"{self._stage}: {what}. {_kept(self._folder)}Try {advice}.", step=step)
+
+
+def _kept(folder: RunFolder) -> str:
+    return f"The last good checkpoint is {folder.checkpoint}. " if folder.checkpoint.is_file() else ""
 
 
 def refuse_broken_weights(method: Method, stage: str, step: int, folder: RunFolder) -> None:
@@ -95,7 +95,7 @@ def refuse_broken_weights(method: Method, stage: str, step: int, folder: RunFold
         for name, parameter in module.named_parameters():
             if not bool(torch.isfinite(parameter).all()):
                 raise DivergenceError(
-                    f"{stage}: the weights of {name} stopped being numbers at step {step}. "
-                    f"The last good checkpoint, if any, is {folder.checkpoint}. Try a lower learning rate.",
+                    f"{stage}: {name} contains NaN or infinity after step {step}. "
+                    f"{_kept(folder)}Try a lower learning rate.",
                     step=step - 1,
                 )

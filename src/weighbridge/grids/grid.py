@@ -132,9 +132,9 @@ def grid_of(
     for key, (instead, _) in _OF_A_SINGLE_RUN.items():
         value = getattr(config, key)
         if value != getattr(Config(), key):
-            raise ConfigError(f"a comparison takes {instead}; the setting {key} = {value!r} belongs to a single run")
+            raise ConfigError(f"a comparison cannot set {key} = {value!r}, which is for single runs. Use {instead}")
     if not seeds:
-        raise ConfigError("a comparison needs at least one seed, got none; three are few, five are better")
+        raise ConfigError("a comparison needs at least one seed, got none. Take five or more")
     task = Task("source", target.name, tuple(source), target)
     evaluations = {evaluation.name: evaluation} if evaluation else {}
     return Grid(title, tuple(seeds), tuple(rows), (task,), evaluations)
@@ -162,20 +162,20 @@ def read_grid(path: Path) -> Grid:
     for key, entries in (("targets", targets), ("evaluations", evaluations)):
         for name, paths in entries.items():
             if len(paths) > 1:
-                raise ConfigError(f"{key}.{name} is one path, got {len(paths)} ({where})")
+                raise ConfigError(f"{key}.{name} must be one path, got {len(paths)} ({where})")
     seeds = _seeds(values.get("seeds", 5), where)
     rows = _rows(values, where)
     tasks = _tasks(sources, {name: paths[0] for name, paths in targets.items()}, values.get("skip", []), where)
     title = values.get("title", path.stem)
     if not isinstance(title, str):
-        raise ConfigError(f"title is text, got {title!r} ({where})")
+        raise ConfigError(f"title must be text, got {title!r} ({where})")
     return Grid(title, seeds, rows, tasks, {name: paths[0] for name, paths in evaluations.items()}, sources)
 
 
 def _table(values: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
     table = values.get(key, {})
     if not isinstance(table, dict):
-        raise ConfigError(f"{key} is a table of names, [{key}], got {table!r} ({where})")
+        raise ConfigError(f"{key} must be a table, [{key}], got {table!r} ({where})")
     return table
 
 
@@ -183,7 +183,7 @@ def _paths(name: str, entry: Any, file: Path, key: str) -> tuple[Path, ...]:
     _refuse_no_folder_name(name, f"{key} in '{file}'")
     entries = entry if isinstance(entry, list) else [entry]
     if not entries or not all(isinstance(part, str) and part for part in entries):
-        raise ConfigError(f"{key}.{name} is a path or a list of paths, got {entry!r} (in '{file}')")
+        raise ConfigError(f"{key}.{name} must be a path or a list of paths, got {entry!r} (in '{file}')")
     return tuple(file.parent / part for part in entries)
 
 
@@ -191,9 +191,9 @@ def _seeds(entry: Any, where: str) -> tuple[int, ...]:
     """A count, or the seeds themselves."""
     seeds = list(range(entry)) if type(entry) is int else entry
     if not isinstance(seeds, list) or not all(type(seed) is int and seed >= 0 for seed in seeds):
-        raise ConfigError(f"seeds is a number of seeds or a list of them, got {entry!r} ({where})")
+        raise ConfigError(f"seeds must be a number of seeds or a list of seeds, got {entry!r} ({where})")
     if not seeds:
-        raise ConfigError(f"a grid needs at least one seed, got none; three are few, five are better ({where})")
+        raise ConfigError(f"a grid needs at least one seed, got none ({where}). Take five or more")
     return tuple(dict.fromkeys(seeds))
 
 
@@ -201,12 +201,12 @@ def _rows(values: Mapping[str, Any], where: str) -> tuple[Row, ...]:
     settings = _table(values, "settings", where)
     for key, (_, instead) in _OF_A_SINGLE_RUN.items():
         if key in settings:
-            raise ConfigError(f"a grid takes {instead}; the setting {key} belongs to a single run ({where})")
+            raise ConfigError(f"a grid cannot set {key}, which is for single runs ({where}). Use {instead}")
     # The method that asks least: what the others ask for besides is said in the name of their own rows.
     config = from_mapping({**settings, "method": "source-only"}, where=f"[settings] {where}")
     methods = values.get("methods", list(DEFAULT_METHODS))
     if not isinstance(methods, list) or not all(isinstance(name, str) for name in methods):
-        raise ConfigError(f"methods is a list such as ['source-only', 'dann'], got {methods!r} ({where})")
+        raise ConfigError(f"methods must be a list such as ['source-only', 'dann'], got {methods!r} ({where})")
     rows = [method_row(name, config) for name in dict.fromkeys(methods)]
     for name, changes in _table(values, "variants", where).items():
         rows.append(_variant(name, changes, settings, where))
@@ -214,14 +214,16 @@ def _rows(values: Mapping[str, Any], where: str) -> tuple[Row, ...]:
         raise ConfigError(f"a grid needs at least one method, got none ({where})")
     _refuse_same_folders((row.folder for row in rows), where)
     if any(row.config.processes > 1 for row in rows):
-        raise ConfigError(f"a grid spreads its runs with --jobs; processes belongs to a single run ({where})")
+        raise ConfigError(
+            f"a grid cannot set processes, which is for single runs ({where}). Use --jobs to train runs at once"
+        )
     return _with_homes(rows, config)
 
 
 def _variant(name: str, changes: Any, settings: Mapping[str, Any], where: str) -> Row:
     _refuse_no_folder_name(name, f"variants {where}")
     if not isinstance(changes, dict) or not isinstance(changes.get("method"), str):
-        raise ConfigError(f"[variants.{name}] needs a method and what is different, such as strength = 0.1 ({where})")
+        raise ConfigError(f"[variants.{name}] needs a method, and settings such as strength = 0.1 ({where})")
     if "seed" in changes:
         raise ConfigError(f"[variants.{name}] cannot set seed: all rows share the seeds of the grid ({where})")
     row = method_row(changes["method"], Config())
@@ -250,11 +252,13 @@ def _tasks(
 ) -> tuple[Task, ...]:
     """Every source with every target but the one of its own name, and those left out."""
     if not isinstance(skip, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in skip):
-        raise ConfigError(f"skip is a list of pairs such as [['realtime', 'photos']], got {skip!r} ({where})")
+        raise ConfigError(f"skip must be a list of pairs such as [['realtime', 'photos']], got {skip!r} ({where})")
     for source, target in skip:
         for name, known, key in ((source, sources, "sources"), (target, targets, "targets")):
             if name not in known:
-                raise ConfigError(f"skip names '{name}', which is none of the {key}. {did_you_mean(str(name), known)}")
+                raise ConfigError(
+                    f"skip names '{name}', which is not in [{key}] ({where}). {did_you_mean(str(name), known)}"
+                )
     tasks = [
         Task(source, target, paths, path, f"{source}-to-{target}")
         for source, paths in sources.items()
@@ -262,7 +266,9 @@ def _tasks(
         if source != target and [source, target] not in skip
     ]
     if not tasks:
-        raise ConfigError(f"no pair of a source and another target is left ({where})")
+        raise ConfigError(
+            f"no pair of a source and a target of another name is left ({where}). Add one, or shorten skip"
+        )
     _refuse_same_folders((task.folder for task in tasks), where)
     return tuple(tasks)
 
@@ -271,8 +277,8 @@ def _refuse_no_folder_name(name: str, where: str) -> None:
     fits = re.fullmatch(r"\w[\w.+-]*", name) and not name.endswith(".part") and not name.startswith("pre-classifier")
     if not fits:
         raise ConfigError(
-            f"'{name}' cannot name a folder ({where}): take letters, digits and -_+. such as 'low-strength'; "
-            f"names do not start with pre-classifier or end in .part"
+            f"'{name}' cannot be the name of a folder ({where}). Use letters, digits and -_+. as in 'low-strength', "
+            f"with no pre-classifier at the start and no .part at the end"
         )
 
 
@@ -280,5 +286,5 @@ def _refuse_same_folders(folders: Iterable[str], where: str) -> None:
     seen = set[str]()
     for folder in folders:
         if folder in seen:
-            raise ConfigError(f"two entries would share the folder '{folder}'; rename one of them ({where})")
+            raise ConfigError(f"two entries would share the folder '{folder}' ({where}). Rename one of them")
         seen.add(folder)

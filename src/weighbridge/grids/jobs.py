@@ -128,8 +128,8 @@ def check_settings(grid: Grid, out: Path, task: Task) -> None:
             continue
         if changed := changed_settings(what_counts(read_run(folder.config)), what_counts(config)):
             raise RunFolderError(
-                f"the run in '{folder.path}' was begun with other settings: {changed}. "
-                f"Choose another --out, give the row another name, or delete that run"
+                f"the run in '{folder.path}' was started with other settings: {changed}. "
+                f"Choose another --out, give the row another name, or delete the run"
             )
 
 

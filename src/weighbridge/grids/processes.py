@@ -143,5 +143,5 @@ def _register_ray() -> None:
     try:
         from ray.util.joblib import register_ray
     except ImportError as error:
-        raise ConfigError("--backend ray needs Ray, which is an extra: pip install 'weighbridge[ray]'") from error
+        raise ConfigError("--backend ray needs the extra 'ray': pip install 'weighbridge[ray]'") from error
     register_ray()

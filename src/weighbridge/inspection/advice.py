@@ -20,11 +20,11 @@ _BRIGHTNESS_APART = 50.0  # levels
 _CONTRAST_APART = 2.0  # factor
 _MANY_COPIES = 0.01  # of the images of a domain
 _SHARES = (  # cue, what the images that have it do, what to do
-    ("bordered", "have a uniform border", "draw backgrounds behind the objects, or crop both domains alike"),
-    ("alpha", "have an alpha channel", "transparency becomes white: draw backgrounds behind the objects"),
-    ("grey", "are grey", "set channels = 1"),
-    ("square", "are square", "fit = crop keeps the others from being squeezed or padded"),
-    ("jpeg", "are JPEG files", "save both domains in the same format and quality"),
+    ("bordered", "have a uniform border", "Draw backgrounds behind the objects, or crop both domains alike"),
+    ("alpha", "have an alpha channel", "Transparency becomes white, so draw backgrounds behind the objects"),
+    ("grey", "are grey", "Set channels = 1"),
+    ("square", "are square", "Keep fit = crop, which neither squeezes nor pads the others"),
+    ("jpeg", "are JPEG files", "Save both domains in the same format and quality"),
 )
 
 
@@ -35,13 +35,13 @@ def advice(domains: Sequence[Domain], pairs: Sequence[Pair]) -> list[str]:
     said = [f"No image in '{d.path}' can be used. Give a folder with images" for d in domains if not d.tally["used"]]
     if not domains[0].labelled:
         said.append(
-            f"'{domains[0].name}' is the source and has no classes: sort its images into a folder per class, "
+            f"'{domains[0].name}' is the source and has no classes. Sort its images into a folder per class, "
             "or give a CSV manifest with columns file,label"
         )
     leaks = [(_evaluates(one, other), _leak(one, other, pair)) for one, other, pair in crossing if pair.shared]
     said += [sentence for _, sentence in sorted(leaks, key=lambda leak: not leak[0])]
     said += [
-        f"No folder of '{d.name}' is called like a class of '{domains[0].name}': nothing in it can be evaluated. "
+        f"No folder of '{d.name}' has the name of a class of '{domains[0].name}', so nothing in it can be evaluated. "
         "Rename its folders"
         for d in domains[2:]
         if d.classes and not d.labelled
@@ -58,8 +58,8 @@ def advice(domains: Sequence[Domain], pairs: Sequence[Pair]) -> list[str]:
             said += _giveaways(domains[0], domains[1]).values()
         unlike = [(domain, _giveaways(domains[1], domain)) for domain in seen[1:]]
         said += [
-            f"'{domain.name}' does not look like '{domains[1].name}' ({', '.join(differences)}): "
-            f"accuracy on it is not accuracy on '{domains[1].name}'. Evaluate on images of the same kind"
+            f"'{domain.name}' does not look like '{domains[1].name}' ({', '.join(differences)}). "
+            f"Accuracy on it is not accuracy on '{domains[1].name}'. Evaluate on images of the same kind"
             for domain, differences in unlike
             if differences
         ]
@@ -69,12 +69,12 @@ def advice(domains: Sequence[Domain], pairs: Sequence[Pair]) -> list[str]:
 def _leak(one: Domain, other: Domain, pair: Pair) -> str:
     exact, near = pair.exact_files[1], pair.shared - pair.exact_files[1]
     how = " and ".join(
-        [*([f"{exact:,} byte for byte"] if exact else []), *([f"{near:,} nearly so"] if near else [])],
+        [*([f"{exact:,} identical"] if exact else []), *([f"{near:,} nearly identical"] if near else [])],
     )
     start = f"{count_of(pair.shared, 'image')} of '{other.name}' {are(pair.shared)} also in '{one.name}' ({how})"
     if _evaluates(one, other):
-        return f"{start}: an evaluation on them is no evaluation. Take them out of one of the two"
-    return f"{start}: what is in both cannot tell how the two differ. Take them out of one of the two"
+        return f"{start}. Accuracy on them is meaningless. Remove them from one of the two"
+    return f"{start}. Images in both cannot show how the two differ. Remove them from one of the two"
 
 
 def _evaluates(one: Domain, other: Domain) -> bool:
@@ -94,7 +94,7 @@ def _class_gap(one: Domain, other: Domain, pair: Pair) -> list[str]:
             few = ", ".join(f"'{name}'" for name in list(names)[:5]) + (" ..." if len(names) > 5 else "")
             classes = "1 class" if len(names) == 1 else f"{len(names):,} classes"
             do = "Rename or merge them" if near else f"Add images of them to '{there.name}', or leave them out"
-            said.append(f"'{here.name}' has {classes} that '{there.name}' has not: {few}{hint}. {do}")
+            said.append(f"'{here.name}' has {classes} that '{there.name}' does not have: {few}{hint}. {do}")
     return said
 
 
@@ -104,20 +104,19 @@ def _contradictions(pair: Pair, domain: Domain) -> list[str]:
         one, its, other, another = pair.conflicting[0]
         where = f"in '{pair.first}'" + (f" and '{pair.second}'" if pair.first != pair.second else "")
         said.append(
-            f"{count_of(pair.conflicts, 'image')} {where} {are(pair.conflicts)} there under two classes, such as "
+            f"{count_of(pair.conflicts, 'image')} {where} {are(pair.conflicts)} filed under two classes, such as "
             f"{one} ({its}) and {other} ({another}). Keep the right one"
         )
     if pair.first == pair.second:
         if pair.across_splits:
             said.append(
-                f"Duplicates in '{pair.first}' lie in two splits ({count_of(pair.across_splits, 'pair')}): "
-                "what is tested there was trained on. Take one of each out"
+                f"Duplicates in '{pair.first}' lie in two splits ({count_of(pair.across_splits, 'pair')}), so images "
+                "that are tested were trained on. Remove one of each"
             )
         if pair.shared > _MANY_COPIES * domain.tally["used"] and domain.labelled and not domain.groups:
             said.append(
                 f"{count_of(pair.shared, 'image')} of '{pair.first}' {are(pair.shared)} exact or near duplicates "
-                "of others in it: held-out images will have been trained on. Give duplicates a common group, "
-                "or take them out"
+                "of others in it, so held-out images are trained on. Give duplicates a common group, or remove them"
             )
     return said
 
@@ -135,7 +134,7 @@ def _of_one(domain: Domain) -> list[str]:
     if domain.without_class and domain.labelled:
         said.append(
             f"{count_of(domain.without_class, 'image')} of '{domain.name}' {are(domain.without_class)} in no class "
-            "folder. Give them a class, or take them out"
+            "folder. Give them a class, or remove them"
         )
     if domain.empty_classes:
         names = ", ".join(f"'{name}'" for name in domain.empty_classes[:5])
@@ -155,19 +154,19 @@ def _giveaways(one: Domain, other: Domain) -> dict[str, str]:
     uniform = [d.cues["one_size"] >= _ONE_SIZE for d in (one, other)]
     if max(sides) > _SIDES_APART * min(sides) or (any(uniform) and one.sizes[0][:2] != other.sizes[0][:2]):
         said["resolution"] = (
-            f"{_size_of(one)}, {_size_of(other)}: resolution {tail}. Make both of about one size, "
+            f"{_size_of(one)}, {_size_of(other)}. Resolution {tail}. Make both of about one size, "
             "or set image_size to the smaller"
         )
     for key, words, do in _SHARES:
         shares = one.cues.get(key), other.cues.get(key)
         if shares[0] is not None and shares[1] is not None and abs(shares[0] - shares[1]) > _SHARES_APART:
             first, second = map(percent, shares)
-            said[SHARES[key]] = f"{first} of {names[0]} {words}, {second} of {names[1]}: that {tail}; {do}"
+            said[SHARES[key]] = f"{first} of {names[0]} {words}, {second} of {names[1]}. This {tail}. {do}"
     numbers = one.cues, other.cues
     for key, words, do in (
-        ("noise", "noise of {} levels", "set noise, or make renders as noisy or smooth as the photos"),
-        ("grid", "8 x 8 compression blocks of strength {}", "save both with the same compression"),
-        ("quality", "a JPEG quantisation of {}", "save both with the same JPEG quality"),
+        ("noise", "noise of {} levels", "Set noise, or make renders as noisy or smooth as the photos"),
+        ("grid", "8 x 8 compression blocks of strength {}", "Save both with the same compression"),
+        ("quality", "a JPEG quantisation of {}", "Save both with the same JPEG quality"),
     ):
         if key in numbers[0] and key in numbers[1]:
             low, high = sorted((numbers[0][key], numbers[1][key]))
@@ -179,17 +178,17 @@ def _giveaways(one: Domain, other: Domain) -> dict[str, str]:
             if far[key]:
                 first, second = (words.format(number(cues[key])) for cues in numbers)
                 second = second.split(" of ")[-1]
-                said[NUMBERS[key]] = f"{names[0]} has {first}, {names[1]} {second}: that {tail}; {do}"
+                said[NUMBERS[key]] = f"{names[0]} has {first}, {names[1]} {second}. This {tail}. {do}"
     (mean_a, contrast_a), (mean_b, contrast_b) = one.colour["brightness"], other.colour["brightness"]
     if abs(mean_a - mean_b) > _BRIGHTNESS_APART:
         said["brightness"] = (
-            f"Mean brightness is {mean_a:.0f} in {names[0]} and {mean_b:.0f} in {names[1]}: that {tail}; "
-            "set brightness, or normalisation = per-image"
+            f"Mean brightness is {mean_a:.0f} in {names[0]} and {mean_b:.0f} in {names[1]}. This {tail}. "
+            "Set brightness, or normalisation = per-image"
         )
     if max(contrast_a, contrast_b) > _CONTRAST_APART * min(contrast_a, contrast_b):
         said["contrast"] = (
-            f"Brightness varies by {contrast_a:.0f} levels in {names[0]} and {contrast_b:.0f} in {names[1]}: that "
-            f"{tail}; set contrast, or normalisation = per-image"
+            f"Brightness varies by {contrast_a:.0f} levels in {names[0]} and {contrast_b:.0f} in {names[1]}. This "
+            f"{tail}. Set contrast, or normalisation = per-image"
         )
     return said
 

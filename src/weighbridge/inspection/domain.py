@@ -28,9 +28,11 @@ def describe(k: int, looks: Sequence[Look], sample: int, seed: int, progress: Pr
     median = float(np.median(list(classes.values()))) if classes else 0.0
     notes = []
     if classes and not labelled:
-        notes.append(f"no folder of '{look.name}' is called like a class of '{looks[0].name}': taken as nesting")
+        notes.append(
+            f"no folder of '{look.name}' has the name of a class of '{looks[0].name}'. Folders are taken as nesting"
+        )
     if look.is_array:
-        notes.append(f"'{look.name}' is an array: near duplicates are not looked for in it")
+        notes.append(f"'{look.name}' is an array. Near duplicates in it are not searched for")
     widths, heights = look.sizes.T
     measured = {"width": widths, "height": heights, "aspect": widths / heights} if len(look) else {}
     quantiles = {key: np.quantile(v, (0, 0.25, 0.5, 0.75, 1)).round(3).tolist() for key, v in measured.items()}

@@ -21,7 +21,7 @@ def text(inspection: Inspection) -> str:
     lines: list[str] = []
     for start in range(0, len(inspection.domains), _ABREAST):
         lines += [*_table(inspection.domains[start : start + _ABREAST]), ""]
-    cut = f"near duplicates: {inspection.cut:,} sets of look-alikes were too large to be compared in full"
+    cut = f"{inspection.cut:,} sets of look-alikes were too large to be searched for near duplicates in full"
     notes = [note for domain in inspection.domains for note in domain.notes]
     lines += _listed("Good to know", [*notes, *([cut] if inspection.cut else [])])
     lines += _listed("Files that cannot be used", [row for domain in inspection.domains for row in _broken(domain)])

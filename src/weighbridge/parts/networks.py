@@ -74,14 +74,16 @@ def build_network(backbone: str, *, classes: int, channels: int, size: int, weig
     """
     if backbone in ("lenet", "small", "small-batchnorm", "slim-batchnorm"):
         if weights != "none":
-            raise ConfigError(f"backbone '{backbone}' has no published weights, got weights='{weights}'; use 'none'")
+            raise ConfigError(
+                f"backbone '{backbone}' has no published weights, got weights = '{weights}'. Set weights = 'none'"
+            )
         if backbone == "lenet":
             return _lenet(classes, channels, size)
         if backbone == "slim-batchnorm":
             return _slim(classes, channels, size)
         return _small(classes, channels, size, batch_norm=backbone == "small-batchnorm")
     if channels != 3:
-        raise ConfigError(f"backbone '{backbone}' takes colour images, got channels={channels}; set channels = 3")
+        raise ConfigError(f"backbone '{backbone}' takes colour images, got channels = {channels}. Set channels = 3")
     if backbone == "vgg16":
         return _vgg16(classes, size, weights)
     return _pooled_backbone(backbone, classes, size, weights)
@@ -138,7 +140,7 @@ def _mlp(*widths: int) -> nn.Sequential:
 def _lenet(classes: int, channels: int, size: int) -> Network:
     """The digit network of Ganin et al. (JMLR 2016, fig. 4a); last convolution output: the second max-pooling."""
     if size < 16:
-        raise ConfigError(f"backbone 'lenet' needs images of at least 16 pixels, got {size}")
+        raise ConfigError(f"backbone 'lenet' needs images of at least 16 pixels, got image_size = {size}")
     side = ((size - 4) // 2 - 4) // 2
     width = 48 * side * side  # 768 at 28 pixels
     features = nn.Sequential(
@@ -158,7 +160,10 @@ def _small(classes: int, channels: int, size: int, *, batch_norm: bool) -> Netwo
     blocks = round(math.log2(max(size, 1) / 4))
     if not 1 <= blocks <= 4 or size % 2**blocks:
         name = "small-batchnorm" if batch_norm else "small"
-        raise ConfigError(f"backbone '{name}' takes images of 8 to 64 pixels divisible into 4x4 by halving, got {size}")
+        raise ConfigError(
+            f"backbone '{name}' takes images of 8 to 64 pixels that can be halved down to 3, 4 or 5, "
+            f"got image_size = {size}. Set 16, 32, 48 or 64, for example"
+        )
     layers: list[nn.Module] = []
     width = channels
     for wider in (32, 64, 128, 128)[:blocks]:
@@ -177,7 +182,9 @@ def _slim(classes: int, channels: int, size: int) -> Network:
     At full size there is one narrow convolution only; batch norm throughout; last convolution output: the last ReLU.
     """
     if size < 16 or size % 8:
-        raise ConfigError(f"backbone 'slim-batchnorm' takes images of at least 16 pixels divisible by 8, got {size}")
+        raise ConfigError(
+            f"backbone 'slim-batchnorm' takes images of at least 16 pixels, in multiples of 8, got image_size = {size}"
+        )
 
     def convolution(inputs: int, outputs: int) -> list[nn.Module]:
         return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
@@ -199,7 +206,9 @@ def _vgg16(classes: int, size: int, weights: str) -> Network:
     224 pixels, flattened to F = 25,088. G_y is VGG's own classifier, G_d is F-1024-1024-1 as in the DANN paper.
     """
     if size < 32:
-        raise ConfigError(f"backbone 'vgg16' needs images of at least 32 pixels, got {size}; use backbone = 'auto'")
+        raise ConfigError(
+            f"backbone 'vgg16' needs images of at least 32 pixels, got image_size = {size}. Set backbone = 'auto'"
+        )
     model = _torchvision_model("vgg16", weights)
     assert isinstance(model, torchvision.models.VGG)
     model.classifier[6] = nn.Linear(4096, classes)
@@ -222,8 +231,8 @@ def _pooled_backbone(backbone: str, classes: int, size: int, weights: str) -> Ne
             trunk = parts["features"]
         else:
             raise ConfigError(
-                f"backbone '{backbone}' has no convolution output that weighbridge knows how to find; "
-                f"expected a torchvision network with 'features' or 'layer4', or 'timm:NAME'"
+                f"weighbridge cannot find the last convolution of backbone '{backbone}'. "
+                f"Choose a torchvision network with 'features' or 'layer4', or 'timm:NAME'"
             )
         features = nn.Sequential(trunk, nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with evaluating(features), torch.inference_mode():  # published feature counts are not to be trusted: ask it
@@ -239,8 +248,8 @@ def _torchvision_model(name: str, weights: str) -> nn.Module:
         model: nn.Module = torchvision.models.get_model(name, weights="DEFAULT" if weights == "imagenet" else None)
     except (URLError, OSError) as error:
         raise ConfigError(
-            f"the ImageNet weights of '{name}' could not be downloaded ({error}); "
-            f"give a file you have with weights = 'FILE', or train from scratch with weights = 'none'"
+            f"the ImageNet weights of '{name}' could not be downloaded ({error}). "
+            f"Name a file that you have with weights = 'FILE', or start from random weights with weights = 'none'"
         ) from error
     if weights not in ("none", "imagenet"):
         _load_state(model, weights)
@@ -251,7 +260,7 @@ def _timm_features(name: str, weights: str) -> nn.Module:
     try:
         import timm
     except ImportError as error:
-        raise ConfigError("timm backbones need an extra: pip install 'weighbridge[timm]'") from error
+        raise ConfigError("backbones of timm need the extra 'timm': pip install 'weighbridge[timm]'") from error
     if not timm.is_model(name):
         near = did_you_mean(name, timm.list_models())[:200]
         raise ConfigError(f"timm has no model '{name}'. {near}")

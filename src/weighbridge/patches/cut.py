@@ -220,9 +220,9 @@ def cut(
 
 def _refuse_existing(out: Path, images: Path) -> None:
     if occupied(out):
-        raise DataError(f"'{out}' exists already and nothing in it is overwritten. Choose another folder or remove it")
+        raise DataError(f"'{out}' exists already and nothing in it is overwritten. Choose another --out, or remove it")
     if out.resolve().is_relative_to(images.resolve()):
-        raise DataError(f"'{out}' lies in '{images}', where patches would be taken for images. Choose another folder")
+        raise DataError(f"'{out}' lies in '{images}', where patches would be taken for images. Choose another --out")
 
 
 def _has_class_folders(images: Path, names: Sequence[str], labelled: bool | None) -> bool:
@@ -231,7 +231,7 @@ def _has_class_folders(images: Path, names: Sequence[str], labelled: bool | None
     if labelled is None and top and deep:
         raise DataError(
             f"expected images either at the top of '{images}' or in class folders, found '{top[0]}' and '{deep[0]}'. "
-            "Set labelled to true if the folders are classes, to false if they are not"
+            "Move the loose images into class folders, or remove the folders"
         )
     labelled = not top if labelled is None else labelled
     folders = {name.split("/")[0] for name in deep}
@@ -300,18 +300,20 @@ def _check_numbers(size: int, stride: int | None, random_count: int | None, seed
     if not 0 < coverage <= 1:
         raise ConfigError(f"coverage must be above 0 and at most 1, got {coverage}")
     if stride is not None and random_count is not None:
-        raise ConfigError("expected stride for a grid or random_count for random places, got both. Give one of them")
+        raise ConfigError(
+            "stride is for a grid of patches and cannot be combined with random places. Leave one of the two out"
+        )
 
 
 def _refuse_two_ways(masks: Path | None, mask_classes: Path | None, coco: Path | None, labelled: bool | None) -> None:
     if masks and coco:
-        raise ConfigError("expected labels from masks or from coco, got both. Give one of them")
+        raise ConfigError("expected labels from masks or from coco, got both. Leave one of the two out")
     if (masks is None) != (mask_classes is None):
         missing = "mask_classes" if masks else "masks"
-        raise ConfigError(f"masks and mask_classes belong together, {missing} is missing. Give both")
+        raise ConfigError(f"masks and mask_classes need each other, but {missing} is missing. Give both")
     if labelled is not None and (masks or coco):
         raise ConfigError(
-            "expected labels from masks or coco, or labelled for class folders, got both. Give one of them"
+            "labelled is for class folders and cannot be combined with masks or coco. Leave one of the two out"
         )
 
 
@@ -323,9 +325,9 @@ def _at_least(name: str, value: int, least: int) -> None:
 def _nothing_cut(images: Path, count: int, skipped: Sequence[Skipped], dropped: int, coverage: float) -> str:
     reasons = []
     if skipped:
-        reasons.append(f"{len(skipped)} skipped, the first '{skipped[0].file}' ({skipped[0].reason})")
+        reasons.append(f"{len(skipped)} skipped, the first being '{skipped[0].file}' ({skipped[0].reason})")
     if dropped:
-        reasons.append(f"{dropped} patches below a coverage of {coverage}")
-    came = "; ".join(reasons)
-    advice = "Choose a smaller size or coverage, or put right what was skipped"
+        reasons.append(f"{dropped} patches dropped below the coverage of {coverage}")
+    came = ", and ".join(reasons)
+    advice = "Choose a smaller size or coverage, or repair what was skipped"
     return f"expected at least one patch from the {count} images in '{images}', got none: {came}. {advice}"

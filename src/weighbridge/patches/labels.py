@@ -89,14 +89,16 @@ def _read_mask(path: Path, name: str, width: int, height: int) -> NDArray[Any]:
         with Image.open(path, formats=_MASK_FORMATS) as file:
             mask = ImageOps.exif_transpose(file)
     except UnidentifiedImageError as error:
-        raise Unusable(name, f"the mask '{path}' is not {', '.join(_MASK_FORMATS)}, which keep class ids") from error
+        raise Unusable(
+            name, f"the mask '{path}' is none of {', '.join(_MASK_FORMATS)}, which keep class ids"
+        ) from error
     except Exception as error:  # Pillow's decoders raise whatever their formats provoke
         raise Unusable(name, f"the mask '{path}' cannot be read: {error}") from error
     if mask.size != (width, height):
-        sizes = f"{mask.width} x {mask.height} pixels, the upright image {width} x {height}"
+        sizes = f"{mask.width} x {mask.height} pixels, but the upright image has {width} x {height}"
         raise Unusable(name, f"the mask '{path}' has {sizes}")
     if mask.mode not in _MASK_MODES:
-        raise Unusable(name, f"the mask '{path}' is {mask.mode}; expected class ids in grey or palette")
+        raise Unusable(name, f"the mask '{path}' has mode {mask.mode}, expected class ids in grey or palette")
     return np.asarray(mask)
 
 
@@ -117,7 +119,7 @@ def _mask_names(path: Path) -> dict[int, str]:
                 raise ValueError(f"its suffix is '{suffix}', not .toml, .json or .csv")
         names = {int(number): _class_name(name, path) for number, name in pairs}
         if not names or len(names) < len(pairs):
-            raise ValueError("an id comes twice" if names else "it names none")
+            raise ValueError("an id is listed twice" if names else "it lists none")
     except (OSError, ValueError, AttributeError, csv.Error) as error:
         raise DataError(f"expected class ids and their names in '{path}', such as 1,bolt in a CSV: {error}") from error
     return names
@@ -152,10 +154,10 @@ def by_box(coco: Path, size: int, coverage: float) -> Labelling:
 
     def labelling(name: str, width: int, height: int) -> LabelOf:
         if name not in sides:
-            raise Unusable(name, f"no file_name in '{coco}' is this path")
+            raise Unusable(name, f"no image in '{coco}' has this path as its file_name")
         if any(said not in (None, side) for said, side in zip(sides[name], (width, height), strict=True)):
             said = " x ".join(str(side) for side in sides[name])
-            raise Unusable(name, f"'{coco}' says {said} pixels, the upright image has {width} x {height}")
+            raise Unusable(name, f"'{coco}' says {said} pixels, but the upright image has {width} x {height}")
 
         def label_of(box: Box) -> str | None:
             left, top = box

@@ -136,7 +136,10 @@ class Characters:
         if not self._fonts:
             place = f"in '{fonts}'" if fonts is not None else "on this machine"
             found = "; ".join(f"'{name}' {reason}" for name, reason in list(self.left_out.items())[:3])
-            raise DataError(f"expected a font with 0-9 and A-Z {place}, found {found or 'no font at all'}")
+            raise DataError(
+                f"expected a font with 0-9 and A-Z {place}, found {found or 'no font at all'}. "
+                "Name a folder of fonts with --assets"
+            )
         self._grain = Grain(texels(size))
         self._around = Surroundings(backdrops, self._grain, size)
 

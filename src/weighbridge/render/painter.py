@@ -120,7 +120,7 @@ def family_of(recipe: Recipe, quality: str) -> Family:
     if quality not in QUALITIES:
         raise ConfigError(f"there is no quality '{quality}'. {did_you_mean(quality, QUALITIES)}")
     if quality == "camera" and recipe.family != "objects":
-        raise ConfigError(f"quality 'camera' is for objects; for {recipe.family} there are real photos")
+        raise ConfigError(f"quality 'camera' is for objects only, got {recipe.family}. Choose realtime or prerendered")
     backdrops = Backdrops(recipe.backgrounds)
     if recipe.family == "objects":  # each family is imported when it is asked for: one needs no fonts, one no meshes
         from weighbridge.render.objects import Objects
@@ -133,5 +133,5 @@ def family_of(recipe: Recipe, quality: str) -> Family:
     from weighbridge.render.signs import Signs
 
     if recipe.assets is None:
-        raise ConfigError("signs are made from icons: give their folder with --assets, such as --assets icons/svg")
+        raise ConfigError("signs are made from icons. Name a folder of them with --assets, such as --assets icons/svg")
     return Signs(recipe.assets, backdrops, size=recipe.size)

@@ -210,7 +210,7 @@ def _device() -> Any:
 def _check(device: Any) -> None:
     message = device.get_error()
     if message is not None:
-        raise RenderError(f"Open Image Denoise: {message}")
+        raise RenderError(f"Open Image Denoise failed: {message}")
 
 
 @lru_cache(maxsize=4)

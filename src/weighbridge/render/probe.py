@@ -19,9 +19,10 @@ from weighbridge.errors import ConfigError, RenderError, did_you_mean
 VARIANTS = ("scalar_rgb", "llvm_ad_rgb", "cuda_ad_rgb")
 _REMEDY = {
     "llvm_ad_rgb": (
-        "install LLVM 19 (Debian: libllvm19) and set DRJIT_LIBLLVM_PATH to its libLLVM.so.19.1, or use scalar_rgb"
+        "install LLVM 19 (Debian: libllvm19) and set DRJIT_LIBLLVM_PATH to its libLLVM.so.19.1, "
+        "or use --variant scalar_rgb"
     ),
-    "cuda_ad_rgb": "it needs an NVIDIA GPU and a driver that knows OptiX; or use scalar_rgb",
+    "cuda_ad_rgb": "use a machine with an NVIDIA GPU and a driver with OptiX, or --variant scalar_rgb",
 }
 _TINY_SCENE = """
 import sys
@@ -78,7 +79,7 @@ def trouble(variant: str, *, seconds: float = 120) -> str | None:
     Args:
         seconds: it may take; then it is stopped.
     """
-    remedy = _REMEDY.get(variant, "use scalar_rgb")
+    remedy = _REMEDY.get(variant, "use --variant scalar_rgb")
     try:
         tried = subprocess.run(
             [sys.executable, "-c", _TINY_SCENE, variant],
@@ -114,7 +115,7 @@ def mitsuba(variant: str) -> Any:
         mi.set_variant(variant)
     except ImportError as error:
         raise RenderError(
-            f"Mitsuba's {variant} cannot be loaded ({error}): {_REMEDY.get(variant, 'use scalar_rgb')}"
+            f"Mitsuba's {variant} cannot be loaded ({error}): {_REMEDY.get(variant, 'use --variant scalar_rgb')}"
         ) from error
     mi.set_log_level(mi.LogLevel.Error)
     drjit.set_thread_count(1)  # one thread a process: the jobs share the cores by processes

@@ -165,7 +165,7 @@ def geometry(parts: Sequence[Part]) -> Geometry:
     ends, triangles = np.cumsum(counts, dtype=np.int32), [len(mesh.faces) for mesh in meshes]
     if sum(triangles) > MOST_TRIANGLES:
         raise DataError(
-            f"a scene may have {MOST_TRIANGLES:,} triangles, this one has {sum(triangles):,}: use simpler meshes"
+            f"a scene may have {MOST_TRIANGLES:,} triangles, this one has {sum(triangles):,}. Use simpler meshes"
         )
     positions, looks = np.empty((sum(counts), 3), np.float32), np.empty((sum(counts), 5), np.float32)
     faces = np.empty((sum(triangles), 3), np.int32)

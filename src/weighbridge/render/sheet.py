@@ -42,7 +42,7 @@ def sheet(
     if path.suffix.lower() not in _FORMATS:
         raise ConfigError(f"a contact sheet is a .png, .jpg or .webp, got '{path}'")
     if columns < 1:
-        raise ConfigError(f"a contact sheet needs at least one image of each class, got {columns}")
+        raise ConfigError(f"a contact sheet needs at least one image per class, got {columns}")
     painters = [Painter(recipe, quality, variant=variant_for(quality, variant)) for quality in qualities]
     names = chosen_classes(painters[0].family, classes)
     size, total, done = recipe.size, len(names) * len(painters) * columns, 0

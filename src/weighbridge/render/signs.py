@@ -252,7 +252,8 @@ def _icons(folder: Path) -> list[Path]:
         inside = {name: icons for name, icons in inside.items() if icons}
         if len({frozenset(icons) for icons in inside.values()}) > 1:
             raise DataError(
-                f"expected icons in '{folder}', found different ones in its folders {', '.join(inside)}: name one"
+                f"expected icons in '{folder}', found different ones in its folders {', '.join(inside)}. "
+                "Name one of these"
             )
         for icons in inside.values():
             found = {name: _preferred(path, found.get(name, path)) for name, path in icons.items()}
@@ -283,7 +284,7 @@ def _read(path: Path) -> NDArray[np.uint8]:
             with Image.open(path) as opened:
                 image = opened.convert("RGBA")
     except Exception as error:  # Pillow and resvg raise whatever a file provokes
-        raise DataError(f"icon '{path}' cannot be read ({error})") from error
+        raise DataError(f"icon '{path}' cannot be read ({error}). Replace or remove it") from error
     scale = _PIXELS / max(image.size)
     return np.asarray(image.resize([max(round(side * scale), 1) for side in image.size], Image.Resampling.BICUBIC))
 
@@ -293,7 +294,7 @@ def _sign(icon: NDArray[np.uint8], path: Path, side_of_print: int) -> _Sign:
     found = cv2.findContours(np.pad(solid, 1), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
     largest = max((cv2.contourArea(contour) for contour in found), default=0)
     if largest < 16:
-        raise DataError(f"icon '{path}' shows nothing: it is transparent all over")
+        raise DataError(f"icon '{path}' shows nothing: it is transparent all over. Replace or remove it")
     pieces = [piece for piece in found if cv2.contourArea(piece) > 0.01 * largest]
     corners = [cv2.approxPolyDP(piece, 0.6, True)[:, 0].astype(np.float64) for piece in pieces]
     outlines = [

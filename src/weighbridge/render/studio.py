@@ -166,7 +166,7 @@ def render(
     if workers is not None and workers < 1:
         raise ConfigError(f"workers must be at least 1, got {workers}")
     if masks is not None and masks.resolve().is_relative_to(out.resolve()):
-        raise ConfigError(f"masks need a folder outside '{out}', or they would be taken for images, got '{masks}'")
+        raise ConfigError(f"masks must lie outside '{out}', or they would be taken for images, got '{masks}'")
     family = family_of(recipe, quality)
     labels = chosen_classes(family, classes)
     knobs = with_overrides(family.knobs, recipe.knobs)
@@ -202,11 +202,11 @@ def _claimed(job: _RenderJob, text: str) -> Iterator[None]:
     """
     path, text = job.out / "recipe.toml", job.header + text
     if job.out.exists() and not job.out.is_dir():
-        raise RunFolderError(f"'{job.out}' is a file; choose another --out")
+        raise RunFolderError(f"'{job.out}' is a file. Choose another --out")
     if job.out.is_dir() and not path.is_file() and not _empty(job.out):
-        raise RunFolderError(f"'{job.out}' holds something that is no render of weighbridge; choose another --out")
+        raise RunFolderError(f"'{job.out}' holds files that weighbridge did not render. Choose another --out")
     if job.masks is not None and not path.is_file() and job.masks.exists() and not _empty(job.masks):
-        raise RunFolderError(f"'{job.masks}' is not empty; choose another --masks")
+        raise RunFolderError(f"'{job.masks}' is not empty. Choose another --masks")
     job.out.mkdir(parents=True, exist_ok=True)
     door = FileLock(job.out / ".lock")
     with door:
@@ -247,7 +247,7 @@ def _compare(path: Path, text: str) -> None:
     for old, new in zip_longest(there, text.splitlines(), fillvalue="nothing"):
         if old != new:
             raise RunFolderError(
-                f"'{path.parent}' was begun with another recipe: '{old}' there, '{new}' here. Choose another --out"
+                f"'{path.parent}' was started with another recipe: '{old}' there, '{new}' here. Choose another --out"
             )
 
 
@@ -330,8 +330,8 @@ def _painters(job: _RenderJob, workers: int) -> Iterator[Callable[[_Shard], "Fut
                 raise
     except BrokenProcessPool as error:
         raise DataError(
-            "a process that rendered died. The same command goes on where it was; if it dies again, try --workers 1, "
-            "which says more, or --variant scalar_rgb"
+            "a render process died. Run the same command again to continue. If it dies again, add --workers 1, which "
+            "says more, or --variant scalar_rgb"
         ) from error
 
 

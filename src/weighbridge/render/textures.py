@@ -175,7 +175,9 @@ class Backdrops:
             if photo is not None:
                 break
         else:
-            raise DataError(f"20 backgrounds in turn could not be read, the last one was '{path}'")
+            raise DataError(
+                f"20 backgrounds in a row could not be read, the last being '{path}'. Remove or repair them"
+            )
         height, width = photo.shape[:2]
         side = int(random.integers(min(40, height, width), min(height, width) + 1))
         top, left = random.integers(height - side + 1), random.integers(width - side + 1)

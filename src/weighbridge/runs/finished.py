@@ -158,4 +158,4 @@ class Run:
 def _tell_left_out(rejected: Sequence[Rejected], used: int) -> None:
     """Warn where images are left out."""
     if left_out := left_out_sentence(rejected, used):
-        warnings.warn(f"{left_out}; weighbridge inspect lists them", LeftOutWarning, stacklevel=4)
+        warnings.warn(f"{left_out}. weighbridge inspect lists them", LeftOutWarning, stacklevel=4)

@@ -61,7 +61,7 @@ def open_workplace(
         data = build_data.Data(training, held_out, build_data.open_target(target, config, watch.reading("target")))
     for name, domain in (("source", training), ("target", data.target)):
         if left_out := left_out_sentence(domain.rejected, len(domain)):
-            watch.tell(f"{name}: {left_out}; quarantine.csv in the run folder names them")
+            watch.tell(f"{name}: {left_out}. quarantine.csv in the run folder lists them all")
     paths = {"source": [_noted(path) for path in source], "target": _noted(target)}
     return Workplace(data, machine, fabric, paths, watch)
 
@@ -70,8 +70,8 @@ def refuse_other_images(workplace: Workplace, folder: RunFolder) -> None:
     """Raise RunFolderError if a run that is there already was started on other images than those of the workplace."""
     if folder.facts()["data"] != _data_facts(workplace):
         raise RunFolderError(
-            f"the images of the run in '{folder.path}' have changed since it started, so it cannot go on as it was. "
-            f"Put them back, or start anew with another --out"
+            f"the images of the run in '{folder.path}' have changed since it started, so it cannot be continued. "
+            f"Restore them, or start a new run with another --out"
         )
 
 

@@ -103,9 +103,8 @@ def caution(config: Config) -> str | None:
     if "teacher" not in config.entry.has or moves:
         return None
     return (
-        "both views of each target image are the same, since no augmentation is set, so that the teacher is but an "
-        "average over time: set rotate, shift, zoom, noise, crop or others, as much as people would not be misled by, "
-        "or strong_augmentation"
+        "no augmentation is set, so student and teacher see the same image. Set rotate, shift, zoom, noise or "
+        "strong_augmentation, only as far as the class stays recognisable"
     )
 
 

@@ -22,7 +22,10 @@ def check_processes(config: Config) -> None:
     """
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if "TORCHELASTIC_RUN_ID" in os.environ and started != config.processes:
-        raise ConfigError(f"torchrun started {started} processes, got processes = {config.processes}; make them equal")
+        raise ConfigError(
+            f"torchrun started {started} processes, but processes = {config.processes}. Set processes = {started}, "
+            f"or start {config.processes}"
+        )
 
 
 def build_machine(config: Config) -> Machine:

@@ -113,7 +113,7 @@ _TARGET = _has("methods that see photos", "target")
 _REVERSAL = _has("methods with a reversal layer", "reversal")
 _TEACHER = _has("methods with a teacher", "teacher")
 _CONFUSION = _has("methods with class confusion", "class confusion")
-_WEIGHTING = Readers("methods that take a weighting, with one", lambda config: config.weighting_name is not None)
+_WEIGHTING = Readers("methods that take a weighting, if one is set", lambda config: config.weighting_name is not None)
 
 
 # Settings in sections, first what people set first. A section is a class, its docstring the heading that `--help` and
@@ -122,28 +122,28 @@ _WEIGHTING = Readers("methods that take a weighting, with one", lambda config: c
 
 @dataclass(frozen=True, kw_only=True)
 class _First:
-    """What people set first"""
+    """Main settings"""
 
     method: Annotated[MethodName, Setting(stage="adaptation")] = DEFAULT_METHOD
-    """How to adapt. weighted-dann is that of Osumi et al. (MVA 2019)."""
+    """Adaptation method. weighted-dann is the method of Osumi et al. (MVA 2019)."""
     image_size: Annotated[int, Setting(stage="workplace", low=1)] = 32
     """Side of the square images in pixels."""
     channels: Annotated[Literal[1, 3], Setting(stage="workplace")] = 3
-    """1: grey. 3: colour."""
+    """Colour channels. 1: grey. 3: colour."""
     backbone: Annotated[str, Setting(stage="workplace")] = "auto"
-    """auto: small-batchnorm up to 64 px, else resnet18. Or lenet, small, slim-batchnorm, any of torchvision, timm:X."""
+    """auto: small-batchnorm up to 64 px, else resnet18. Or lenet, small, slim-batchnorm, one of torchvision, timm:X."""
     weights: Annotated[str, Setting(stage="pre-classifier")] = "none"
-    """Where the backbone starts. none: random numbers. imagenet: published weights, downloaded. Or a file."""
+    """Initial weights of the backbone. none: random. imagenet: published weights, downloaded. Or the path of a file."""
     pre_steps: Annotated[int, Setting(stage="pre-classifier", low=0)] = 1000
-    """Steps of the pre-classifier. A method without one trains for pre_steps + steps, so that all see as much."""
+    """Training steps of the pre-classifier. Methods without a pre-classifier train for pre_steps + steps."""
     steps: Annotated[int, Setting(stage="adaptation", low=0)] = 1000
-    """Steps of adapting."""
+    """Training steps of the adaptation."""
     learning_rate: Annotated[float, Setting(stage="pre-classifier", low=0, readers=_SGD)] = 0.01
-    """Initial learning rate of what is trained from the start."""
+    """Initial learning rate of networks trained from scratch, such as the pre-classifier."""
     seed: Annotated[int, Setting(stage="pre-classifier", low=0)] = 0
-    """Fixes weights, order of images and augmentation."""
+    """Random seed of initial weights, order of images and augmentation."""
     device: Annotated[Literal["auto", "cpu", "cuda"], Setting(stage="workplace")] = "auto"
-    """auto: a GPU if there is one."""
+    """Where to train. auto: on a GPU if there is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,17 +151,17 @@ class _Images:
     """Images"""
 
     fit: Annotated[Literal["crop", "stretch", "pad"], Setting(stage="workplace")] = "crop"
-    """How an oblong image becomes square."""
+    """How an oblong image becomes square. crop: take the middle. stretch: squeeze. pad: add a border."""
     crop: Annotated[float, Setting(stage="workplace", low=0)] = 0.0
-    """Share of the side that images are decoded larger by, for random crops. 0.14 makes 255 pixels for 224."""
+    """Additional share of the side, for random crops. 0.14 decodes 255 pixels for images of 224."""
     normalisation: Annotated[Literal["half", "imagenet", "per-image"], Setting(stage="pre-classifier")] = "per-image"
-    """Pixel scale of both domains. per-image: each to mean 0 and deviation 1. half: from -1 to 1."""
+    """Pixel scale of both domains. per-image: mean 0 and deviation 1 in every image. half: from -1 to 1."""
     held_out: Annotated[float, Setting(stage="workplace", low=0, below=1)] = 0.1
-    """Share of the source kept out of training to measure source accuracy."""
+    """Share of the source held out of training to measure source accuracy."""
     cache: Annotated[Literal["auto", "memory", "disk", "off"], Setting(stage="workplace")] = "auto"
-    """Where decoded images are kept: in memory, in the cache folder, or not. auto: memory up to 1 GiB, else off."""
+    """Where decoded images are kept. disk: in the cache folder. off: nowhere. auto: memory up to 1 GiB, else off."""
     strict: Annotated[bool, Setting(stage="workplace")] = False
-    """Stop at images that cannot be used, instead of listing them and going on."""
+    """Stop if an image cannot be used, instead of leaving it out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,11 +169,11 @@ class _Batches:
     """Batches"""
 
     batch_source: Annotated[int, Setting(stage="pre-classifier", low=1)] = 64
-    """Source images per step, B."""
+    """Source images per step (B)."""
     batch_target: Annotated[int, Setting(stage="pre-classifier", low=0, readers=_TARGET)] = 64
-    """Target images per step, B'."""
+    """Target images per step (B')."""
     balance: Annotated[Literal["none", "source", "class", "both"], Setting(stage="pre-classifier")] = "none"
-    """What every batch shows equally: the sources, the classes, or each class of each source."""
+    """What every batch shows equally often. both: every class of every source."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,27 +181,27 @@ class _Augmentation:
     """Augmentation"""
 
     rotate: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
-    """Largest rotation to either side, in degrees."""
+    """Largest rotation in either direction, in degrees."""
     shift: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
     """Largest shift, as a share of the side."""
     zoom: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
-    """0.2 draws factors from 1/1.2 to 1.2."""
+    """Largest zoom. 0.2 draws factors from 1/1.2 to 1.2."""
     shear: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
-    """Tangent of the largest angle."""
+    """Largest shear, as the tangent of its angle."""
     flip: Annotated[bool, Setting(stage="pre-classifier")] = False
-    """Mirror half of the images left-right."""
+    """Mirror half of the images left to right."""
     brightness: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
-    """Largest number added to pixels in [0, 1]."""
+    """Largest change of brightness, for pixels in [0, 1]."""
     contrast: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
-    """0.3 draws factors from 1/1.3 to 1.3."""
+    """Largest change of contrast. 0.3 draws factors from 1/1.3 to 1.3."""
     noise: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
     """Largest standard deviation of pixel noise, for pixels in [0, 1]."""
     invert: Annotated[float, Setting(stage="pre-classifier", low=0, high=1)] = 0.0
-    """Probability of a photographic negative."""
+    """Probability of turning an image into its negative."""
     strong_augmentation: Annotated[
         float | None, Setting(stage="adaptation", low=0, high=1, otherwise=0.0, readers=_TEACHER)
     ] = None
-    """How much blur, shade, noise and a hole spoil what a student sees."""
+    """Strength of the blur, shade, noise and hole in the images that the student sees."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,10 +212,10 @@ class _Optimisation:
         Literal["pre-classifier", "scratch"],
         Setting(
             stage="adaptation",
-            readers=Readers("methods that may start either way", lambda config: config.entry.start == "either"),
+            readers=Readers("methods that can start either way", lambda config: config.entry.start == "either"),
         ),
     ] = "pre-classifier"
-    """Where adapting starts: from the pre-classifier's weights, or as dann does."""
+    """Weights that adaptation starts from. scratch: initial weights, as dann does."""
     fine_tune_rate: Annotated[float | None, Setting(stage="adaptation", low=0, otherwise=0.01, readers=_FINE_TUNED)] = (
         None
     )
@@ -232,13 +232,13 @@ class _Optimisation:
             ),
         ),
     ] = None
-    """How many times faster a domain classifier learns beside what is fine-tuned."""
+    """Learning rate of the domain classifier, as a multiple of fine_tune_rate."""
     momentum: Annotated[float, Setting(stage="pre-classifier", low=0, readers=_SGD)] = 0.9
     """Momentum of SGD."""
     weight_decay: Annotated[float, Setting(stage="pre-classifier", low=0, readers=_SGD)] = 0.0
     """Weight decay of SGD."""
     clip_norm: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
-    """Largest gradient norm. 0 does not clip."""
+    """Largest gradient norm; longer gradients are shortened to it. 0: no clipping."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,49 +246,49 @@ class _Adversary:
     """The adversary"""
 
     strength: Annotated[float | None, Setting(stage="adaptation", low=0, otherwise=1.0, readers=_REVERSAL)] = None
-    """lambda of the reversal layer, or what eq. 3 rises to."""
+    """lambda of the reversal layer, or its final value if it rises by eq. 3."""
     schedule: Annotated[
         Literal["default", "eq3", "constant"], Setting(stage="adaptation", otherwise="eq3", readers=_REVERSAL)
     ] = "default"
-    """lambda over training: constant, or rising by eq. 3."""
+    """lambda over training. constant: strength. eq3: rises from 0 to strength by eq. 3."""
     gamma: Annotated[
         float,
         Setting(
             stage="adaptation",
             low=0,
             readers=Readers(
-                "methods with a reversal layer, where lambda goes by eq. 3",
+                "methods with a reversal layer, if lambda rises by eq. 3",
                 lambda config: "reversal" in config.entry.has and config.schedule_name == "eq3",
             ),
         ),
     ] = 10.0
-    """How soon lambda of eq. 3 rises."""
+    """How fast lambda rises by eq. 3."""
     adda_rate: Annotated[float, Setting(stage="adaptation", low=0, readers=_method("adda"))] = 0.0002
-    """Learning rate of Adam for encoder and discriminator."""
+    """Learning rate of Adam for the encoder and the discriminator."""
     adda_discriminator_rate: Annotated[float | None, Setting(stage="adaptation", low=0, readers=_method("adda"))] = None
-    """Learning rate of the discriminator, where the encoder is too fast for it. Default: adda_rate."""
+    """Learning rate of Adam for the discriminator alone. Default: adda_rate."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Predictions:
-    """What the photos are taken for"""
+    """Class confusion, teacher and pseudo-labels"""
 
     mcc_weight: Annotated[float, Setting(stage="adaptation", low=0, readers=_CONFUSION)] = 1.0
-    """Weight of class confusion beside the label loss."""
+    """Weight of the class-confusion loss. The label loss has weight 1."""
     mcc_temperature: Annotated[float, Setting(stage="adaptation", above=0, readers=_CONFUSION)] = 2.5
-    """T that the target's logits are divided by for class confusion."""
+    """Temperature T of the class-confusion loss. It divides the target's logits."""
     confidence_threshold: Annotated[float, Setting(stage="adaptation", low=0, high=1, readers=_TEACHER)] = 0.968
-    """Probability above which the teacher is listened to."""
+    """Probability above which the teacher's class for a photo is used."""
     pseudo_label_weight: Annotated[
         float, Setting(stage="adaptation", low=0, readers=_has("methods with pseudo-labels", "pseudo-labels"))
     ] = 1.0
-    """Weight of the teacher's labels beside the label loss."""
+    """Weight of the loss on the teacher's labels. The label loss has weight 1."""
     mean_teacher_rate: Annotated[float, Setting(stage="adaptation", low=0, readers=_method("mean-teacher"))] = 0.001
     """Learning rate of Adam for the student."""
     consistency_weight: Annotated[float, Setting(stage="adaptation", low=0, readers=_method("mean-teacher"))] = 3.0
-    """Weight of agreement with the teacher beside the label loss."""
+    """Weight of the loss between student and teacher. The label loss has weight 1."""
     class_balance_weight: Annotated[float, Setting(stage="adaptation", low=0, readers=_method("mean-teacher"))] = 0.005
-    """Weight of the class-balance loss within agreement. 0 if the photos' classes are unequal."""
+    """Weight of the class-balance loss, times consistency_weight. Set 0 if the photos' classes are unequal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,15 +300,15 @@ class _Weights:
         Setting(
             stage="adaptation",
             otherwise="none",
-            readers=Readers("methods with a domain classifier and no weights of their own", _weighable),
+            readers=Readers("methods with a domain classifier and without weights of their own", _weighable),
         ),
     ] = "default"
-    """Which rule makes w of P_a and P_t. paper: eq. 5. none: no weights."""
+    """Rule that computes the weight w from P_a and P_t. paper: eq. 5. uniform: w = 1. none: no weights."""
     p_a: Annotated[
         Literal["stored", "per-step", "cross-fitted"],
         Setting(stage="adaptation", readers=_WEIGHTING),
     ] = "stored"
-    """P_a of eq. 5. stored: once. per-step: on the pixels of each step. cross-fitted: by networks that never saw it."""
+    """How P_a is computed. stored: once. per-step: on each step's pixels. cross-fitted: by networks of other folds."""
     p_t: Annotated[
         Literal["auto", "shared-features", "training-pass", "evaluation-pass"],
         Setting(stage="adaptation", readers=_WEIGHTING),
@@ -320,16 +320,16 @@ class _Weights:
             stage="pre-classifier",
             low=2,
             readers=Readers(
-                "methods that take a weighting, with p_a = 'cross-fitted'",
+                "methods that take a weighting, if p_a = 'cross-fitted'",
                 lambda config: config.weighting_name is not None and config.p_a == "cross-fitted",
             ),
         ),
     ] = 5
-    """Folds of cross-fitting."""
+    """Number of folds of cross-fitting."""
     weigh_labels: Annotated[
         bool, Setting(stage="adaptation", readers=_has("methods with class ratios", "class ratios"))
     ] = False
-    """Put class ratios into the label loss too, as in the code of IWDAN's authors."""
+    """Apply the class ratios to the label loss too, as in the code of IWDAN's authors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -337,15 +337,15 @@ class _Machine:
     """The machine"""
 
     processes: Annotated[int, Setting(stage="workplace", low=1)] = 1
-    """Training processes. Batches are shared among them."""
+    """Number of training processes. They share every batch."""
     precision: Annotated[Literal["auto", "fp32", "bf16"], Setting(stage="workplace")] = "auto"
-    """auto: bf16 where it is measured to be faster."""
+    """Number format. auto: bf16 if it is measured to be faster on this machine, else fp32."""
     channels_last: Annotated[bool, Setting(stage="workplace")] = True
-    """Memory layout of images and convolutions."""
+    """Use the channels-last memory layout for images and convolutions."""
     keep_memory: Annotated[bool, Setting(stage="workplace")] = True
-    """Freed memory stays with the process (glibc)."""
+    """Keep freed memory in the process (glibc only)."""
     fused: Annotated[bool, Setting(stage="pre-classifier")] = True
-    """Optimiser steps in one kernel."""
+    """Run each optimiser step as one kernel."""
     log_every: Annotated[int, Setting(stage="pre-classifier", low=1)] = 10
     """Steps between two lines of log.jsonl."""
     checkpoint_every: Annotated[int, Setting(stage="pre-classifier", low=0)] = 0
@@ -501,6 +501,9 @@ def write_toml(path: Path, values: Mapping[str, Any]) -> None:
     path.write_text(tomli_w.dumps({k: v for k, v in values.items() if v is not None}), encoding="utf-8")
 
 
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
 def _check_kinds(config: Config) -> None:
     for name, hint in _HINTS.items():
         value = getattr(config, name)
@@ -515,9 +518,9 @@ def _check_kinds(config: Config) -> None:
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             object.__setattr__(config, name, float(value))
         elif type(value) is not kind:
-            raise ConfigError(f"{name} must be {kind.__name__}, got {value!r}")
+            raise ConfigError(f"{name} must be {_KINDS[kind]}, got {value!r}")
         if kind is float and not math.isfinite(getattr(config, name)):
-            raise ConfigError(f"{name} must be a number, got {value}")
+            raise ConfigError(f"{name} must be a finite number, got {value}")
 
 
 def _check_ranges(config: Config) -> None:
@@ -534,20 +537,22 @@ def _check_together(config: Config) -> None:
     if config.total_steps < 1:
         raise ConfigError(f"{method} needs at least 1 step, got pre_steps={config.pre_steps}, steps={config.steps}")
     if config.pre_steps < 1 and (not config.from_scratch or weighted):
-        raise ConfigError(f"{method} starts from a pre-classifier: pre_steps must be at least 1, got 0")
+        raise ConfigError(f"{method} needs a pre-classifier: pre_steps must be at least 1, got 0")
     if weighting == "none" and config.entry.defaults.get("weighting"):
-        raise ConfigError(f"{method} needs a weighting; for no weights say weighting = 'uniform'")
+        raise ConfigError(
+            f"{method} needs a weighting, got 'none'. Set weighting = 'uniform' to give all images the weight 1"
+        )
     if weighted and "domain loss" not in has:
-        raise ConfigError(f"{method} has no domain loss to weight, got weighting = '{weighting}'")
+        raise ConfigError(f"{method} has no domain loss to weight, got weighting = '{weighting}'. Leave it out")
     if weighted and "class ratios" in has:
         raise ConfigError(
-            f"{method} has weights of its own, got weighting = '{weighting}'; leave it out, "
+            f"{method} has weights of its own, got weighting = '{weighting}'. Leave it out, "
             f"or take method = 'weighted-dann' (in a comparison: --methods weighted-dann:{weighting})"
         )
     if "target" in has and config.batch_target < 1:
-        raise ConfigError(f"{method} looks at target images: batch_target must be at least 1, got 0")
+        raise ConfigError(f"{method} trains on target images: batch_target must be at least 1, got 0")
     if config.batch_source % config.processes or config.batch_target % config.processes:
         raise ConfigError(
-            f"batch_source and batch_target must divide among {config.processes} processes, "
+            f"batch_source and batch_target must be divisible by processes = {config.processes}, "
             f"got {config.batch_source} and {config.batch_target}"
         )

@@ -51,7 +51,7 @@ class Described:
         """The text, what it comes to where it is left out, and who reads it."""
         otherwise, readers = self.otherwise, SETTINGS[self.name].readers.words
         text = self.text + (f" Default: {otherwise}." if otherwise else "")
-        return text + (f" Read by {readers}." if readers else "")
+        return text + (f" Used by {readers}." if readers else "")
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ def unread_sentence(who: str, names: Sequence[str]) -> str:
         who: a method, or a comparison.
         names: settings, at least one.
     """
-    said = [f"{name}, which is for {SETTINGS[name].readers.words}" for name in names]
-    return f"{who} never reads {'; nor '.join(said)}"
+    said = [f"{name} (for {SETTINGS[name].readers.words})" for name in names]
+    return f"{who} ignores {_listed(said)}"
 
 
 def settings_page() -> str:
@@ -121,7 +121,7 @@ def _does(setting: Described) -> str:
     if SETTINGS[setting.name].range:
         parts.append(f"{SETTINGS[setting.name].range.capitalize()}.")
     if readers := SETTINGS[setting.name].readers.words:
-        parts.append(f"Read by {readers}.")
+        parts.append(f"Used by {readers}.")
     return " ".join(parts)
 
 

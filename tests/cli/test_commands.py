@@ -244,7 +244,10 @@ BASE = ["adapt", "--source", "renders", "--target", "photos", "--out", "run"]
         ),
         ([*BASE, "--image-size", "15"], "backbone 'small-batchnorm' takes images of 8 to 64 pixels"),
         (["compare", *BASE[1:], "--methods", "dan"], "there is no method 'dan'. Did you mean 'dann'?"),
-        (["compare", *BASE[1:], "--method", "dann"], "a comparison takes --methods"),
+        (
+            ["compare", *BASE[1:], "--method", "dann"],
+            "a comparison cannot set method = 'dann', which is for single runs. Use --methods",
+        ),
         (["compare", *BASE[1:], "--seeds", "0"], "a comparison needs at least one seed, got none"),
         (["adapt", "--source", "renders", "--target", "photos", "--out", "/proc/nowhere/run"], "/proc/nowhere"),
         (["predict", "nothing", "photos"], "expected a run folder with run.json in it at 'nothing'"),

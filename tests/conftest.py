@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +19,10 @@ from weighbridge.settings.config import Config
 # Indexes and decoded pixels of the tests lie apart from the user's.
 os.environ["WEIGHBRIDGE_CACHE"] = tempfile.mkdtemp(prefix="weighbridge-tests-")
 atexit.register(shutil.rmtree, os.environ["WEIGHBRIDGE_CACHE"], ignore_errors=True)
+
+# A shell that starts the tests in its background has them, and all that they start, ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 torch.set_num_threads(1)  # the networks are tiny: threads would only wait for each other
 

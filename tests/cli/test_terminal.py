@@ -25,7 +25,7 @@ def test_one_table_with_its_note_and_sentences(shown):
     assert lines[1:4] == ["slow + fa\\xe9st to photos", "", "tested on e: target domain, 100 images"]
     assert lines[4].split() == ["method", "accuracy", "%", "to", "DANN", "source", "%", "seconds"]
     assert lines[5].split()[:4] == ["DANN", "55.0", "±", "7.1"]
-    assert lines[8].startswith("Mean ± standard deviation over 2 seeds; paired differences in points")
+    assert lines[8].startswith("Mean ± standard deviation over 2 seeds. Differences are paired by seed, in points")
     assert lines[10] == "• Highest mean accuracy: weighted DANN with 70.0 %."
     assert lines[-3:] == ["", "tables c/table.md", "report c/report.html"]
 

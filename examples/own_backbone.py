@@ -38,8 +38,8 @@ class Backbone(nn.Module):
 
 
 if __name__ == "__main__":
-    source, target, labelled, out = map(Path, sys.argv[1:5])
-    steps, F = int(sys.argv[5]), 128 * 7 * 7
+    _, *paths, steps = sys.argv if len(sys.argv) == 6 else sys.exit(__doc__)
+    (source, target, labelled, out), steps, F = map(Path, paths), int(steps), 128 * 7 * 7
     config = Config(pre_steps=steps, steps=steps, image_size=32)  # method="dann-mcc" or another; not one that needs P_a
     place = open_workplace([source], target, config)  # both domains and the device
     K, device = len(place.data.classes), place.fabric.device

@@ -2,8 +2,7 @@
 
     python examples/own_training_loop.py SOURCE TARGET STEPS
 
-It trains a pre-classifier on SOURCE (one folder per class) for STEPS steps, freezes it, and adapts a copy to TARGET
-(photos without labels) for as many. It prints losses and mean weight; the weight is exactly 1 at the first step.
+STEPS of a pre-classifier on SOURCE (class folders), as many of adapting to TARGET; prints losses and mean weight.
 Imports: torch, torchvision, weighbridge (domain_loss, paper_weights, reverse_gradient)
 """
 
@@ -39,9 +38,10 @@ def step(pre_classifier, classifier, G_d, optimizer, x_s, y_s, x_t, strength=1.0
 
 
 if __name__ == "__main__":
-    steps, device = int(sys.argv[3]), "cuda" if torch.cuda.is_available() else "cpu"
+    _, *folders, steps = sys.argv if len(sys.argv) == 4 else sys.exit(__doc__)
+    steps, device = int(steps), "cuda" if torch.cuda.is_available() else "cpu"
     view = transforms.Compose([transforms.Resize((32, 32)), transforms.ToTensor(), transforms.Normalize(0.5, 0.5)])
-    domains = datasets.ImageFolder(sys.argv[1], view), Photos(sys.argv[2], view)
+    domains = datasets.ImageFolder(folders[0], view), Photos(folders[1], view)
     source, target = (DataLoader(d, 32, sampler=RandomSampler(d, num_samples=32 * steps)) for d in domains)
     G_f = nn.Sequential(*list(models.resnet18().children())[:-1], nn.Flatten())  # (M, 3, 32, 32) -> (M, 512)
     classifier = nn.Sequential(G_f, nn.Linear(512, len(domains[0].classes))).to(device)  # G_y: (M, 512) -> (M, K)

@@ -1,8 +1,9 @@
 """The run folder: where training writes and everything after training reads."""
 
-__all__ = ["RunFolder", "command_line"]
+__all__ = ["RunFolder", "called_as", "command_line"]
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
@@ -53,9 +54,9 @@ class RunFolder:
     def refuse_existing(path: Path) -> None:
         """Raise RunFolderError if something is at this path."""
         if occupied(path):
+            go_on = f", or go on with it: {called_as()} adapt --resume {path}" if (path / _FACTS).is_file() else ""
             raise RunFolderError(
-                f"'{path}' exists already and nothing in it is overwritten. "
-                f"Choose another --out, or go on with it: weighbridge adapt --resume {path}"
+                f"'{path}' exists already and nothing in it is overwritten. Choose another --out{go_on}"
             )
 
     @classmethod
@@ -97,7 +98,7 @@ class RunFolder:
     def metrics(self) -> dict[str, Any]:
         if not self.complete:
             raise RunFolderError(
-                f"the run in '{self.path}' is not finished. Finish it with: weighbridge adapt --resume {self.path}"
+                f"the run in '{self.path}' is not finished. Finish it with: {called_as()} adapt --resume {self.path}"
             )
         return _read_json(self.path / _METRICS)
 
@@ -134,6 +135,11 @@ class RunFolder:
             if record["step"] <= steps:
                 kept.append(line + "\n")
         replace_text(log, "".join(kept))
+
+
+def called_as() -> str:
+    """What starts weighbridge here: the script `run` says that it was the door."""
+    return os.environ.get("WEIGHBRIDGE_CALLED_AS", "weighbridge")
 
 
 def command_line() -> str:

@@ -240,10 +240,19 @@ def test_an_existing_run_folder_is_not_touched(renders, photos, tmp_path):
     with pytest.raises(RunFolderError) as caught:
         adapt([renders], photos, small_config(), tmp_path / "run")
     assert str(caught.value) == (
-        f"'{tmp_path / 'run'}' exists already and nothing in it is overwritten. "
-        f"Choose another --out, or go on with it: weighbridge adapt --resume {tmp_path / 'run'}"
+        f"'{tmp_path / 'run'}' exists already and nothing in it is overwritten. Choose another --out"
     )
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
+
+
+def test_of_an_existing_run_the_command_that_goes_on_is_told(renders, photos, tmp_path, monkeypatch):
+    adapt([renders], photos, small_config(method="source-only", pre_steps=1, steps=0), tmp_path / "run")
+    monkeypatch.setenv("WEIGHBRIDGE_CALLED_AS", "./run")
+    with pytest.raises(RunFolderError) as caught:
+        adapt([renders], photos, small_config(), tmp_path / "run")
+    assert str(caught.value).endswith(
+        f"Choose another --out, or go on with it: ./run adapt --resume {tmp_path / 'run'}"
+    )
 
 
 def test_bad_data_leaves_nothing_behind(renders, photos, tmp_path):

@@ -11,7 +11,6 @@ from cyclopts import App, Group, Parameter
 
 from weighbridge.cli.options import Options, config_of
 from weighbridge.cli.terminal import (
-    called_as,
     counting,
     progress_bars,
     reading,
@@ -22,7 +21,7 @@ from weighbridge.cli.terminal import (
     show_tables,
 )
 from weighbridge.errors import ConfigError
-from weighbridge.run_folder import RunFolder
+from weighbridge.run_folder import RunFolder, called_as
 from weighbridge.settings.catalogue import DEFAULT_METHODS
 from weighbridge.version import __version__
 
@@ -245,7 +244,6 @@ def figure(
 @app.command
 def evaluate(
     run: FinishedRun,
-    *,
     data: Annotated[
         Path, Parameter(help="Labelled photos: a folder of class folders, or a .csv, .txt, .npz, .tar or .parquet.")
     ],

@@ -1,7 +1,6 @@
 """What the command line shows: progress, how to go on, tables."""
 
 __all__ = [
-    "called_as",
     "counting",
     "progress_bars",
     "reading",
@@ -19,6 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from weighbridge.run_folder import called_as
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -89,10 +90,6 @@ def _speaks() -> bool:
     return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
 
 
-def called_as() -> str:
-    return os.environ.get("WEIGHBRIDGE_CALLED_AS", "weighbridge")  # the script `run` says that it was the door
-
-
 def resume_command(run: Path) -> str | None:
     return shlex.join([called_as(), "adapt", "--resume", str(run)]) if (run / "run.json").is_file() else None
 
@@ -134,10 +131,9 @@ def _print_table(console: "Console", table: "Table") -> None:
     from weighbridge.report.tables import table_cells
 
     header, *rows = table_cells(table)
-    shown = [place for place, name in enumerate(header) if console.width >= 100 or name != "source %"]
     columns = Columns(box=None, pad_edge=False, header_style="bold")
-    for place in shown:
-        columns.add_column(header[place], justify="right" if place else "left", no_wrap=place > 0)
+    for place, name in enumerate(header):
+        columns.add_column(name, justify="right" if place else "left", no_wrap=place > 0 and console.width >= 100)
     for row in rows:
-        columns.add_row(*(row[place] for place in shown))
+        columns.add_row(*row)
     console.print(columns)

@@ -7,6 +7,7 @@ floor is a step of the longest chain of arrows. Lines of a function are counted 
 """
 
 import ast
+import graphlib
 import statistics
 import sys
 from pathlib import Path
@@ -32,24 +33,25 @@ def imported(tree):
 
 
 def floors(arrows):
-    """Room -> length of the longest chain below it; a circle counts as one step."""
-    depth = {}
+    """Steps of the longest chain of arrows. The package's own `__init__`, which all may import, is left out."""
+    below = {}
+    for one, other in arrows:
+        if "__init__" not in (one, other):
+            below.setdefault(one, set()).add(other)
+    return len(list(levels(graphlib.TopologicalSorter(below))))
 
-    def of(name, seen=()):
-        if name not in depth:
-            below = [of(other, (*seen, name)) for one, other in arrows if one == name and other not in (*seen, name)]
-            depth[name] = 1 + max(below, default=0)
-        return depth[name]
 
-    for name in {name for arrow in arrows for name in arrow}:
-        of(name)
-    return depth
+def levels(sorter):
+    sorter.prepare()
+    while sorter.is_active():
+        ready = sorter.get_ready()
+        yield ready
+        sorter.done(*ready)
 
 
 def main():
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
     arrows = {(room(path), other) for path, tree in trees.items() for other in imported(tree) if other != room(path)}
-    depth = floors(arrows)
     functions = []
     for path, tree in trees.items():
         for node in ast.walk(tree):
@@ -61,7 +63,7 @@ def main():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     print(f"python files at the top of the package  {len(list(PACKAGE.glob('*.py')))}")
     print(f"rooms                                   {len({room(path) for path in trees})}")
-    print(f"floors                                  {max(depth.values())}")
+    print(f"floors                                  {floors(arrows)}")
     print(f"import arrows between rooms             {len(arrows)}")
     print(
         f"files, lines of the package             {len(trees)}, {sum(len(p.read_text().splitlines()) for p in trees)}"

@@ -116,7 +116,8 @@ def _contradictions(pair: Pair, domain: Domain) -> list[str]:
         if pair.shared > _MANY_COPIES * domain.tally["used"] and domain.labelled and not domain.groups:
             said.append(
                 f"{count_of(pair.shared, 'image')} of '{pair.first}' {are(pair.shared)} exact or near duplicates "
-                "of others in it, so held-out images are trained on. Give duplicates a common group, or remove them"
+                "of others in it, so held-out images are trained on. Remove them, or list the images in a CSV with the "
+                "columns file, label and group, and give duplicates one group"
             )
     return said
 

@@ -395,9 +395,9 @@ class Config(  # dataclasses take the fields of the last base first
         return "class ratios" in self.entry.has or self.weighting_name is not None
 
     def _chosen(self, name: str) -> float | str:
-        given = getattr(self, name)
-        if given not in (None, "default"):
-            return given  # type: ignore[no-any-return]
+        given: float | str | None = getattr(self, name)
+        if given is not None and given != "default":
+            return given
         otherwise = SETTINGS[name].otherwise
         assert otherwise is not None, f"{name} cannot be left out"
         return self.entry.defaults.get(name, otherwise)

@@ -11,6 +11,7 @@ import inspect
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from weighbridge.settings import config as module
@@ -71,10 +72,10 @@ def sections() -> tuple[Section, ...]:
     for base in Config.__mro__[-2:0:-1]:  # as dataclasses collect fields
         body = classes[base.__name__].body
         described = []
-        for place, node in enumerate(body):
-            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-                name, text = node.target.id, ast.literal_eval(body[place + 1].value)  # type: ignore[attr-defined]
-                described.append(Described(name, hints[name], getattr(Config, name), text))
+        for node, text in pairwise(body):
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and isinstance(text, ast.Expr):
+                name = node.target.id
+                described.append(Described(name, hints[name], getattr(Config, name), ast.literal_eval(text.value)))
         found.append(Section(inspect.getdoc(base) or "", tuple(described)))
     return tuple(found)
 

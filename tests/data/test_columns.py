@@ -77,6 +77,16 @@ def test_a_column_leaves_no_file_and_no_handle():
     assert len(list(Path("/proc/self/fd").iterdir())) == handles
 
 
+def test_a_column_in_a_circle_closes_its_file_first():
+    circle = [Column([np.arange(10)], np.int32)]
+    circle.append(circle)
+    file, later = circle[0]._file, [circle]
+    del circle
+    gc.collect()  # puts what only `later` reaches behind the file
+    del file, later
+    gc.collect()  # warns of a file that is left to the collector
+
+
 def test_a_cache_folder_without_room_is_one_sentence(tmp_path, monkeypatch):
     (tmp_path / "a-file").write_text("")
     home = tmp_path / "a-file" / "cache"

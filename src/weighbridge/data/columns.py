@@ -4,6 +4,7 @@ __all__ = ["Column"]
 
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,7 @@ class Column:
         with _told(home):
             home.mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile(buffering=0, dir=home)  # noqa: SIM115 (open as long as the column lives)
+        weakref.finalize(self, self._file.close)  # before the collector meets the file, also where both are in a circle
         for part in parts:  # which may come from a network that reads images: their errors are theirs
             with _told(home):
                 part.astype(self._kind, copy=False).tofile(self._file)
@@ -78,10 +80,6 @@ class Column:
             return np.empty(0, dtype=self._kind)  # nothing cannot be mapped
         with self._lock:
             return np.memmap(self._file, dtype=self._kind, mode="c", shape=(self._count,))
-
-    def __del__(self) -> None:
-        if hasattr(self, "_file"):
-            self._file.close()
 
     def _read(self, rows: list[int]) -> NDArray[Any]:
         size, parts = self._kind.itemsize, []

@@ -449,11 +449,10 @@ class Config(  # dataclasses take the fields of the last base first
         return from_mapping({**dataclasses.asdict(self), **changes})
 
 
-_HINTS = get_type_hints(Config)
+_NOTED = get_type_hints(Config, include_extras=True)  # name -> Annotated[type, Setting]
+_HINTS = {name: get_args(noted)[0] for name, noted in _NOTED.items()}
 SETTINGS: dict[str, Setting] = {
-    name: next(note for note in get_args(hint) if isinstance(note, Setting))
-    for name, hint in get_type_hints(Config, include_extras=True).items()
-    if name in {field.name for field in dataclasses.fields(Config)}
+    name: next(note for note in get_args(noted) if isinstance(note, Setting)) for name, noted in _NOTED.items()
 }
 _DEFAULTS = {field.name: field.default for field in dataclasses.fields(Config)}
 # Numbers that may be left out. `schedule` and `weighting` stay "default" in a run folder.

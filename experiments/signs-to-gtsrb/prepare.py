@@ -4,8 +4,9 @@
 
 FOLDER gets icons/ (43 SVG files, drawings/ of four of them as Germany draws them, mirrored pictures of ten signs, and
 the eight speed limits with digits of other typefaces), backgrounds/ (200 photos of BSDS500's training split),
-photos.npz (13,070 training photos of GTSRB without labels) and test.npz (all 12,630 test photos with labels);
-photos25.npz and test25.npz are those of the 25 classes with most photos, of which classes25.txt gives the names.
+photos.npz (13,070 training photos of GTSRB without labels) and test.npz (all 12,630 test photos with labels, and with
+the tracks that tracks.py finds as groups); photos25.npz and test25.npz are those of the 25 classes with most photos, of
+which classes25.txt gives the names.
 """
 
 import csv
@@ -20,6 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from tracks import tracks, training_tracks
 
 # People, animals and vehicles on signs face left in one country and right in the next, and roundabouts turn with the
 # side that is driven on; arrows and curves do not.
@@ -45,13 +47,16 @@ def main() -> None:
         _unpack(photos, "train/", ".jpg", out / "backgrounds")
     with np.load(data / "gtsrb" / "gtsrb32.npz") as gtsrb:
         np.savez(out / "photos.npz", x=gtsrb["x_train"])
-        np.savez(out / "test.npz", x=gtsrb["x_test"], y=gtsrb["y_test"], classes=np.array(classes))
+        known = training_tracks(gtsrb["y_train"], gtsrb["track_train"])
+        group = tracks(gtsrb["x_test"], 30, gtsrb["x_train"], known, 10)
+        np.savez(out / "test.npz", x=gtsrb["x_test"], y=gtsrb["y_test"], classes=np.array(classes), group=group)
         frequent = Path(__file__).with_name("classes25.txt").read_text().split()
         kept = [classes.index(name) for name in frequent]
         np.savez(out / "photos25.npz", x=gtsrb["x_train"][np.isin(gtsrb["y_train"], kept)])
         chosen = np.isin(gtsrb["y_test"], kept)
         y = np.searchsorted(kept, gtsrb["y_test"][chosen])
-        np.savez(out / "test25.npz", x=gtsrb["x_test"][chosen], y=y, classes=np.array(frequent))
+        test = {"x": gtsrb["x_test"][chosen], "y": y, "classes": np.array(frequent), "group": group[chosen]}
+        np.savez(out / "test25.npz", **test)
 
 
 def _unpack(archive: zipfile.ZipFile, inside: str, ending: str, folder: Path) -> None:

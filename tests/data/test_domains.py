@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,6 +168,115 @@ def test_nothing_is_held_out_where_a_class_could_not_spare_one(tmp_path):
     write_classes(tmp_path, count=1)
     training, held_out = split_off(labelled(tmp_path), 0.1, seed=0)
     assert (len(training), len(held_out)) == (3, 0)
+
+
+# ---- what belongs together ----
+
+
+def partition(domain):
+    groups = domain.groups[:].tolist()
+    return sorted([k for k in range(len(groups)) if groups[k] == group] for group in set(groups))
+
+
+def alone(domain):
+    return [[k] for k in range(len(domain))]
+
+
+def test_a_domain_knows_how_its_groups_are_known(renders):
+    plain = labelled(renders)
+    assert (plain.grouped_by, partition(plain)) == ("nothing", alone(plain))
+    rows = [(f"level/{k:03}.png", "flat", "ab"[k % 2]) for k in range(3)] + [("spot/000.png", "dot", "")]
+    named = labelled(write_manifest(renders / "list.csv", rows, ("file", "label", "group")))
+    assert (named.grouped_by, partition(named)) == ("nothing", [[0, 2], [1], [3]]), "of one image nobody knows"
+    whole = [(*row[:2], row[2] or "c") for row in rows]
+    named = labelled(write_manifest(renders / "whole.csv", whole, ("file", "label", "group")))
+    assert (named.grouped_by, partition(named)) == ("group", [[0, 2], [1], [3]])
+    assert named.subset(torch.tensor([2, 0])).grouped_by == "group"
+    empty = write_manifest(renders / "empty.csv", [(*row[:2], " ") for row in rows], ("file", "label", "group"))
+    assert labelled(empty).grouped_by == "nothing"
+
+
+def test_an_npz_names_its_groups(tmp_path):
+    domain = labelled(write_npz(tmp_path / "a.npz", group=np.arange(12) // 2))
+    assert (domain.grouped_by, partition(domain)) == ("group", [[k, k + 1] for k in range(0, 12, 2)])
+    training, held_out = split_off(domain, 0.3, seed=0)
+    assert len(held_out)
+    assert not set(training.groups[:].tolist()) & set(held_out.groups[:].tolist())
+    assert (training.grouped_by, held_out.grouped_by) == ("group", "group")
+    assert labelled(write_npz(tmp_path / "b.npz")).grouped_by == "nothing"
+
+
+def test_groups_of_an_npz_that_do_not_fit_concern_only_those_who_read_labels(tmp_path):
+    path = write_npz(tmp_path / "a.npz", group=np.zeros(3))
+    assert len(unlabelled(path)) == 12
+    assert refused(path) == (
+        f"expected group in '{path}' as integers or words of shape (12,), got float64 of shape (3,)"
+    )
+
+
+def test_groups_are_known_only_if_all_sources_name_them(tmp_path):
+    named = write_npz(tmp_path / "a.npz", group=np.repeat(np.arange(6), 2))
+    other = write_npz(tmp_path / "b.npz", group=np.repeat(np.arange(6), 2))
+    plain = write_npz(tmp_path / "c.npz")
+    both = labelled(named, other)
+    assert (both.grouped_by, len(partition(both))) == ("group", 12)
+    assert labelled(named, plain).grouped_by == "nothing"
+
+
+def test_sources_of_one_manifest_share_its_groups(renders):
+    rows = [("level/000.png", "flat", "a", "x"), ("spot/000.png", "dot", "b", "y"), ("spot/001.png", "dot", "a", "y")]
+    manifest = write_manifest(renders / "list.csv", rows, ("file", "label", "source", "group"))
+    other = write_manifest(renders / "more.csv", rows, ("file", "label", "source", "group"))
+    domain = labelled(manifest, other)
+    assert torch.bincount(domain.source[:]).tolist() == [2, 1, 2, 1]
+    named = [[str(Path(domain.files[k]).relative_to(renders)) for k in group] for group in partition(domain)]
+    assert sorted(named) == [["level/000.png"]] * 2 + [["spot/001.png", "spot/000.png"]] * 2
+
+
+def mixed(folder, copies):
+    """Three classes of noise with copies among them, a test split, and an image without a label before all others."""
+    rows, random = [], np.random.default_rng(0)
+    for k in range(9):
+        pixels = random.integers(0, 256, (24, 24, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{k}.png")
+        rows.append((f"{k}.png", "abc"[k % 3] if k else "", "train" if k < 4 else "test"))
+    for k, original in enumerate(copies):
+        shutil.copy(folder / f"{original}.png", folder / f"1{k}.png")
+        rows.append((f"1{k}.png", "abc"[original % 3], "test"))
+    return write_manifest(folder / "list.csv", rows, ("file", "label", "split"))
+
+
+def test_near_duplicates_are_a_group_where_asked_and_where_no_group_is_named(tmp_path):
+    path = mixed(tmp_path, copies=(7, 5, 5, 1))
+    assert labelled(path, splits=("test",)).grouped_by == "nothing"
+    domain = labelled(path, splits=("test",), near_duplicates=True)
+    assert domain.grouped_by == "near-duplicates"
+    names = [file.split("/")[-1] for file in domain.files]
+    together = sorted([names[k] for k in group] for group in partition(domain) if len(group) > 1)
+    assert together == [["5.png", "11.png", "12.png"], ["7.png", "10.png"]]
+    assert labelled(path, splits=("train",), near_duplicates=True).grouped_by == "nothing"  # 1.png's copy is a test
+
+
+def test_near_duplicates_are_not_asked_where_groups_are_named(tmp_path):
+    images = np.stack([image for kind in range(3) for image in stripes(kind, 4)])
+    images[1] = images[0]
+    np.savez(tmp_path / "a.npz", x=images, y=np.repeat(np.arange(3), 4))
+    found = labelled(tmp_path / "a.npz", near_duplicates=True)
+    assert found.grouped_by == "near-duplicates"
+    assert any({0, 1} <= set(group) for group in partition(found))
+    np.savez(tmp_path / "b.npz", x=images, y=np.repeat(np.arange(3), 4), group=np.arange(12) // 3)
+    named = labelled(tmp_path / "b.npz", near_duplicates=True)
+    assert (named.grouped_by, partition(named)[0]) == ("group", [0, 1, 2])
+
+
+def test_training_does_not_look_for_near_duplicates(renders, monkeypatch):
+    def searched(content):
+        raise AssertionError("near duplicates were searched for")
+
+    monkeypatch.setattr("weighbridge.data.reading.near_duplicate_groups", searched)
+    assert labelled(renders).grouped_by == "nothing"
+    with pytest.raises(AssertionError, match="searched"):
+        labelled(renders, near_duplicates=True)
 
 
 # ---- what is refused ----

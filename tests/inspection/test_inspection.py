@@ -13,7 +13,6 @@ from PIL import Image
 from conftest import write_classes
 from weighbridge.errors import DataError
 from weighbridge.inspection import contact_sheet, inspect, text
-from weighbridge.inspection.duplicates import _candidates
 
 
 @pytest.fixture
@@ -377,14 +376,6 @@ def test_the_same_shapes_in_other_colours_are_no_duplicates(tmp_path, renders, l
     assert pair(found, "photos", "photos").near_pairs == 0
 
 
-def test_hashes_a_few_bits_apart_are_candidates_whichever_bits_they_are():
-    base = 0x0123456789ABCDEF
-    changed = [base ^ bits for bits in (1, 1 << 20, 1 << 40, 1 << 63, 1 | 1 << 20 | 1 << 40, 0b1111)]
-    found, cut = _candidates(np.array([base, *changed], dtype=np.uint64))
-    assert [other for one, other in found.T.tolist() if one == 0] == [1, 2, 3, 4, 5]
-    assert cut == 0
-
-
 def test_flat_images_are_counted_and_not_paired(tmp_path, renders, look):
     images = [Image.new("RGB", (40 + k, 40), (120, 120, 120 + k % 3)) for k in range(8)]
     found = look(renders, flat_folder(tmp_path / "photos", images))
@@ -393,7 +384,7 @@ def test_flat_images_are_counted_and_not_paired(tmp_path, renders, look):
 
 
 def test_a_set_of_look_alikes_too_large_is_cut_and_said(tmp_path, renders, look, monkeypatch):
-    monkeypatch.setattr("weighbridge.inspection.duplicates._BUCKET", 3)
+    monkeypatch.setattr("weighbridge.data.duplicates._BUCKET", 3)
     photos = flat_folder(tmp_path / "photos", [scene(1, (96 + k, 96), noise=0.0) for k in range(7)])
     found = look(renders, photos)
     assert found.cut > 0
@@ -418,7 +409,7 @@ def test_images_in_an_archive_are_decoded_too(tmp_path, renders, look):
     assert contact_sheet(found, tmp_path / "sheet.png", per_class=1) == 3 + 2 + 2
 
 
-def test_an_array_is_inspected_as_far_as_it_goes(tmp_path, renders, look):
+def test_an_array_is_inspected_as_an_index_is(tmp_path, renders, look):
     pixels = np.random.default_rng(0).integers(0, 256, (6, 20, 30, 3), dtype=np.uint8)
     pixels[5] = pixels[0]
     labels = np.array([2, 0, 2, 2, 0, 0])
@@ -431,8 +422,17 @@ def test_an_array_is_inspected_as_far_as_it_goes(tmp_path, renders, look):
     inside = pair(found, "a", "a")
     assert inside.exact == [(f"{tmp_path / 'a.npz'}#0", f"{tmp_path / 'a.npz'}#5")]
     assert inside.conflicts == 1
-    assert "Near duplicates in it are not searched for" in target.notes[0]
-    assert found.facts()["domains"][1]["structureless"] == 0
+    assert (target.notes, target.groups, target.structureless) == ([], 0, 0)
+
+
+def test_groups_and_near_duplicates_in_an_array(tmp_path, renders, look):
+    pictures = [scene(1), scene(1, noise=1.0), scene(2), Image.new("RGB", (96, 96))]
+    np.savez(tmp_path / "a.npz", x=np.stack([np.asarray(p) for p in pictures]), group=np.array(["p", "p", "q", ""]))
+    photos = flat_folder(tmp_path / "photos", [scene(2)])
+    found = look(renders, photos, tmp_path / "a.npz")
+    assert (found.domains[2].groups, found.domains[2].structureless) == (2, 1)
+    assert pair(found, "a", "a").near == [(f"{tmp_path / 'a.npz'}#0", f"{tmp_path / 'a.npz'}#1")]
+    assert pair(found, "photos", "a").near == [(str(photos / "000.png"), f"{tmp_path / 'a.npz'}#2")]
 
 
 def test_an_array_that_is_none(tmp_path, renders, look):

@@ -1,6 +1,9 @@
-"""Domains that are one .npz: `x` (N, H, W) or (N, H, W, 1 or 3) uint8, perhaps `y` integers and `classes` names."""
+"""Domains that are one .npz: `x` (N, H, W) or (N, H, W, 1 or 3) uint8.
 
-__all__ = ["has_labels", "read_labels", "read_pixels"]
+Perhaps with `y` integers, `classes` names, and `group` integers or words.
+"""
+
+__all__ = ["has_labels", "read_groups", "read_labels", "read_pixels"]
 
 import zipfile
 from collections.abc import Iterator
@@ -55,6 +58,24 @@ def read_labels(path: Path, images: int) -> tuple[NDArray[np.int64], list[str]]:
         )
     shown, labels = np.unique(numbers.astype(np.int64), return_inverse=True)
     return labels, [named[k] if named else str(k) for k in shown.tolist()]
+
+
+def read_groups(path: Path, images: int) -> tuple[NDArray[np.int32], list[str]]:
+    """The array group as numbers (N,) into the sorted words that occur; one empty word where there is no such array.
+
+    Raises:
+        DataError: if group does not fit x.
+    """
+    with _opened(path) as archive:
+        if "group" not in archive:
+            return np.zeros(images, dtype=np.int32), [""]
+        groups = _array(archive, "group", path)
+    if groups.shape != (images,) or groups.dtype.kind not in "iuU":
+        came = f"got {groups.dtype} of shape {groups.shape}"
+        raise DataError(f"expected group in '{path}' as integers or words of shape ({images},), {came}")
+    words = np.char.strip(groups) if groups.dtype.kind == "U" else groups
+    shown, numbers = np.unique(words, return_inverse=True)
+    return numbers.astype(np.int32), [str(word) for word in shown.tolist()]
 
 
 @contextmanager

@@ -14,6 +14,7 @@ __all__ = [
     "Unusable",
     "decode_upright",
     "examine",
+    "glance",
     "looks_like_image",
     "open_full",
 ]
@@ -218,6 +219,12 @@ def examine(source: Path | bytes, *, name: str) -> Facts:
         Unusable: as `decode_upright`.
     """
     return _work_on(source, name, _GLANCE, lambda image: _facts(image, name))
+
+
+def glance(image: Image.Image) -> tuple[int, bytes]:
+    """Difference hash and thumbnail of an image that is open, as in `Facts`."""
+    small = _upright(image, 3, least=_GLANCE)
+    return _difference_hash(small), small.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes()
 
 
 # ---- opening -------------------------------------------------------------------------------------------------------
@@ -466,12 +473,11 @@ def _facts(image: Image.Image, name: str) -> Facts:
     suffix = Path(name).suffix.lower()
     misnamed = suffix in IMAGE_SUFFIXES and suffix not in _SUFFIXES_OF.get(kind, {suffix})
     remarks = [word for word, holds in (("animated", animated), ("wrong extension", misnamed)) if holds]
-    small = _upright(image, 3, least=_GLANCE)
+    difference_hash, thumbnail = glance(image)
     orientation = _orientation(image)  # only now: asked before, it would read a broken PNG and keep its error to itself
     if orientation >= 5:
         width, height = height, width
-    thumbnail = small.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes()
-    return Facts(kind, width, height, mode, orientation, quality, tuple(remarks), _difference_hash(small), thumbnail)
+    return Facts(kind, width, height, mode, orientation, quality, tuple(remarks), difference_hash, thumbnail)
 
 
 def _difference_hash(image: Image.Image) -> int:

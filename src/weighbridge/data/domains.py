@@ -1,6 +1,6 @@
 """Domains: labelled and unlabelled images, and splitting a part off."""
 
-__all__ = ["SPLIT_NUMBERS", "LabelledDomain", "Split", "UnlabelledDomain", "split_off"]
+__all__ = ["SPLIT_NUMBERS", "GroupedBy", "LabelledDomain", "Split", "UnlabelledDomain", "split_off"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +17,8 @@ from weighbridge.data.index import Rejected
 from weighbridge.data.splits import held_out_rows
 
 Split = Literal["train", "val", "test"]
+GroupedBy = Literal["group", "near-duplicates", "nothing"]
+"""How it is known which images belong together: the data says so, they look nearly the same, or it is not known."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class LabelledDomain:
         groups: (N,) int32; images of one number belong together, such as patches of one picture.
         splits: (N,) int8: 0 where the domain names no split, else 1 train, 2 val, 3 test.
         rejected: files that are not used, each with its reason.
+        grouped_by: "group" only if every source names groups; by near duplicates only a part of them is known.
     """
 
     images: Images
@@ -43,6 +46,7 @@ class LabelledDomain:
     splits: Column
     fingerprint: str
     rejected: tuple[Rejected, ...] = ()
+    grouped_by: GroupedBy = "nothing"
 
     def __len__(self) -> int:
         return len(self.labels)

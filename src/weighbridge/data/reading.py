@@ -7,16 +7,19 @@ __all__ = ["Reading", "check_labelled", "left_out_sentence", "read_labelled", "r
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from weighbridge.data.arrays import read_labels, read_pixels
+from weighbridge.data.array_rows import ArrayRows
+from weighbridge.data.arrays import read_groups, read_labels, read_pixels
 from weighbridge.data.cache import CacheMode, decoded
 from weighbridge.data.columns import Column
-from weighbridge.data.domains import SPLIT_NUMBERS, LabelledDomain, Split, UnlabelledDomain
+from weighbridge.data.domains import SPLIT_NUMBERS, GroupedBy, LabelledDomain, Split, UnlabelledDomain
+from weighbridge.data.duplicates import near_duplicate_groups
 from weighbridge.data.images import Content, IndexedContent, Names, NpzContent, Pictures, View
 from weighbridge.data.index import Index, Rejected, scan
 from weighbridge.data.layouts import csv_columns, kind_of
@@ -48,6 +51,7 @@ def read_labelled(
     *,
     classes: Sequence[str] | None = None,
     splits: Sequence[Split] | None = None,
+    near_duplicates: bool = False,
     progress: Progress | None = None,
 ) -> LabelledDomain:
     """Read one or several labelled domains as one.
@@ -56,12 +60,13 @@ def read_labelled(
         paths: whatever `layouts` knows, with classes.
         classes: names to map labels onto, when a trained model fixes them; the images may show fewer.
         splits: of domains with a train/val/test layout the first of these that it has, or all of it if None.
+        near_duplicates: group near duplicates where the data names no groups; takes a pass over all thumbnails.
         progress: called with (images done, images in all), while they are scanned and again while they are decoded.
 
     Raises:
         DataError: for anything missing, empty, or not fitting together; the message says what to do.
     """
-    parts, names = _fitting_parts(paths, classes, reading, progress)
+    parts, names = _fitting_parts(paths, classes, reading, progress, near_duplicates)
     parts = [_in_split(part, splits) for part in parts]
     row_of = {name: row for row, name in enumerate(names)}
     labels = [np.array([row_of[name] for name in part.classes], dtype=np.int32)[part.labels] for part in parts]
@@ -74,10 +79,11 @@ def read_labelled(
         source=Column(source, np.int16),
         source_names=distinct_names([part.name for part in parts], [part.path for part in parts]),
         files=Names(pictures),
-        groups=Column(_apart([part.groups for part in parts]), np.int32),
+        groups=Column(_apart(parts), np.int32),
         splits=Column((part.splits for part in parts), np.int8),
         fingerprint=" ".join(part.fingerprint for part in parts),
         rejected=tuple(rejected for part in parts for rejected in part.rejected),
+        grouped_by=_all_grouped_by(parts),
     )
 
 
@@ -157,6 +163,7 @@ class _SourcePart:
     groups: NDArray[np.int32]  # (n,)
     splits: NDArray[np.int8]  # (n,)
     fingerprint: str
+    grouped_by: GroupedBy
     rejected: tuple[Rejected, ...] = ()
 
     def chosen(self, rows: NDArray[np.bool_], **changes: Any) -> "_SourcePart":
@@ -165,10 +172,14 @@ class _SourcePart:
 
 
 def _fitting_parts(
-    paths: Sequence[Path], classes: Sequence[str] | None, reading: Reading, progress: Progress | None
+    paths: Sequence[Path],
+    classes: Sequence[str] | None,
+    reading: Reading,
+    progress: Progress | None,
+    near_duplicates: bool = False,
 ) -> tuple[list[_SourcePart], Sequence[str]]:
     """What lies at the paths, and the names of its classes."""
-    parts = [part for path in paths for part in _labelled_parts(path, reading, progress)]
+    parts = [part for path in paths for part in _labelled_parts(path, reading, progress, near_duplicates)]
     names = classes or _common_classes(parts)
     for part in parts:
         unknown = [name for name in part.classes if name not in names]
@@ -180,15 +191,18 @@ def _fitting_parts(
     return parts, names
 
 
-def _labelled_parts(path: Path, reading: Reading, progress: Progress | None) -> list[_SourcePart]:
+def _labelled_parts(
+    path: Path, reading: Reading, progress: Progress | None, near_duplicates: bool
+) -> list[_SourcePart]:
     kind = kind_of(path)
     if kind == "npz":
-        return [_labelled_npz(path)]
+        return [_labelled_npz(path, near_duplicates)]
     if kind == "csv" and "label" not in csv_columns(path):
         raise DataError(f"expected a column 'label' in '{path}', found {', '.join(csv_columns(path)) or 'nothing'}")
     index = scan(path, home=reading.home, progress=progress)
     rejected = rejected_files(index, reading.strict, f"one folder per class with images in '{path}'")
     numbers, words = index.column("label")
+    groups, grouped_by = _groups(*index.column("part_of"), index if near_duplicates else None)
     whole = _SourcePart(
         path=path,
         name=domain_name(path),
@@ -196,9 +210,10 @@ def _labelled_parts(path: Path, reading: Reading, progress: Progress | None) -> 
         places=np.arange(len(index), dtype=np.int32),
         labels=numbers,
         classes=words,
-        groups=_groups(*index.column("part_of")),
+        groups=groups,
         splits=_split_numbers(*index.column("split")),
         fingerprint=index.fingerprint,
+        grouped_by=grouped_by,
         rejected=rejected,
     )
     if "" in words:
@@ -247,24 +262,42 @@ def _first_split(found: Sequence[str], wanted: Sequence[Split] | None) -> str:
     return next((name for name in wanted or () if name in found), "")
 
 
-def _groups(numbers: NDArray[np.int32], words: Sequence[str]) -> NDArray[np.int32]:
-    """Group numbers; images without a group are a group of their own."""
+def _groups(
+    numbers: NDArray[np.int32], words: Sequence[str], searched: Index | ArrayRows | None
+) -> tuple[NDArray[np.int32], GroupedBy]:
+    """Group numbers, and how they are known; images without a group are a group of their own.
+
+    Args:
+        searched: where near duplicates are looked for among images whose group is not named.
+    """
     alone = np.arange(len(numbers), dtype=np.int32)
-    if words == [""]:
-        return alone
+    if not any(words):
+        return (alone, "nothing") if searched is None else (near_duplicate_groups(searched), "near-duplicates")
     groups = numbers.copy()
-    if "" in words:
-        nameless = numbers == words.index("")
-        groups[nameless] = len(words) + alone[nameless]
-    return groups
+    if "" not in words:
+        return groups, "group"
+    nameless = numbers == words.index("")
+    others = alone if searched is None else near_duplicate_groups(searched)
+    groups[nameless] = len(words) + others[nameless]
+    return groups, "nothing" if searched is None else "near-duplicates"
 
 
-def _apart(groups: Sequence[NDArray[np.int32]]) -> list[NDArray[np.int32]]:
-    """Numbers of different sources must not meet."""
-    start, moved = 0, []
-    for part in groups:
-        moved.append(part + np.int32(start))
-        start += int(part.max(initial=0)) + 1
+def _all_grouped_by(parts: Sequence[_SourcePart]) -> GroupedBy:
+    """Of several answers the weakest; near duplicates that were searched for and not found tell nothing."""
+    known = {part.grouped_by for part in parts}
+    if known == {"group"}:
+        return "group"
+    found = any(len(np.unique(part.groups)) < len(part.groups) for part in parts)
+    return "near-duplicates" if "nothing" not in known and found else "nothing"
+
+
+def _apart(parts: Sequence[_SourcePart]) -> list[NDArray[np.int32]]:
+    """Group numbers of different paths must not meet; the sources that one manifest names share its groups."""
+    start, moved = 0, list[NDArray[np.int32]]()
+    for _, of_path in groupby(parts, key=lambda part: part.path):
+        groups = [part.groups for part in of_path]
+        moved += [numbers + np.int32(start) for numbers in groups]
+        start += max(int(numbers.max(initial=0)) for numbers in groups) + 1
     return moved
 
 
@@ -272,9 +305,11 @@ def _split_numbers(numbers: NDArray[np.int32], words: Sequence[str]) -> NDArray[
     return np.array([SPLIT_NUMBERS[word] for word in words], dtype=np.int8)[numbers]
 
 
-def _labelled_npz(path: Path) -> _SourcePart:
+def _labelled_npz(path: Path, near_duplicates: bool) -> _SourcePart:
     pixels = read_pixels(path)
     labels, classes = read_labels(path, len(pixels))
+    named = read_groups(path, len(pixels))
+    groups, grouped_by = _groups(*named, ArrayRows(path, pixels) if near_duplicates else None)
     rows = np.arange(len(pixels), dtype=np.int32)
     content = NpzContent(path, pixels)
     return _SourcePart(
@@ -284,9 +319,10 @@ def _labelled_npz(path: Path) -> _SourcePart:
         places=rows,
         labels=labels,
         classes=classes,
-        groups=rows,
+        groups=groups,
         splits=np.zeros(len(pixels), dtype=np.int8),
         fingerprint=content.digest,
+        grouped_by=grouped_by,
     )
 
 

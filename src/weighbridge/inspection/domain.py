@@ -31,8 +31,6 @@ def describe(k: int, looks: Sequence[Look], sample: int, seed: int, progress: Pr
         notes.append(
             f"no folder of '{look.name}' has the name of a class of '{looks[0].name}'. Folders are taken as nesting"
         )
-    if look.is_array:
-        notes.append(f"'{look.name}' is an array. Near duplicates in it are not searched for")
     widths, heights = look.sizes.T
     measured = {"width": widths, "height": heights, "aspect": widths / heights} if len(look) else {}
     quantiles = {key: np.quantile(v, (0, 0.25, 0.5, 0.75, 1)).round(3).tolist() for key, v in measured.items()}
@@ -69,7 +67,7 @@ def describe(k: int, looks: Sequence[Look], sample: int, seed: int, progress: Pr
         quantiles=quantiles,
         sizes=[(*shapes[n].tolist(), int(often[n])) for n in top],
         colour=look.colour,
-        structureless=0 if look.is_array else int((~look.structured).sum()),
+        structureless=int((~look.marks.structured).sum()),
         sampled=sampled,
         cues=cues,
         notes=notes,

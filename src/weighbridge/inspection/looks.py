@@ -1,10 +1,9 @@
 """Domains opened for inspection: what an index knows of all their images, read once."""
 
-__all__ = ["LUMA", "ArrayRows", "Flags", "Look", "Numbers", "joined", "look"]
+__all__ = ["LUMA", "Flags", "Look", "Numbers", "look"]
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,11 +11,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from weighbridge.data.arrays import has_labels, read_labels, read_pixels
-from weighbridge.data.decode import THUMBNAIL, decode_upright
-from weighbridge.data.index import Index, Rejected, scan
+from weighbridge.data.array_rows import ArrayRows
+from weighbridge.data.decode import decode_upright
+from weighbridge.data.duplicates import Marks, has_structure
+from weighbridge.data.index import Index, scan
 from weighbridge.data.layouts import kind_of
 from weighbridge.watch import Progress
 
@@ -25,53 +24,9 @@ Flags = NDArray[np.bool_]
 
 _CHUNK = 8192  # rows of an index in memory at a time
 _HEAD = 65_536  # bytes in which EXIF is looked for
-_FEWEST_BITS = 6  # a difference hash with fewer set or unset says nothing
-_LEAST_STRUCTURE = 4.0  # levels of standard deviation in a thumbnail
 _COLUMNS = ("hash", "width", "height", "mode", "format", "quality", "remarks", "difference_hash", "thumbnail")
 LUMA = np.array([[0.299], [0.587], [0.114]])
 """(3, 1) shares of red, green and blue in brightness."""
-
-
-class ArrayRows:
-    """An .npz that answers as an index would; of images in an array there are no near duplicates to be found."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self.pixels = path, read_pixels(path)
-        none = np.zeros(len(self.pixels), dtype=np.int64), [""]
-        self._labels, self._words = read_labels(path, len(self.pixels)) if has_labels(path) else none
-        self.tally = {"used": len(self.pixels), "quarantined": 0, "ignored": 0}
-
-    def name(self, place: int) -> str:
-        return f"{self._path}#{place}"
-
-    def rejected(self, *statuses: str) -> Iterator[Rejected]:
-        return iter(())
-
-    def image(self, place: int) -> Image.Image:
-        pixels = self.pixels[place]
-        return Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
-
-    def column(self, name: str) -> tuple[NDArray[np.int32], list[str]]:
-        if name == "label":
-            return self._labels.astype(np.int32), self._words
-        return np.zeros(len(self.pixels), dtype=np.int32), [""]
-
-    def table(self, *columns: str) -> Iterator[tuple[Any, ...]]:
-        shape = str(self.pixels.shape[1:]).encode()
-        for place in range(len(self.pixels)):
-            image = self.image(place)
-            facts = {
-                "hash": hashlib.sha256(shape + self.pixels[place].tobytes()).digest(),
-                "width": image.width,
-                "height": image.height,
-                "mode": image.mode,
-                "format": "array",
-                "quality": 0,
-                "remarks": "",
-                "difference_hash": 0,
-                "thumbnail": image.convert("RGB").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes(),
-            }
-            yield tuple(facts[column] for column in columns)
 
 
 @dataclass
@@ -83,9 +38,7 @@ class Look:
     content: Index | ArrayRows
     labels: Numbers  # (N,) into words
     words: list[str]
-    digests: NDArray[np.bytes_]  # (N,) sha256
-    hashes: NDArray[np.uint64]  # (N,)
-    structured: Flags  # (N,)
+    marks: Marks
     splits: Numbers  # (N,) into split_words
     split_words: list[str]
     groups: int  # of images that belong together
@@ -97,10 +50,6 @@ class Look:
 
     def __len__(self) -> int:
         return len(self.labels)
-
-    @property
-    def is_array(self) -> bool:
-        return isinstance(self.content, ArrayRows)
 
     def file(self, place: int) -> str:
         return self.content.name(place)
@@ -141,9 +90,7 @@ def look(path: Path, name: str, home: Path | None, progress: Progress | None) ->
         cells += values.shape[0] * values.shape[1]
         grey += int((np.ptp(thumbnails, axis=2).max(axis=1) <= 2).sum())
         unsigned = np.array(bits, dtype=np.int64).view(np.uint64)
-        rising = np.bitwise_count(unsigned)
-        uneven = thumbnails.std(axis=1).max(axis=1) >= _LEAST_STRUCTURE
-        structured.append(uneven & (rising >= _FEWEST_BITS) & (rising <= 64 - _FEWEST_BITS))
+        structured.append(has_structure(unsigned, thumbnails))
         digests.append(np.array(digest, dtype="S32"))
         hashes.append(unsigned)
         sizes.append(np.array([width, height], dtype=np.int64).T)
@@ -161,19 +108,17 @@ def look(path: Path, name: str, home: Path | None, progress: Progress | None) ->
         content=content,
         labels=labels.astype(np.int64),
         words=words,
-        digests=joined(digests, "S32"),
-        hashes=joined(hashes, np.uint64),
-        structured=joined(structured, np.bool_),
+        marks=Marks(content, _joined(digests, "S32"), _joined(hashes, np.uint64), _joined(structured, np.bool_)),
         splits=splits.astype(np.int64),
         split_words=split_words,
         groups=sum(word != "" for word in content.column("part_of")[1]),
-        sizes=joined(sizes, np.int64).reshape(-1, 2),
+        sizes=_joined(sizes, np.int64).reshape(-1, 2),
         counts=counts,
         colour=colour,
         grey=grey,
-        qualities=joined(qualities, np.int64),
+        qualities=_joined(qualities, np.int64),
     )
 
 
-def joined(parts: Sequence[NDArray[Any]], dtype: Any) -> NDArray[Any]:
+def _joined(parts: Sequence[NDArray[Any]], dtype: Any) -> NDArray[Any]:
     return np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)

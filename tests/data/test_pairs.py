@@ -114,9 +114,33 @@ def test_strong_augmentation_is_for_what_the_student_sees_of_both_domains(stream
     assert same(before, stream(target_views=2, preparation=untouched).at(2)), "what is mild is drawn as before"
     for plain, hard in ((before.source, after.source), (before.target, after.target)):
         assert all(not torch.equal(a, b) for a, b in zip(plain.images, hard.images, strict=True))
-    assert same(stream(preparation=mild).at(2), stream(preparation=strong).at(2)), (
-        "methods with one view see none of it"
+
+
+def test_strong_augmentation_is_the_same_for_methods_with_one_view_and_with_two(stream):
+    strong = Preparation(Augmentation(rotate=20, noise=0.1), strong=StrongAugmentation(0.7))
+    one, two, mild = (
+        stream(preparation=strong).at(2),
+        stream(preparation=strong, target_views=2).at(2),
+        stream().at(2),
     )
+    assert same(one, two)
+    assert all(not torch.equal(a, b) for a, b in zip(one.source.images, mild.source.images, strict=True))
+
+
+def test_a_method_that_looks_at_no_target_sees_the_same_renders(stream):
+    strong = Preparation(strong=StrongAugmentation(0.7))
+    with_target, alone = stream(preparation=strong).at(3), stream(preparation=strong, batch_target=0).at(3)
+    assert torch.equal(with_target.source.images, alone.source.images)
+
+
+def test_a_stream_that_goes_on_sees_what_comes_next_and_nothing_again(stream):
+    whole, after = stream(), stream(first=30)
+    for step in (0, 1, 7):
+        assert same(after.at(step), whole.at(30 + step))
+        assert after.noise_seed(step) == whole.noise_seed(30 + step)
+    before = [whole.at(step) for step in range(30)]
+    for batch in (after.at(step) for step in range(30)):
+        assert not any(torch.equal(batch.source.images, old.source.images) for old in before)
 
 
 class Draws(Preparation):

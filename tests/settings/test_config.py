@@ -134,8 +134,8 @@ def test_the_page_of_all_settings_is_what_the_code_says():
         ({"method": "mean-teacher", "start": "scratch", "momentum": 0.5}, ("momentum",)),  # Adam throughout
         ({"method": "mean-teacher", "momentum": 0.5}, ()),  # the pre-classifier's
         (
-            {"method": "source-only", "strong_augmentation": 0.5, "batch_target": 8},
-            ("batch_target", "strong_augmentation"),
+            {"method": "source-only", "strong_augmentation": 0.7, "batch_target": 8},
+            ("batch_target",),
         ),
         ({"method": "adda", "start": "scratch"}, ("start",)),
     ],
@@ -160,7 +160,8 @@ def test_what_was_set_in_vain_is_told_with_who_reads_it():
 
 @pytest.mark.parametrize("name", [name for name in SETTINGS if name != "method"])
 def test_whoever_does_not_read_a_setting_can_be_told_who_does(name):
-    ways = [{"method": method} for method in METHODS] + [{"method": "mean-teacher", "start": "scratch"}]
+    ways = [{"method": method} for method in METHODS]
+    ways += [{"method": "mean-teacher", "start": "scratch"}, {"epochs": 2.0, "pre_epochs": 2.0}]
     always = all(SETTINGS[name].readers.read(Config(**way)) for way in ways)
     assert always == (not SETTINGS[name].readers.words)
 
@@ -180,21 +181,54 @@ def test_a_stage_never_sees_the_settings_of_a_later_one():
 
 
 @pytest.mark.parametrize(
-    ("method", "strength", "rate", "multiplier", "strong"),
+    ("method", "strength", "rate", "multiplier"),
     [
-        ("weighted-dann", 1.0, 0.001, 10.0, 0.0),
-        ("dann-mcc", 1.0, 0.01, 1.0, 0.0),
-        ("mean-teacher", 1.0, 0.01, 1.0, 0.0),
-        ("self-training", 1.0, 0.01, 1.0, 0.5),
-        ("iwdan-mcc", 0.1, 0.01, 1.0, 0.0),
-        ("iwdan-self-training", 0.1, 0.01, 1.0, 0.5),
+        ("weighted-dann", 1.0, 0.001, 10.0),
+        ("dann-mcc", 1.0, 0.01, 1.0),
+        ("mean-teacher", 1.0, 0.01, 1.0),
+        ("self-training", 1.0, 0.01, 1.0),
+        ("iwdan-mcc", 0.1, 0.01, 1.0),
+        ("iwdan-self-training", 0.1, 0.01, 1.0),
     ],
 )
-def test_what_is_left_out_is_settled_by_the_method(method, strength, rate, multiplier, strong):
-    names = ("strength", "fine_tune_rate", "new_layer_multiplier", "strong_augmentation")
+def test_what_is_left_out_is_settled_by_the_method(method, strength, rate, multiplier):
+    names = ("strength", "fine_tune_rate", "new_layer_multiplier")
     left_out, given = Config(method=method), Config(method=method, **dict.fromkeys(names, 0))
-    assert [left_out.settled()[name] for name in names] == [strength, rate, multiplier, strong]
-    assert [given.settled()[name] for name in names] == [0.0, 0.0, 0.0, 0.0]
+    assert [left_out.settled()[name] for name in names] == [strength, rate, multiplier]
+    assert [given.settled()[name] for name in names] == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_renders_are_augmented_alike_for_every_method(method):
+    augmentation = {
+        field: getattr(Config(method=method), field) for field in ("strong_augmentation", "rotate", "noise")
+    }
+    assert augmentation == {"strong_augmentation": 0.5, "rotate": 0.0, "noise": 0.0}
+    assert "strong_augmentation" in Config(method=method).read_settings()
+    assert SETTINGS["strong_augmentation"].stage == "pre-classifier", "stage one sees what stage two sees"
+
+
+def test_length_in_epochs_becomes_steps_once_the_images_are_counted():
+    config = Config(epochs=3, pre_epochs=0.5, batch_source=50)
+    settled = config.lasting(1000)
+    assert (settled.pre_steps, settled.steps) == (10, 60)
+    assert settled.lasting(1000) == settled
+    assert Config().lasting(1000) == Config()
+    assert Config(pre_epochs=0.001).lasting(10).pre_steps == 1
+    assert "steps" not in config.read_settings()
+    assert "epochs" in config.read_settings()
+    assert settled.unread() == ()  # nobody set these steps
+
+
+def test_a_run_whose_length_is_given_in_epochs_needs_no_steps():
+    assert Config(method="weighted-dann", pre_steps=0, steps=0, pre_epochs=1, epochs=1).lasting(640).steps == 10
+    with pytest.raises(ConfigError, match="epochs must be above 0, got 0"):
+        Config(epochs=0)
+
+
+def test_the_pixel_scale_of_imagenet_is_for_colour():
+    with pytest.raises(ConfigError, match="normalisation = 'imagenet' is for colour images, got channels = 1"):
+        Config(normalisation="imagenet", channels=1)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +246,9 @@ def test_a_run_folder_names_the_network_whatever_the_default_will_be(backbone, i
 
 def test_methods_that_skip_the_pre_classifier_take_its_steps_themselves():
     steps = {method: Config(method=method, pre_steps=30, steps=70).total_steps for method in METHODS}
-    assert steps == {name: 100 if entry.start == "scratch" else 70 for name, entry in CATALOGUE.items()}
+    assert steps == {
+        name: 100 if entry.start in ("scratch", "source-only") else 70 for name, entry in CATALOGUE.items()
+    }
     by_hand = {"source-only": 100, "dann": 100, "adda": 70, "weighted-dann": 70, "mcc": 70, "iwdan-self-training": 70}
     assert steps.items() >= by_hand.items()
 

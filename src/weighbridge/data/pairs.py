@@ -3,7 +3,7 @@
 So there is no loader state to save: a resumed run asks for the next step and gets the batch it would have got.
 """
 
-__all__ = ["PairStream"]
+__all__ = ["BATCHES", "PairStream"]
 
 from typing import Literal
 
@@ -18,6 +18,10 @@ from weighbridge.data.images import Images
 from weighbridge.data.order import walked
 from weighbridge.data.transforms import Preparation
 from weighbridge.types import SOURCE, TARGET, DomainPair, LabelledBatch, UnlabelledBatch
+
+BATCHES = 2
+"""Changes when a step sees other images than before, so that no table has runs of both. 1: stage two saw the batches of
+the pre-classifier again."""
 
 Balance = Literal["none", "source", "class", "both"]
 
@@ -34,9 +38,9 @@ class PairStream:
         batch_target: B' >= 0, over all processes; 0 for methods that do not look at the target.
         preparation: the same for both domains.
         seed: fixes the order of the images and their augmentation.
-        target_views: 2 for methods that compare two augmentations of a target image; the first is the one that methods
-            with one view see. The source and the first view are then augmented strongly, if the preparation does that:
-            both domains alike in what the student sees, and the second view plain, for the teacher.
+        target_views: 2 for methods that compare two augmentations of a target image. The first is the one that methods
+            with one view see. The second, for a teacher, is never augmented strongly.
+        first: the batch that step 0 sees. What goes on where a pre-classifier stopped sees new ones.
         balance: what every B source images show equally: `source`, `class`, or `both`, each class of each source;
             smaller ones come again sooner. `none`: in proportion.
         device: where the pixels are turned into floats.
@@ -55,6 +59,7 @@ class PairStream:
         seed: int,
         device: torch.device,
         target_views: Literal[1, 2] = 1,
+        first: int = 0,
         balance: Balance = "none",
         memory_format: torch.memory_format = torch.contiguous_format,
         rank: int = 0,
@@ -63,22 +68,22 @@ class PairStream:
         self._source, self._target = source, target
         self._preparation, self._seed = preparation, seed
         self._device, self._memory_format = device, memory_format
-        self._target_views = target_views
+        self._target_views, self._first = target_views, first
         self._rank, self._processes = rank, processes
         self._source_order = _source_order(source, batch_source, balance, (seed, SOURCE))
         self._target_order = _Order(len(target), batch_target, (seed, TARGET))
 
     def at(self, step: int) -> DomainPair:
         """The pair of batches of this step, counted from 0, prepared on the device."""
-        source_index = self._source_order.at(step)[self._rank :: self._processes]  # (B,)
-        target_index = self._target_order.at(step)[self._rank :: self._processes]  # (B',)
+        place = self._first + step
+        source_index = self._source_order.at(place)[self._rank :: self._processes]  # (B,)
+        target_index = self._target_order.at(place)[self._rank :: self._processes]  # (B',)
 
         def draws(stream: int) -> torch.Generator:
             return torch.Generator().manual_seed(self._derived_seed(stream, step))
 
-        generator = draws(_AUGMENTATION)
+        generator, strong = draws(_AUGMENTATION), draws(_STRONG)
         two = self._target_views == 2
-        strong = draws(_STRONG) if two else None
         return DomainPair(
             source=LabelledBatch(
                 images=self._prepare(self._source.images, source_index, generator, strong),
@@ -98,7 +103,7 @@ class PairStream:
         return self._derived_seed(_NOISE, step)
 
     def _derived_seed(self, stream: int, step: int) -> int:
-        sequence = np.random.SeedSequence((self._seed, stream, self._rank, step))
+        sequence = np.random.SeedSequence((self._seed, stream, self._rank, self._first + step))
         return int(sequence.generate_state(1, np.uint64)[0])
 
     def _prepare(

@@ -18,7 +18,7 @@ from weighbridge.files import whole_file
 from weighbridge.methods.base import Method
 from weighbridge.parts.networks import Network
 
-_FORMAT = "2"  # of checkpoints and of the order of images, which has to be the same before and after
+_FORMAT = "3"  # of checkpoints; a stage that goes on must be in the same batches and with the same modules as before
 
 
 def save_checkpoint(path: Path, method: Method, *, step: int, extra: Mapping[str, Tensor]) -> None:

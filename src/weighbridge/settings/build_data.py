@@ -62,8 +62,14 @@ def open_target(
 def open_labelled(
     path: Path, config: Config, classes: Sequence[str], progress: Progress | None = None
 ) -> LabelledDomain:
-    """Labelled images of the source's classes to evaluate on: the test split where there is one, else val, else all."""
-    return read_labelled([path], build_reading(config), classes=classes, splits=("test", "val"), progress=progress)
+    """Labelled images of the source's classes to evaluate on: the test split where there is one, else val, else all.
+
+    Where the data names no groups, near duplicates are a group.
+    """
+    reading = build_reading(config)
+    return read_labelled(
+        [path], reading, classes=classes, splits=("test", "val"), near_duplicates=True, progress=progress
+    )
 
 
 def check_labels(path: Path, config: Config, classes: Sequence[str], progress: Progress | None = None) -> None:
@@ -78,8 +84,8 @@ def build_reading(config: Config) -> Reading:
 
 
 def build_preparation(config: Config) -> Preparation:
-    strong = config.of_method("strong_augmentation")
-    return Preparation(_augmentation(config), config.normalisation, StrongAugmentation(strong) if strong else None)
+    strong = StrongAugmentation(config.strong_augmentation) if config.strong_augmentation else None
+    return Preparation(_augmentation(config), config.normalisation, strong)
 
 
 def _augmentation(config: Config) -> Augmentation:
@@ -98,8 +104,7 @@ def _augmentation(config: Config) -> Augmentation:
 
 def caution(config: Config) -> str | None:
     """What whoever trains with these settings, or reads the results, should know; None if there is nothing."""
-    strong = config.of_method("strong_augmentation")
-    moves = _augmentation(config) != Augmentation() or strong or build_reading(config).view.slack
+    moves = _augmentation(config) != Augmentation() or config.strong_augmentation or build_reading(config).view.slack
     if "teacher" not in config.entry.has or moves:
         return None
     return (
@@ -111,6 +116,10 @@ def caution(config: Config) -> str | None:
 def build_pairs(
     config: Config, data: Data, method: Method, machine: Machine, device: torch.device, *, rank: int = 0
 ) -> PairStream:
+    """The batches of a run. Those of its pre-classifier come first, so that nothing is seen again for the first time.
+
+    What trains from scratch sees in its last `steps` the very batches that the others adapt on.
+    """
     return PairStream(
         data.source,
         data.target,
@@ -120,6 +129,7 @@ def build_pairs(
         seed=config.seed,
         device=device,
         target_views=method.target_views,
+        first=0 if config.from_scratch else config.pre_steps,
         balance=config.balance,
         memory_format=machine.memory_format,
         rank=rank,

@@ -89,12 +89,25 @@ class Setting:
         )
 
 
+_COUNTED = {"pre_steps": "pre_epochs", "steps": "epochs"}
+
+
+def _counts_steps(epochs: str) -> Callable[["Config"], bool]:
+    return lambda config: getattr(config, epochs) is None
+
+
 def _has(words: str, *parts: Part) -> Readers:
     return Readers(words, lambda config: config.entry.has.issuperset(parts))
 
 
 def _method(name: str) -> Readers:
     return Readers(name, lambda config: config.method == name)
+
+
+def _has_new_layers(config: "Config") -> bool:
+    """Whether layers that start from random numbers learn beside others that do not."""
+    beside_published = config.from_scratch and config.weights != "none"
+    return config.entry.optimizer == "sgd" and (beside_published or "domain loss" in config.entry.has)
 
 
 def _fine_tuned(config: "Config") -> bool:
@@ -112,6 +125,10 @@ _FINE_TUNED = Readers("methods that fine-tune by SGD", _fine_tuned)
 _TARGET = _has("methods that see photos", "target")
 _REVERSAL = _has("methods with a reversal layer", "reversal")
 _TEACHER = _has("methods with a teacher", "teacher")
+_AVERAGED = Readers(
+    "methods with a teacher and source-only, whose running mean is a control",
+    lambda config: "teacher" in config.entry.has or config.method in ("source-only", "source-only-ema"),
+)
 _CONFUSION = _has("methods with class confusion", "class confusion")
 _WEIGHTING = Readers("methods that take a weighting, if one is set", lambda config: config.weighting_name is not None)
 
@@ -134,10 +151,22 @@ class _First:
     """auto: small-batchnorm up to 64 px, else resnet18. Or lenet, small, slim-batchnorm, one of torchvision, timm:X."""
     weights: Annotated[str, Setting(stage="pre-classifier")] = "none"
     """Initial weights of the backbone. none: random. imagenet: published weights, downloaded. Or the path of a file."""
-    pre_steps: Annotated[int, Setting(stage="pre-classifier", low=0)] = 1000
+    pre_steps: Annotated[
+        int,
+        Setting(
+            stage="pre-classifier", low=0, readers=Readers("all, unless pre_epochs is set", _counts_steps("pre_epochs"))
+        ),
+    ] = 1000
     """Training steps of the pre-classifier. Methods without a pre-classifier train for pre_steps + steps."""
-    steps: Annotated[int, Setting(stage="adaptation", low=0)] = 1000
+    steps: Annotated[
+        int,
+        Setting(stage="adaptation", low=0, readers=Readers("all, unless epochs is set", _counts_steps("epochs"))),
+    ] = 1000
     """Training steps of the adaptation."""
+    pre_epochs: Annotated[float | None, Setting(stage="pre-classifier", above=0)] = None
+    """Length of the pre-classifier's training in passes over the source. Default: pre_steps."""
+    epochs: Annotated[float | None, Setting(stage="adaptation", above=0)] = None
+    """Length of the adaptation in passes over the source. Default: steps."""
     learning_rate: Annotated[float, Setting(stage="pre-classifier", low=0, readers=_SGD)] = 0.01
     """Initial learning rate of networks trained from scratch, such as the pre-classifier."""
     seed: Annotated[int, Setting(stage="pre-classifier", low=0)] = 0
@@ -198,10 +227,8 @@ class _Augmentation:
     """Largest standard deviation of pixel noise, for pixels in [0, 1]."""
     invert: Annotated[float, Setting(stage="pre-classifier", low=0, high=1)] = 0.0
     """Probability of turning an image into its negative."""
-    strong_augmentation: Annotated[
-        float | None, Setting(stage="adaptation", low=0, high=1, otherwise=0.0, readers=_TEACHER)
-    ] = None
-    """Strength of the blur, shade, noise and hole in the images that the student sees."""
+    strong_augmentation: Annotated[float, Setting(stage="pre-classifier", low=0, high=1)] = 0.5
+    """Strength of blur, shade, noise and a hole in the training images. A teacher sees its photos without them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,12 +254,12 @@ class _Optimisation:
             low=0,
             otherwise=1.0,
             readers=Readers(
-                "methods that fine-tune beside a domain classifier",
-                lambda config: _fine_tuned(config) and "domain loss" in config.entry.has,
+                "methods that fine-tune beside a domain classifier, or start from published weights",
+                lambda config: _has_new_layers(config) and (_fine_tuned(config) or config.weights != "none"),
             ),
         ),
     ] = None
-    """Learning rate of the domain classifier, as a multiple of fine_tune_rate."""
+    """Learning rate of new layers, as a multiple of the others'. With published weights the label head is new too."""
     momentum: Annotated[float, Setting(stage="pre-classifier", low=0, readers=_SGD)] = 0.9
     """Momentum of SGD."""
     weight_decay: Annotated[float, Setting(stage="pre-classifier", low=0, readers=_SGD)] = 0.0
@@ -263,6 +290,20 @@ class _Adversary:
         ),
     ] = 10.0
     """How fast lambda rises by eq. 3."""
+    domain_loss_weight: Annotated[
+        float,
+        Setting(
+            stage="adaptation",
+            low=0,
+            readers=Readers("dann, cdan and cdan-e", lambda config: config.method in ("dann", "cdan", "cdan-e")),
+        ),
+    ] = 1.0
+    """Weight of the domain loss, for domain classifier and features alike. The label loss has weight 1."""
+    domain_dropout: Annotated[
+        float,
+        Setting(stage="adaptation", low=0, below=1, readers=_has("methods with a domain classifier", "domain loss")),
+    ] = 0.0
+    """Dropout between the layers of the domain classifier."""
     adda_rate: Annotated[float, Setting(stage="adaptation", low=0, readers=_method("adda"))] = 0.0002
     """Learning rate of Adam for the encoder and the discriminator."""
     adda_discriminator_rate: Annotated[float | None, Setting(stage="adaptation", low=0, readers=_method("adda"))] = None
@@ -283,6 +324,8 @@ class _Predictions:
         float, Setting(stage="adaptation", low=0, readers=_has("methods with pseudo-labels", "pseudo-labels"))
     ] = 1.0
     """Weight of the loss on the teacher's labels. The label loss has weight 1."""
+    ema_decay: Annotated[float, Setting(stage="adaptation", low=0, high=1, readers=_AVERAGED)] = 0.99
+    """Share of the running mean of the weights (EMA) that a step leaves as it was."""
     mean_teacher_rate: Annotated[float, Setting(stage="adaptation", low=0, readers=_method("mean-teacher"))] = 0.001
     """Learning rate of Adam for the student."""
     consistency_weight: Annotated[float, Setting(stage="adaptation", low=0, readers=_method("mean-teacher"))] = 3.0
@@ -372,7 +415,7 @@ class Config(  # dataclasses take the fields of the last base first
     def from_scratch(self) -> bool:
         """Whether training starts from random or published weights; otherwise it starts from the pre-classifier's."""
         start = self.entry.start
-        return start == "scratch" or (start == "either" and self.start == "scratch")
+        return start in ("scratch", "source-only") or (start == "either" and self.start == "scratch")
 
     def of_method(self, name: str) -> float:
         """A setting that may be left out: as it was given, else as the method has it, else as all have it."""
@@ -423,8 +466,9 @@ class Config(  # dataclasses take the fields of the last base first
         return tuple(name for name, value in self.settled().items() if value != usual[name] and name != "method")
 
     def unread(self) -> tuple[str, ...]:
-        """Settings that were set, and that training never looks at."""
-        return tuple(name for name in self.given() if not SETTINGS[name].readers.read(self))
+        """Settings that were set, and that training never looks at; not steps that stand for epochs."""
+        counted = {steps for steps, epochs in _COUNTED.items() if getattr(self, epochs) is not None}
+        return tuple(name for name in self.given() if not SETTINGS[name].readers.read(self) and name not in counted)
 
     def upto(self, stage: Stage) -> "Config":
         """Settings as this stage may see them: those of later stages are as if nobody had set them.
@@ -443,6 +487,19 @@ class Config(  # dataclasses take the fields of the last base first
     def total_steps(self) -> int:
         """Steps of this method's own training; from scratch it also does what others leave to the pre-classifier."""
         return self.steps + (self.pre_steps if self.from_scratch else 0)
+
+    def lasting(self, source_images: int) -> "Config":
+        """The same settings, with steps for what is given in epochs.
+
+        Args:
+            source_images: that are trained on, without those held out.
+        """
+        changes = {
+            steps: max(1, round(passes * source_images / self.batch_source))
+            for steps, epochs in _COUNTED.items()
+            if (passes := getattr(self, epochs)) is not None
+        }
+        return self.replace(**changes)
 
     def replace(self, **changes: Any) -> "Config":
         """The same settings but for these."""
@@ -533,10 +590,17 @@ def _check_together(config: Config) -> None:
     """What one setting asks of another."""
     method, weighting, has = config.method, config.weighting, config.entry.has
     weighted = weighting not in ("default", "none")
-    if config.total_steps < 1:
+    if config.total_steps < 1 and config.pre_epochs is None and config.epochs is None:
         raise ConfigError(f"{method} needs at least 1 step, got pre_steps={config.pre_steps}, steps={config.steps}")
-    if config.pre_steps < 1 and (not config.from_scratch or weighted):
+    if config.channels == 1 and config.normalisation == "imagenet":
+        raise ConfigError(
+            "normalisation = 'imagenet' is for colour images, got channels = 1. "
+            "Set normalisation = 'half' or 'per-image', or channels = 3"
+        )
+    if config.pre_steps < 1 and config.pre_epochs is None and (not config.from_scratch or weighted):
         raise ConfigError(f"{method} needs a pre-classifier: pre_steps must be at least 1, got 0")
+    if method == "source-only-ema" and config.steps < 1 and config.epochs is None:
+        raise ConfigError("source-only-ema needs a running mean over the last steps: steps must be at least 1, got 0")
     if weighting == "none" and config.entry.defaults.get("weighting"):
         raise ConfigError(
             f"{method} needs a weighting, got 'none'. Set weighting = 'uniform' to give all images the weight 1"

@@ -25,6 +25,7 @@ class RunFolder:
         log.jsonl                losses and rates while it trains
         checkpoints/last.safetensors
         model.safetensors        the network that predicts
+        running-mean.safetensors of source-only, the running mean of its weights, which a control reads
         metrics.json             what came out; present when the run is complete
         quarantine.csv, split.csv, weights.npz, weights.csv, predictions.csv, report.html
 
@@ -79,6 +80,10 @@ class RunFolder:
     @property
     def model(self) -> Path:
         return self.path / "model.safetensors"
+
+    def by_product(self, name: str) -> Path:
+        """Where a network beside the model lies, such as the running mean of its weights."""
+        return self.path / f"{name}.safetensors"
 
     @property
     def config(self) -> Path:

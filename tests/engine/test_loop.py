@@ -23,7 +23,6 @@ from weighbridge.errors import DivergenceError, RunFolderError
 from weighbridge.parts.likelihoods import stored
 from weighbridge.run_folder import RunFolder
 from weighbridge.settings import build_data, build_method
-from weighbridge.settings.catalogue import METHODS
 from weighbridge.settings.config import Config
 from weighbridge.watch import Quiet
 
@@ -85,7 +84,7 @@ def parameters(method):
 
 
 RESUMED = [
-    *({"method": method, "rotate": 10.0, "confidence_threshold": 0.4} for method in METHODS),
+    *({"method": method, "rotate": 10.0, "confidence_threshold": 0.4} for method in build_method.BUILDERS),
     {"method": "weighted-dann", "fine_tune_rate": 0.02, "rotate": 10.0, "noise": 0.1},
     {"method": "weighted-dann", "weighting": "permuted"},
     {"method": "dann", "backbone": "small-batchnorm"},

@@ -11,22 +11,23 @@ from weighbridge.parts.likelihoods import stored
 from weighbridge.parts.networks import build_network
 from weighbridge.parts.optim import Updater
 from weighbridge.parts.weights import class_likelihood
-from weighbridge.settings.build_method import BUILDERS, build_method, start_from
-from weighbridge.settings.catalogue import CATALOGUE, DEFAULT_METHOD, DEFAULT_METHODS, METHODS
+from weighbridge.settings.build_method import BUILDERS, READINGS, build_method, start_from
+from weighbridge.settings.catalogue import CATALOGUE, CONTROLS, DEFAULT_METHOD, DEFAULT_METHODS, METHODS
 from weighbridge.settings.config import Config
 from weighbridge.types import DomainPair, LabelledBatch, UnlabelledBatch
 
 ROOT = Path(__file__).parents[2]
 B, B_TARGET, SIZE = 12, 6, 16
-EVERY = pytest.mark.parametrize("name", METHODS)
+TRAINED = tuple(name for name, entry in CATALOGUE.items() if entry.start != "source-only")  # others read what is there
+EVERY = pytest.mark.parametrize("name", TRAINED)
 
 
 def having(*parts):
-    return pytest.mark.parametrize("name", [name for name, entry in CATALOGUE.items() if entry.has.issuperset(parts)])
+    return pytest.mark.parametrize("name", [name for name in TRAINED if CATALOGUE[name].has.issuperset(parts)])
 
 
 def without(part):
-    return pytest.mark.parametrize("name", [name for name, entry in CATALOGUE.items() if part not in entry.has])
+    return pytest.mark.parametrize("name", [name for name in TRAINED if part not in CATALOGUE[name].has])
 
 
 def pair(seed=1, moved=1.0):
@@ -75,13 +76,21 @@ def update(loss, optimizer):
 
 
 def test_every_method_has_a_builder_of_its_own():
-    assert tuple(BUILDERS) == METHODS
-    assert len(set(BUILDERS.values())) == len(METHODS)
+    assert tuple(BUILDERS) == TRAINED
+    assert len(set(BUILDERS.values())) == len(TRAINED)
+    assert {*READINGS} == {*METHODS} - {*TRAINED} == {name for name, entry in CATALOGUE.items() if entry.reads}
 
 
 def test_what_nobody_asked_for_is_in_the_catalogue():
     assert {DEFAULT_METHOD, *DEFAULT_METHODS} <= set(METHODS)
     assert DEFAULT_METHOD in DEFAULT_METHODS
+    assert {*CONTROLS} < {*DEFAULT_METHODS}, "a comparison holds every method against every control"
+
+
+def test_a_control_adapts_nothing():
+    controls = {name for name, entry in CATALOGUE.items() if entry.control}
+    assert controls == {name for name, entry in CATALOGUE.items() if not entry.has}
+    assert {*CONTROLS} == controls
 
 
 @EVERY
@@ -190,6 +199,18 @@ def test_it_takes_instance_weights_unless_it_has_its_own(name):
     log = built(name, weighting="paper", p_t="evaluation-pass").step(batch, 0.0, update)
     torch.testing.assert_close(log.weights, torch.ones(B), rtol=0, atol=1e-5)
     assert built(name, weighting="default").step(batch, 0.0, update).weights is None or CATALOGUE[name].defaults
+
+
+@having("domain loss")
+def test_dropout_in_the_domain_classifier_acts_on_it_alone(name):
+    batch, found = pair(), {}
+    for share in (0.0, 0.9):
+        method = built(name, domain_dropout=share)
+        layers = [part for part in learner(method).domain_head.modules() if isinstance(part, torch.nn.Dropout)]
+        assert bool(layers) == bool(share)
+        torch.manual_seed(7)
+        found[share] = gradients(method, batch)["domain_head"]
+    assert (found[0.9] == 0).float().mean() > (found[0.0] == 0).float().mean() + 0.2
 
 
 @having("class confusion")

@@ -15,7 +15,6 @@ from weighbridge.parts.likelihoods import per_step, stored
 from weighbridge.parts.optim import Updater
 from weighbridge.parts.weights import WEIGHTINGS
 from weighbridge.settings import build_data, build_method
-from weighbridge.settings.catalogue import METHODS
 from weighbridge.settings.config import Config
 from weighbridge.types import DomainPair, LabelledBatch, UnlabelledBatch
 
@@ -76,7 +75,7 @@ def step_on_a_gpu(method, likelihood=None, **settings):
     return log
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", build_method.BUILDERS)
 def test_a_step_of_every_method_stays_on_the_gpu(gpu, method):
     log = step_on_a_gpu(method)
     assert log.scalars

@@ -16,10 +16,10 @@ from safetensors.torch import load_file
 import weighbridge
 from conftest import small_config, write_classes
 from weighbridge.engine.signals import Interrupted
-from weighbridge.errors import DataError, RunFolderError, ToldWarning
+from weighbridge.errors import ConfigError, DataError, RunFolderError, ToldWarning
 from weighbridge.parts import likelihoods
 from weighbridge.run_folder import RunFolder
-from weighbridge.runs.adapt import adapt, resume
+from weighbridge.runs.adapt import _folds, adapt, resume
 from weighbridge.runs.finished import Run
 from weighbridge.runs.workplace import open_workplace
 from weighbridge.settings import build_method
@@ -43,9 +43,11 @@ EITHER = [name for name, entry in CATALOGUE.items() if entry.start == "either"]
 @pytest.mark.parametrize("method", METHODS)
 def test_a_run_folder_holds_everything_that_comes_after(renders, photos, labelled_photos, tmp_path, method):
     folder = adapt([renders], photos, small_config(method=method), tmp_path / "run")
-    assert {p.name for p in folder.path.iterdir()} >= {
-        *("config.toml", "run.json", "log.jsonl", "checkpoints", "model.safetensors", "metrics.json", "predictions.csv")
+    there = {p.name for p in folder.path.iterdir()}
+    assert there >= {
+        *("config.toml", "run.json", "checkpoints", "model.safetensors", "metrics.json", "predictions.csv")
     }
+    assert ("log.jsonl" in there) == (not CATALOGUE[method].reads)  # of these nothing is trained
     assert not list(folder.path.rglob("*.part"))
     facts = folder.facts()
     assert facts["classes"] == ["level", "spot", "upright"]
@@ -143,7 +145,9 @@ def test_several_sources_are_told_apart_in_the_weights(renders, photos, tmp_path
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("backbone", ["small", "small-batchnorm", "lenet"])
 def test_the_first_weights_of_a_run_are_one(renders, photos, tmp_path, precision, backbone):
-    config = small_config(backbone=backbone, precision=precision, log_every=1, fine_tune_rate=0.02)
+    config = small_config(
+        backbone=backbone, precision=precision, log_every=1, fine_tune_rate=0.02, strong_augmentation=0.0
+    )  # P_a is stored from plain pixels
     folder = adapt([renders], photos, config, tmp_path / "run")
     log = [json.loads(line) for line in (folder.path / "log.jsonl").read_text().splitlines()]
     first, last = log[0], log[-1]
@@ -315,9 +319,7 @@ def test_a_teacher_that_sees_what_the_student_sees_is_told_once(renders, photos,
     assert told(noise=0.1) == []
     assert told(crop=0.2) == []
     assert told(strong_augmentation=0.1) == []
-    assert len(told(strong_augmentation=None)) == (
-        "strong_augmentation" not in CATALOGUE[method].defaults
-    )  # the others augment where nothing is said
+    assert told_by(tmp_path, renders, photos, method=method) == []  # augmented where nothing is said
     assert len(told(crop=0.01)) == 1  # less than a pixel
 
 
@@ -484,3 +486,105 @@ def test_large_networks_go_the_whole_way(renders, photos, tmp_path, method, back
     config = small_config(method=method, **shape, pre_steps=1, steps=2)
     folder = adapt([renders], photos, config, tmp_path / "run")
     assert len(Run(folder.path).predict(photos)) == 30
+
+
+# ---- controls, and what stage two sees ----
+
+
+def seen_images(monkeypatch):
+    """Stage -> the source images and dropout seeds of every step, as they are asked for."""
+    from weighbridge.data.pairs import PairStream
+
+    asked, at = [], PairStream.at
+
+    def noted(self, step):
+        pair = at(self, step)
+        asked.append((self.noise_seed(step), pair.source.images.clone()))
+        return pair
+
+    monkeypatch.setattr(PairStream, "at", noted)
+    return asked
+
+
+@pytest.mark.parametrize("method", ["weighted-dann", "iwdan-self-training", "source-only-continued"])
+def test_stage_two_sees_new_batches_and_with_stage_one_those_of_the_source_alone(
+    renders, photos, tmp_path, monkeypatch, method
+):
+    asked = seen_images(monkeypatch)
+    adapt([renders], photos, small_config(method=method, pre_steps=4, steps=5), tmp_path / "staged")
+    staged, asked[:] = list(asked), []
+    adapt([renders], photos, small_config(method="source-only", pre_steps=4, steps=5), tmp_path / "whole")
+    assert [seed for seed, _ in staged] == [seed for seed, _ in asked]
+    assert len({seed for seed, _ in staged}) == 9, "no dropout comes twice"
+    assert all(torch.equal(a, b) for (_, a), (_, b) in zip(staged, asked, strict=True))
+    assert not any(torch.equal(a, b) for _, a in staged[:4] for _, b in staged[4:])
+
+
+@pytest.mark.parametrize("method", ["source-only", "source-only-continued", "dann", "weighted-dann"])
+def test_strong_augmentation_acts_on_the_renders_of_every_method(renders, photos, tmp_path, method):
+    runs = [
+        adapt([renders], photos, small_config(method=method, strong_augmentation=strong), tmp_path / str(strong))
+        for strong in (0.0, 1.0)
+    ]
+    assert not same(*runs), "it was ignored bit for bit"
+
+
+def test_the_control_with_a_running_mean_predicts_with_it(renders, photos, tmp_path):
+    config = small_config(method="source-only-ema", pre_steps=4, steps=6)
+    folder = adapt([renders], photos, config, tmp_path / "ema")
+    home = RunFolder(folder.path / "pre-classifier")
+    assert home.facts()["method"] == "source-only"
+    mean = load_file(home.by_product("running-mean"))
+    assert all(torch.equal(mean[name], value) for name, value in weights(folder).items())
+    assert not same(folder, home)
+    alone = adapt([renders], photos, config.replace(method="source-only"), tmp_path / "alone")
+    assert same(home, alone)
+
+
+def test_the_control_with_the_target_s_statistics_has_the_source_s_weights(renders, photos, tmp_path):
+    config = small_config(method="adabn", backbone="small-batchnorm")
+    folder = adapt([renders], photos, config, tmp_path / "adabn")
+    ours, theirs = weights(folder), weights(RunFolder(folder.path / "pre-classifier"))
+    moved = {name for name in ours if not torch.equal(ours[name], theirs[name])}
+    assert moved
+    assert all("running" in name or "num_batches" in name for name in moved)
+    assert folder.metrics()["seconds"] >= RunFolder(folder.path / "pre-classifier").metrics()["seconds"]
+
+
+def test_a_source_only_run_without_a_running_mean_is_refused_by_its_control(renders, photos, tmp_path):
+    config = small_config(method="source-only-ema", pre_steps=4, steps=2)
+    folder = adapt([renders], photos, config, tmp_path / "run")
+    (folder.path / "metrics.json").unlink()
+    RunFolder(folder.path / "pre-classifier").by_product("running-mean").unlink()
+    with pytest.raises(RunFolderError, match="keeps no running mean of its weights"):
+        resume(folder.path)
+    with pytest.raises(ConfigError, match="source-only-ema needs a running mean over the last steps"):
+        config.replace(steps=0)
+
+
+def test_length_in_epochs_is_that_many_passes_over_the_source(renders, photos, tmp_path):
+    folder = adapt([renders], photos, small_config(pre_epochs=1, epochs=2.5), tmp_path / "run")
+    assert folder.facts()["steps"] == 10  # 32 images in batches of 8
+    assert RunFolder(folder.path / "pre-classifier").facts()["steps"] == 4
+    assert read_toml(folder.config)["epochs"] == 2.5
+    assert resume(folder.path).metrics()["steps"] == 10
+
+
+def test_folds_of_cross_fitting_keep_groups_together(renders, photos, tmp_path):
+    files = sorted(path.relative_to(renders) for path in renders.rglob("*.png"))
+    rows = [f"{file},{file.parent.name},{file.parent.name}-{number // 3}" for number, file in enumerate(files)]
+    manifest = renders / "manifest.csv"
+    manifest.write_text("file,label,group\n" + "\n".join(rows) + "\n")
+    config = small_config(p_a="cross-fitted", folds=3, held_out=0.0)
+    workplace = open_workplace([manifest], photos, config)
+    groups = workplace.data.source.groups.whole()
+    assert len(np.unique(groups)) == 12
+    fold = _folds(groups, config)
+    assert all(len(np.unique(fold[groups == group])) == 1 for group in np.unique(groups))
+    assert set(fold.tolist()) == {0, 1, 2}
+    adapt([manifest], photos, config, tmp_path / "run")
+
+
+def test_fewer_groups_than_folds_are_refused():
+    with pytest.raises(ConfigError, match="needs a group of source images for each of 5 folds, got 2"):
+        _folds(np.array([0, 0, 1, 1], dtype=np.int32), Config(p_a="cross-fitted", weighting="paper", method="dann"))

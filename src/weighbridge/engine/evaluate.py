@@ -1,13 +1,23 @@
 """Reading a trained network: predictions, stored likelihoods, and the only place where target labels are met."""
 
-__all__ = ["Evaluation", "Predictions", "TargetSummary", "evaluate", "label_logits", "predict", "stored_likelihood"]
+__all__ = [
+    "Evaluation",
+    "Predictions",
+    "TargetSummary",
+    "evaluate",
+    "label_logits",
+    "predict",
+    "prepared_batches",
+    "stored_likelihood",
+]
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 from torch import Tensor
 
@@ -28,15 +38,17 @@ class Evaluation:
 
     Attributes:
         confusion: K rows of true classes by K columns of predicted ones, in images.
+        right: (N,) whether each image was told right, in the order of the domain.
     """
 
     classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
+    right: NDArray[np.bool_] = field(compare=False, repr=False)
 
     @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> Self:
+    def of(cls, facts: Mapping[str, Any], right: NDArray[np.bool_]) -> Self:
         """What `facts` was made of."""
-        return cls(tuple(facts["per_class"]), tuple(map(tuple, facts["confusion"])))
+        return cls(tuple(facts["per_class"]), tuple(map(tuple, facts["confusion"])), right)
 
     @property
     def images(self) -> int:
@@ -47,6 +59,12 @@ class Evaluation:
         """Share of images told right, in [0, 1]."""
         return sum(self.confusion[k][k] for k in range(len(self.classes))) / self.images
 
+    @property
+    def class_mean(self) -> float:
+        """Mean over classes of the share told right, in [0, 1]: balanced accuracy, of the classes that have images."""
+        shares = [row[k] / sum(row) for k, row in enumerate(self.confusion) if sum(row)]
+        return sum(shares) / len(shares)
+
     def facts(self) -> dict[str, Any]:
         """For metrics.json. Classes without images have no accuracy."""
         per_class = {
@@ -54,7 +72,8 @@ class Evaluation:
             for k, (name, row) in enumerate(zip(self.classes, self.confusion, strict=True))
         }
         confusion = [list(row) for row in self.confusion]
-        return {"images": self.images, "accuracy": self.accuracy, "per_class": per_class, "confusion": confusion}
+        shares = {"accuracy": self.accuracy, "class_mean": self.class_mean}
+        return {"images": self.images, **shares, "per_class": per_class, "confusion": confusion}
 
 
 @dataclass(frozen=True)
@@ -140,9 +159,12 @@ def evaluate(
     """Compare predictions with labels. Nothing is chosen by what comes out."""
     kinds = range(len(labelled.classes))
     counts = np.zeros((len(kinds), len(kinds)), dtype=np.int64)
+    right = np.zeros(len(labelled), dtype=np.bool_)
     for rows, logits in label_logits(network, labelled.images, preparation, progress):
-        counts += confusion_matrix(labelled.labels[rows].numpy(), logits.argmax(dim=1).numpy(), labels=kinds)
-    return Evaluation(labelled.classes, tuple(tuple(int(cell) for cell in row) for row in counts))
+        labels, predicted = labelled.labels[rows].numpy(), logits.argmax(dim=1).numpy()
+        counts += confusion_matrix(labels, predicted, labels=kinds)
+        right[rows.numpy()] = labels == predicted
+    return Evaluation(labelled.classes, tuple(tuple(int(cell) for cell in row) for row in counts), right)
 
 
 def label_logits(
@@ -155,17 +177,29 @@ def label_logits(
     Args:
         progress: called with (images done, images in all).
     """
-    weights = next(network.parameters())
-    device, layout = weights.device, _layout(weights)
     with evaluating(network):
-        for start in range(0, len(images), _AT_ONCE):
-            rows = torch.arange(start, min(start + _AT_ONCE, len(images)))
-            prepared = preparation.plain(images.fetch(rows).to(device)).contiguous(memory_format=layout)
+        for rows, prepared in prepared_batches(network, images, preparation):
             with torch.no_grad():
                 logits = network(prepared).float().cpu()
             yield rows, logits
             if progress:
                 progress(int(rows[-1]) + 1, len(images))
+
+
+def prepared_batches(
+    network: Network, images: Images, preparation: Preparation, *, order: Tensor | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Rows (batch,) and their images (batch, C, H, W) as the network sees them, without augmentation.
+
+    Args:
+        order: (N,) rows in the order in which they come; that of the images if not given.
+    """
+    weights = next(network.parameters())
+    device, layout = weights.device, _layout(weights)
+    for start in range(0, len(images), _AT_ONCE):
+        rows = torch.arange(start, min(start + _AT_ONCE, len(images)))
+        rows = rows if order is None else order[rows]
+        yield rows, preparation.plain(images.fetch(rows).to(device)).contiguous(memory_format=layout)
 
 
 def _layout(convolution: Tensor) -> torch.memory_format:

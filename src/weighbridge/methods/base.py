@@ -55,6 +55,10 @@ class Method(ABC):
         """Everything a checkpoint has to hold, by name."""
         return {"network": self.network}
 
+    def by_products(self) -> dict[str, Network]:
+        """Networks beside the one that predicts, by name, which a run folder keeps for the controls."""
+        return {}
+
     def train(self) -> None:
         """Put the parts that learn into training mode."""
         self.network.train()

@@ -97,6 +97,7 @@ class Cdan(Method):
         optimizer: over all parameters of the network.
         entropy: whether images count by the certainty of their predictions (CDAN+E).
         strength: progress in [0, 1] -> lambda; that of DANN, as in the paper's experiments.
+        domain_loss_weight: of the domain loss beside the label loss, >= 0; 1 in the paper.
         weighting: instance weights on the source's domain loss; None, as in the paper, for none.
     """
 
@@ -107,12 +108,14 @@ class Cdan(Method):
         *,
         entropy: bool = False,
         strength: Callable[[float], float] = reversal_strength,
+        domain_loss_weight: float = 1.0,
         weighting: InstanceWeighting | None = None,
     ) -> None:
         self.network = network
         self.optimizers = {"network": optimizer}
         self.entropy = entropy
         self.strength = strength
+        self.domain_loss_weight = domain_loss_weight
         self.weighting = weighting
 
     def step(self, pair: DomainPair, progress: float, update: Update) -> StepLog:
@@ -142,7 +145,7 @@ class Cdan(Method):
             loss_d = (certain[:count] * source_losses).mean() + (certain[count:] * target_losses).mean()
 
         loss_y = label_loss(label_logits[:count], source.labels)
-        update(loss_y + loss_d, self.optimizers["network"])
+        update(loss_y + self.domain_loss_weight * loss_d, self.optimizers["network"])
 
         scalars: dict[str, Tensor | float] = {
             "label_loss": loss_y.detach(),

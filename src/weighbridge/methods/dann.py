@@ -30,6 +30,7 @@ class Dann(Method):
         network: G_f, G_y and G_d, from random or published weights.
         optimizer: over all parameters of the network.
         strength: progress in [0, 1] -> lambda; the paper's schedule with gamma = 10.
+        domain_loss_weight: of the domain loss beside the label loss, >= 0; 1 in the paper.
         weighting: instance weights on the source's domain loss; None, as in the paper, for none.
     """
 
@@ -39,11 +40,13 @@ class Dann(Method):
         optimizer: Optimizer,
         *,
         strength: Callable[[float], float] = reversal_strength,
+        domain_loss_weight: float = 1.0,
         weighting: InstanceWeighting | None = None,
     ) -> None:
         self.network = network
         self.optimizers = {"network": optimizer}
         self.strength = strength
+        self.domain_loss_weight = domain_loss_weight
         self.weighting = weighting
 
     def step(self, pair: DomainPair, progress: float, update: Update) -> StepLog:
@@ -69,7 +72,7 @@ class Dann(Method):
 
         loss_y = label_loss(label_logits, source.labels)
         loss_d = summed_domain_means(source_logits, target_logits, weights)
-        update(loss_y + loss_d, self.optimizers["network"])
+        update(loss_y + self.domain_loss_weight * loss_d, self.optimizers["network"])
 
         scalars: dict[str, Tensor | float] = {
             "label_loss": loss_y.detach(),

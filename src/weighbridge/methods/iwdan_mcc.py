@@ -35,7 +35,7 @@ class IwdanMcc(Method):
     Args:
         network: G_f, G_y and G_d.
         optimizer: over all parameters of the network.
-        ratios: the estimate of w_y, which starts at 1.
+        ratios: the estimate of w_y, which is 1 before the first batch.
         mcc_weight: mu, the trade-off of the class confusion, >= 0; 0 is IWDAN alone.
         temperature: T > 0 of the probability rescaling.
         weigh_labels: whether w_y is in the label loss too, as in the authors' code, for a classifier of the target's

@@ -42,7 +42,7 @@ class IwdanSelfTraining(Method):
     Args:
         student: G_f, G_y and G_d. The teacher starts as a copy of it, and is what predicts afterwards.
         optimizer: over all parameters of the student.
-        ratios: the estimate of w_y, which starts at 1.
+        ratios: the estimate of w_y, which is 1 before the first batch.
         alpha: share of the teacher's parameters that a step leaves as they were, in [0, 1].
         threshold: tau, the teacher's probability above which its label is learned, in [0, 1].
         pseudo_label_weight: of the loss on these labels beside the label loss, >= 0.

@@ -51,8 +51,8 @@ def per_step(pre_classifier: Network) -> SourceLikelihood:
 
 
 def exact_mode(network: Network) -> PtMode:
-    """The cheapest way to read P_t that gives w = 1 at the first step: without batch norm, dropout and stochastic depth
-    in G_f the training pass shows what an evaluation pass would show.
+    """The cheapest way to read P_t that gives what an evaluation pass gives: without batch norm, dropout and stochastic
+    depth in G_f, the features of the training pass do. If P_a is of the same pixels, w is then 1 at the first step.
     """
     differs = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
     drops_paths = ("StochasticDepth", "DropPath")  # torchvision's and timm's

@@ -12,6 +12,7 @@ __all__ = [
     "follow",
     "parameter_count",
     "split_before_classifier",
+    "with_dropout",
 ]
 
 import math
@@ -106,6 +107,24 @@ def split_before_classifier(network: Network, *hidden: int) -> Network:
     return Network(nn.Sequential(network.features, *inner), last, discriminator)
 
 
+def with_dropout(head: nn.Module, share: float) -> nn.Module:
+    """The same layers with dropout behind each ReLU, wherever in the head they stand in a row.
+
+    Args:
+        share: of the values that are dropped in training, in [0, 1); 0 leaves the head as it is.
+    """
+    if not share:
+        return head
+    if not isinstance(head, nn.Sequential):  # such as a head that joins features and predictions first
+        for name, layer in head.named_children():
+            setattr(head, name, with_dropout(layer, share))
+        return head
+    layers: list[nn.Module] = []
+    for layer in head:
+        layers += [layer, nn.Dropout(share)] if isinstance(layer, nn.ReLU) else [with_dropout(layer, share)]
+    return nn.Sequential(*layers)
+
+
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Evaluation mode for a while. Then every part has its own mode again: what was frozen before stays frozen."""
@@ -119,10 +138,19 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 
 @torch.no_grad()
-def follow(teacher: nn.Module, student: nn.Module, alpha: float) -> None:
-    """Move the teacher's parameters towards the student's: alpha of its own, 1 - alpha of theirs; no buffers."""
+def follow(teacher: nn.Module, student: nn.Module, alpha: float, *, buffers: bool = False) -> None:
+    """Move the teacher's parameters towards the student's: alpha of its own, 1 - alpha of theirs.
+
+    Args:
+        buffers: whether statistics of batch norm follow too. They do not for a teacher that sees images of its own.
+    """
     for own, new in zip(teacher.parameters(), student.parameters(), strict=True):
         own.lerp_(new, 1.0 - alpha)
+    for statistic, newer in zip(teacher.buffers(), student.buffers(), strict=True) if buffers else ():
+        if statistic.is_floating_point():
+            statistic.lerp_(newer, 1.0 - alpha)
+        else:  # how many batches were seen
+            statistic.copy_(newer)
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -1,7 +1,7 @@
 """Instance weights: how much each source image counts in the domain loss (Osumi et al. 2019, sec. 3.1).
 
 A weighting is a function (P_a, P_t) -> w, all (B,) and detached. `paper` is eq. 5; the others are what it has to be
-measured against. All of them equal 1 wherever P_a = P_t.
+measured against. All of them equal 1 where P_a = P_t for every image of the batch.
 """
 
 __all__ = [

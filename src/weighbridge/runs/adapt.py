@@ -1,21 +1,33 @@
 """One run from start to finish: pre-classifier, P_a, adaptation, and what came out. Behind `weighbridge adapt`."""
 
-__all__ = ["adapt", "adapt_in", "resume", "train_pre_classifier", "train_run", "train_shared"]
+__all__ = [
+    "adapt",
+    "adapt_in",
+    "resume",
+    "source_only_of",
+    "train_pre_classifier",
+    "train_run",
+    "train_shared",
+]
 
 import copy
 import dataclasses
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from weighbridge.data.columns import Column
 from weighbridge.data.domains import LabelledDomain
+from weighbridge.data.order import walked
 from weighbridge.engine.checkpoint import load_network, save_network
-from weighbridge.engine.evaluate import evaluate, predict, stored_likelihood
+from weighbridge.engine.evaluate import evaluate, predict, prepared_batches, stored_likelihood
 from weighbridge.engine.history import WeightHistory
 from weighbridge.engine.loop import fit
+from weighbridge.errors import ConfigError, RunFolderError
 from weighbridge.parts.likelihoods import SourceLikelihood, per_step, stored
 from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
@@ -36,8 +48,9 @@ from weighbridge.watch import Watch
 
 def adapt_in(workplace: Workplace, config: Config, out: Path) -> RunFolder:
     """Train in a new run folder."""
-    folder = begin_run(workplace, config, out)
     _advise(workplace, config)
+    config = config.lasting(len(workplace.data.source))
+    folder = begin_run(workplace, config, out)
     train_run(workplace, config, folder)
     return folder
 
@@ -92,7 +105,13 @@ def train_pre_classifier(workplace: Workplace, config: Config, folder: RunFolder
 
 
 def train_shared(workplace: Workplace, config: Config, home: RunFolder) -> None:
-    """What several runs of a seed start from, ahead of them: the pre-classifier, and its folds if P_a needs them."""
+    """What several runs of a seed start from, ahead of them: the pre-classifier, and its folds if P_a needs them.
+
+    For a control that is another reading of a source-only run it is that run.
+    """
+    if config.entry.start == "source-only":
+        _train_source_only(workplace, config, home)
+        return
     network = train_pre_classifier(workplace, config, home)
     if config.weighting_name is not None and config.p_a == "cross-fitted":
         _p_a(workplace, config, network, home)
@@ -102,8 +121,12 @@ def train_run(workplace: Workplace, config: Config, folder: RunFolder, pre_class
     """Train whatever the settings name, from wherever the folder's checkpoint is.
 
     Args:
-        pre_classifier: where the pre-classifier of this seed lives; inside the run folder if not given.
+        pre_classifier: where the pre-classifier of this seed lives, or the source-only run that a control reads;
+            inside the run folder if not given.
     """
+    if config.entry.start == "source-only":
+        _read_anew(workplace, config, folder, pre_classifier)
+        return
     needs_p_a = config.weighting_name is not None
     if config.from_scratch and not needs_p_a:
         _train(workplace, config, folder, stage="train" if config.method == "source-only" else "adapt")
@@ -112,6 +135,52 @@ def train_run(workplace: Workplace, config: Config, folder: RunFolder, pre_class
     network = train_pre_classifier(workplace, config, home)
     p_a = _p_a(workplace, config, network, home) if needs_p_a else None
     _train(workplace, config, folder, stage="adapt", start=network, p_a=p_a)
+
+
+def source_only_of(config: Config) -> Config:
+    """The source-only run that a control with these settings reads."""
+    return config.replace(method="source-only")
+
+
+def _train_source_only(workplace: Workplace, config: Config, home: RunFolder) -> RunFolder:
+    source_only = source_only_of(config)
+    if home.started:
+        refuse_other_images(workplace, home)
+    else:
+        home = begin_run(workplace, source_only, home.path)
+    if not home.complete:
+        train_run(workplace, source_only, home)
+    return home
+
+
+def _read_anew(workplace: Workplace, config: Config, folder: RunFolder, home: RunFolder | None) -> None:
+    """A control that trains nothing of its own."""
+    home = home or RunFolder(folder.path / "pre-classifier", writes=folder.writes)
+    home = _train_source_only(workplace, config, home)
+    started = time.perf_counter()
+    network = _network_of(workplace, config, home)
+    images = workplace.data.target.images
+    shuffled = torch.from_numpy(walked(np.arange(len(images)), len(images), config.seed))  # files may lie by class
+    batches = prepared_batches(network, images, build_data.build_preparation(config), order=shuffled)
+    network = build_method.READINGS[config.method](network, (images for _, images in batches))
+    if folder.writes:
+        save_network(folder.model, network)
+        seconds = float(home.metrics()["seconds"]) + time.perf_counter() - started
+        _write_metrics(workplace, config, folder, network, seconds)
+    workplace.fabric.barrier()
+
+
+def _network_of(workplace: Workplace, config: Config, home: RunFolder) -> Network:
+    """The network of a source-only run that a control reads."""
+    path = home.model if config.entry.reads == "model" else home.by_product(config.entry.reads)
+    if not path.is_file():
+        raise RunFolderError(
+            f"the source-only run in '{home.path}' keeps no running mean of its weights ({path.name}). "
+            "An earlier build made it, or it has steps = 0. Delete it or choose another --out"
+        )
+    network = fresh_network(workplace, config)
+    load_network(path, network)
+    return network
 
 
 def _train(
@@ -148,6 +217,8 @@ def _train(
         watch=workplace.watch,
     )
     if folder.writes:
+        for name, by_product in method.by_products().items():
+            save_network(folder.by_product(name), by_product)
         save_network(folder.model, method.network)
         if history is not None:
             write_weights(folder, history, data.source, by_class="class ratios" in config.entry.has)
@@ -188,9 +259,7 @@ def _p_a(workplace: Workplace, config: Config, network: Network, home: RunFolder
 def _cross_fitted(workplace: Workplace, config: Config, home: RunFolder) -> Column:
     """P_a of every source image from a pre-classifier that has not seen it, (N,)."""
     source = workplace.data.source
-    shuffled = torch.randperm(len(source), generator=torch.Generator().manual_seed(config.seed)).numpy()
-    fold = Column([shuffled % config.folds], np.int16)  # (N,)
-    del shuffled  # nothing of the size of N is held while networks are trained
+    fold = Column([_folds(source.groups.whole(), config)], np.int16)  # (N,); nothing of that size is held meanwhile
     unseen_likelihoods = []
     for k in range(config.folds):
         seen, unseen = (
@@ -206,7 +275,24 @@ def _cross_fitted(workplace: Workplace, config: Config, home: RunFolder) -> Colu
     return Column([likelihood], np.float32)
 
 
+def _folds(groups: NDArray[np.int32], config: Config) -> NDArray[np.int16]:
+    """The fold of every source image, (N,): a group, such as the patches of one picture, is in one alone.
+
+    Raises:
+        ConfigError: if there are fewer groups than folds.
+    """
+    names, group = np.unique(groups, return_inverse=True)  # (G,), (N,)
+    if len(names) < config.folds:
+        raise ConfigError(
+            f"cross-fitting needs a group of source images for each of {config.folds} folds, got {len(names)}. "
+            "Set folds lower, or p_a = 'stored'"
+        )
+    shuffled = torch.randperm(len(names), generator=torch.Generator().manual_seed(config.seed)).numpy()
+    folds: NDArray[np.int16] = (shuffled % config.folds).astype(np.int16)[group]
+    return folds
+
+
 def _likelihood(workplace: Workplace, config: Config, network: Network, source: LabelledDomain) -> Column:
-    """P_a in the precision in which P_t will be read: bf16 against fp32 would move w from 1."""
+    """P_a in the precision in which P_t will be read: bf16 against fp32 would move w on the same pixels."""
     with workplace.fabric.autocast():
         return stored_likelihood(network, source, build_data.build_preparation(config))

@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 
 from weighbridge.data.domains import LabelledDomain, UnlabelledDomain
 from weighbridge.data.index import Rejected
+from weighbridge.data.pairs import BATCHES
 from weighbridge.data.reading import left_out_sentence
 from weighbridge.engine.machine import Machine
 from weighbridge.errors import RunFolderError
@@ -91,6 +92,7 @@ def begin_run(workplace: Workplace, config: Config, path: Path) -> RunFolder:
         "p_t": build_method.p_t_mode(config, network) if weighting else None,
         "seed": config.seed,
         "steps": config.total_steps,
+        "batches": BATCHES,
         "classes": list(workplace.data.classes),
         "paths": workplace.paths,
         "data": _data_facts(workplace),

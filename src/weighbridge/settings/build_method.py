@@ -1,13 +1,15 @@
 """From settings to networks and methods."""
 
-__all__ = ["BUILDERS", "build_method", "check_backbone", "new_network", "p_t_mode", "start_from"]
+__all__ = ["BUILDERS", "READINGS", "build_method", "check_backbone", "new_network", "p_t_mode", "start_from"]
 
 import copy
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 
 from weighbridge.errors import ConfigError
+from weighbridge.methods.adabn import with_statistics_of
 from weighbridge.methods.adda import Adda
 from weighbridge.methods.base import Method
 from weighbridge.methods.cdan import Cdan, conditioned
@@ -22,11 +24,11 @@ from weighbridge.methods.source_only import SourceOnly
 from weighbridge.methods.weighted_dann import WeightedDann
 from weighbridge.parts.class_ratios import ClassRatios
 from weighbridge.parts.likelihoods import InstanceWeighting, PtMode, SourceLikelihood, exact_mode
-from weighbridge.parts.networks import Network, build_network, split_before_classifier
+from weighbridge.parts.networks import Network, build_network, split_before_classifier, with_dropout
 from weighbridge.parts.optim import adam, sgd
 from weighbridge.parts.schedules import constant_strength, reversal_strength
 from weighbridge.parts.weights import WEIGHTINGS
-from weighbridge.settings.config import Config
+from weighbridge.settings.config import SETTINGS, Config
 
 
 def check_backbone(config: Config) -> None:
@@ -63,11 +65,19 @@ def build_method(config: Config, network: Network, classes: int, p_a: SourceLike
 
 
 def _source_only(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
-    return SourceOnly(network, _sgd(config, _classifier(network)))
+    # A pre-classifier, which has no steps of adaptation, is not a control: nobody reads its running mean.
+    ema_decay = config.ema_decay if config.steps else None
+    return SourceOnly(network, _sgd_of_classifier(config, network), ema_decay=ema_decay)
+
+
+def _source_only_continued(
+    config: Config, network: Network, classes: int, weighting: InstanceWeighting | None
+) -> Method:
+    return SourceOnly(network, _sgd_of_classifier(config, network))
 
 
 def _dann(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
-    return Dann(network, _sgd(config, network.parameters()), strength=_strength(config), weighting=weighting)
+    return Dann(network, _sgd_beside_new(config, network), **_adversary(config), weighting=weighting)
 
 
 def _adda(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
@@ -84,26 +94,26 @@ def _adda(config: Config, network: Network, classes: int, weighting: InstanceWei
 def _weighted_dann(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
     if weighting is None:
         raise ConfigError("weighted-dann needs P_a from a pre-classifier")
-    return WeightedDann(network, _sgd_beside_g_d(config, network), weighting, strength=_strength(config))
+    return WeightedDann(network, _sgd_beside_new(config, network), weighting, strength=_strength(config))
 
 
 def _cdan(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
-    return Cdan(network, _sgd(config, network.parameters()), strength=_strength(config), weighting=weighting)
+    return Cdan(network, _sgd_beside_new(config, network), **_adversary(config), weighting=weighting)
 
 
 def _cdan_e(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
-    optimizer = _sgd(config, network.parameters())
-    return Cdan(network, optimizer, entropy=True, strength=_strength(config), weighting=weighting)
+    optimizer = _sgd_beside_new(config, network)
+    return Cdan(network, optimizer, entropy=True, **_adversary(config), weighting=weighting)
 
 
 def _mcc(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
-    return Mcc(network, _sgd(config, _classifier(network)), **_confusion(config))
+    return Mcc(network, _sgd_of_classifier(config, network), **_confusion(config))
 
 
 def _dann_mcc(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
     return DannMcc(
         network,
-        _sgd_beside_g_d(config, network),
+        _sgd_beside_new(config, network),
         **_confusion(config),
         strength=_strength(config),
         weighting=weighting,
@@ -113,7 +123,7 @@ def _dann_mcc(config: Config, network: Network, classes: int, weighting: Instanc
 def _iwdan_mcc(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
     return IwdanMcc(
         network,
-        _sgd_beside_g_d(config, network),
+        _sgd_beside_new(config, network),
         _ratios(network, classes),
         **_confusion(config),
         weigh_labels=config.weigh_labels,
@@ -125,6 +135,7 @@ def _mean_teacher(config: Config, network: Network, classes: int, weighting: Ins
     return MeanTeacher(
         network,
         adam(_classifier(network), learning_rate=config.mean_teacher_rate, beta1=0.9, fused=config.fused),
+        alpha=config.ema_decay,
         threshold=config.confidence_threshold,
         consistency_weight=config.consistency_weight,
         balance_weight=config.class_balance_weight,
@@ -134,7 +145,8 @@ def _mean_teacher(config: Config, network: Network, classes: int, weighting: Ins
 def _self_training(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
     return SelfTraining(
         network,
-        _sgd(config, _classifier(network)),
+        _sgd_of_classifier(config, network),
+        alpha=config.ema_decay,
         threshold=config.confidence_threshold,
         pseudo_label_weight=config.pseudo_label_weight,
         **_confusion(config),
@@ -144,8 +156,9 @@ def _self_training(config: Config, network: Network, classes: int, weighting: In
 def _iwdan_self_training(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
     return IwdanSelfTraining(
         network,
-        _sgd_beside_g_d(config, network),
+        _sgd_beside_new(config, network),
         _ratios(network, classes),
+        alpha=config.ema_decay,
         threshold=config.confidence_threshold,
         pseudo_label_weight=config.pseudo_label_weight,
         **_confusion(config),
@@ -157,6 +170,7 @@ def _iwdan_self_training(config: Config, network: Network, classes: int, weighti
 Builder = Callable[[Config, Network, int, InstanceWeighting | None], Method]
 BUILDERS: dict[str, Builder] = {
     "source-only": _source_only,
+    "source-only-continued": _source_only_continued,
     "dann": _dann,
     "adda": _adda,
     "weighted-dann": _weighted_dann,
@@ -171,6 +185,14 @@ BUILDERS: dict[str, Builder] = {
 }
 
 
+Reading = Callable[[Network, Iterable[torch.Tensor]], Network]
+READINGS: dict[str, Reading] = {
+    "source-only-ema": lambda network, batches: network,
+    "adabn": with_statistics_of,
+}
+"""Control that trains nothing -> what it makes of a source-only run's network and of batches of target images."""
+
+
 def start_from(pre_classifier: Network, config: Config) -> Network:
     """A training network that starts from the pre-classifier's weights (section 3.3), laid out for its method."""
     return _laid_out(copy.deepcopy(pre_classifier).requires_grad_(True), config)
@@ -178,10 +200,12 @@ def start_from(pre_classifier: Network, config: Config) -> Network:
 
 def _laid_out(network: Network, config: Config) -> Network:
     """The layers as the method divides them, with a discriminator of its own where it has another than DANN's."""
-    if config.method not in LAYOUTS:
-        return network
-    torch.manual_seed(config.seed)
-    return LAYOUTS[config.method](network, config)
+    if config.method in LAYOUTS:
+        torch.manual_seed(config.seed)
+        network = LAYOUTS[config.method](network, config)
+    if SETTINGS["domain_dropout"].readers.read(config):
+        network.domain_head = with_dropout(network.domain_head, config.domain_dropout)
+    return network
 
 
 def _adda_layout(network: Network, config: Config) -> Network:
@@ -216,6 +240,10 @@ def _strength(config: Config) -> Callable[[float], float]:
     return lambda progress: strength * reversal_strength(progress, config.gamma)
 
 
+def _adversary(config: Config) -> dict[str, Any]:
+    return {"strength": _strength(config), "domain_loss_weight": config.domain_loss_weight}
+
+
 def _confusion(config: Config) -> dict[str, float]:
     return {"mcc_weight": config.mcc_weight, "temperature": config.mcc_temperature}
 
@@ -232,18 +260,29 @@ def _classifier(network: Network) -> list[torch.nn.Parameter]:
 def _sgd(
     config: Config, parameters: Iterable[torch.nn.Parameter], new: Iterable[torch.nn.Parameter] = ()
 ) -> torch.optim.Optimizer:
-    """SGD at the rate that the start asks for; `new` at a multiple of it where the rest is fine-tuned."""
+    """SGD at the rate that the start asks for; `new` at a multiple of it where the rest is not new."""
+    all_new = config.from_scratch and config.weights == "none"
     return sgd(
         parameters,
         new,
         learning_rate=config.learning_rate if config.from_scratch else config.of_method("fine_tune_rate"),
-        new_multiplier=1.0 if config.from_scratch else config.of_method("new_layer_multiplier"),
+        new_multiplier=1.0 if all_new else config.of_method("new_layer_multiplier"),
         momentum=config.momentum,
         weight_decay=config.weight_decay,
         fused=config.fused,
     )
 
 
-def _sgd_beside_g_d(config: Config, network: Network) -> torch.optim.Optimizer:
-    """SGD over all three parts, G_d being new."""
+def _sgd_beside_new(config: Config, network: Network) -> torch.optim.Optimizer:
+    """SGD over all three parts. G_d is new, and so is G_y where the start is not the pre-classifier."""
+    if config.from_scratch:
+        heads = [*network.label_head.parameters(), *network.domain_head.parameters()]
+        return _sgd(config, network.features.parameters(), heads)
     return _sgd(config, _classifier(network), network.domain_head.parameters())
+
+
+def _sgd_of_classifier(config: Config, network: Network) -> torch.optim.Optimizer:
+    """SGD over G_f and G_y."""
+    if config.from_scratch:
+        return _sgd(config, network.features.parameters(), network.label_head.parameters())
+    return _sgd(config, _classifier(network))

@@ -1,6 +1,6 @@
 """Every method once: what it is called, what it starts from, what it has, and the defaults of its own. No torch."""
 
-__all__ = ["CATALOGUE", "DEFAULT_METHOD", "DEFAULT_METHODS", "METHODS", "MethodEntry", "Part", "entry_of"]
+__all__ = ["CATALOGUE", "CONTROLS", "DEFAULT_METHOD", "DEFAULT_METHODS", "METHODS", "MethodEntry", "Part", "entry_of"]
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,8 +15,9 @@ loss reaches the features through a reversal layer, times lambda. class confusio
 weights of its own, by class. teacher: a running mean of the network judges a second view of each target image.
 pseudo-labels: the classes that the teacher is sure of are learned.
 """
-Start = Literal["scratch", "pre-classifier", "either"]
-"""Random or published weights, the pre-classifier's, or whichever the setting `start` names."""
+Start = Literal["scratch", "pre-classifier", "either", "source-only"]
+"""Random or published weights, the pre-classifier's, whichever the setting `start` names, or a finished source-only
+run, of which a control is another reading: nothing more is trained."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,9 @@ class MethodEntry:
         name: what users type.
         shown: what tables call it.
         start: where its networks start.
+        control: whether it adapts nothing, so that the gain of the others is their distance to the best such.
+        reads: of a control that trains nothing, which network of a source-only run it reads: `model`, or the
+            `running-mean` of its weights.
         optimizer: of the networks that adapt; `adam` has a rate of its own, `sgd` the rates that all methods share.
         has: its parts.
         defaults: settings that are left out -> what they are for this method, where that is not what they are for all.
@@ -35,6 +39,8 @@ class MethodEntry:
     name: str
     shown: str
     start: Start
+    control: bool = False
+    reads: Literal["", "model", "running-mean"] = ""
     optimizer: Literal["sgd", "adam"] = "sgd"
     has: frozenset[Part] = frozenset()
     defaults: dict[str, float | str] = field(default_factory=dict)
@@ -45,7 +51,12 @@ _SELF_TRAINING: frozenset[Part] = frozenset({"target", "teacher", "pseudo-labels
 
 # In the order of help and tables. Where the defaults come from: docs/defaults.md.
 _ENTRIES = (
-    MethodEntry(name="source-only", shown="source only", start="scratch"),
+    MethodEntry(name="source-only", shown="source only", start="scratch", control=True),
+    MethodEntry(
+        name="source-only-ema", shown="source only, EMA", start="source-only", control=True, reads="running-mean"
+    ),
+    MethodEntry(name="adabn", shown="source only, AdaBN", start="source-only", control=True, reads="model"),
+    MethodEntry(name="source-only-continued", shown="source only, continued", start="pre-classifier", control=True),
     MethodEntry(name="dann", shown="DANN", start="scratch", has=_DANN),
     MethodEntry(
         name="adda",
@@ -89,20 +100,20 @@ _ENTRIES = (
         shown="self-training",
         start="either",
         has=_SELF_TRAINING,
-        defaults={"strong_augmentation": 0.5},
     ),
     MethodEntry(
         name="iwdan-self-training",
         shown="IWDAN + self-training",
         start="either",
         has=_DANN | _SELF_TRAINING | {"class ratios"},
-        defaults={"strength": 0.1, "strong_augmentation": 0.5},
+        defaults={"strength": 0.1},
     ),
 )
 CATALOGUE = {entry.name: entry for entry in _ENTRIES}
 METHODS = tuple(CATALOGUE)
 DEFAULT_METHOD = "iwdan-self-training"
-DEFAULT_METHODS = ("source-only", "dann", "adda", "weighted-dann", DEFAULT_METHOD)  # the paper's four, and the default
+CONTROLS = tuple(entry.name for entry in _ENTRIES if entry.control)
+DEFAULT_METHODS = (*CONTROLS, "dann", "adda", "weighted-dann", DEFAULT_METHOD)  # the paper's, and the default
 
 
 def entry_of(method: str) -> MethodEntry:

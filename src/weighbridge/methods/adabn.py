@@ -1,0 +1,48 @@
+"""Adaptive batch normalisation (AdaBN), a control: nothing is trained, one layer's statistics are read anew.
+
+Li, Wang, Shi, Hou, Liu, "Adaptive Batch Normalization for Practical Domain Adaptation", Pattern Recognition 80, 2018,
+section 3.3. Departures are listed in docs/guides/methods/adabn.md.
+"""
+
+__all__ = ["with_statistics_of"]
+
+import copy
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from weighbridge.parts.networks import Network
+
+
+def with_statistics_of(network: Network, batches: Iterable[Tensor]) -> Network:
+    """A copy of a network whose batch norm has the mean and variance of other images; the same where it has none.
+
+    Args:
+        network: trained on the source.
+        batches: images of the target, (B, C, H, W) each. They count by their sizes.
+
+    Returns:
+        The copy, in evaluation mode.
+    """
+    adapted = copy.deepcopy(network).eval()
+    layers = [module for module in adapted.modules() if isinstance(module, _BatchNorm)]
+    if not layers:
+        return adapted
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.train()
+    seen = 0
+    with torch.no_grad():
+        for images in batches:
+            if len(images) == 1 and seen:  # of one image there may be no variance
+                continue
+            seen += len(images)
+            for layer in layers:
+                layer.momentum = len(images) / seen
+            adapted(images)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+    return adapted.eval()

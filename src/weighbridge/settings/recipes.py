@@ -1,0 +1,152 @@
+"""Baselines in the settings of their authors' code, by name: `dann@caffe` is a row of a comparison. No torch.
+
+docs/guides/methods/README.md says what these settings cannot say, and the page of each method what else differs.
+"""
+
+__all__ = ["RECIPES", "BaselineRecipe", "recipe_of"]
+
+from dataclasses import dataclass
+
+from weighbridge.errors import ConfigError, did_you_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineRecipe:
+    """Settings of one method.
+
+    Attributes:
+        method: the name in the catalogue.
+        shown: what tables add to the method.
+        settings: those that are not this project's defaults. Lengths are in steps; a run from scratch has the sum.
+        source: where they stand.
+    """
+
+    method: str
+    shown: str
+    settings: dict[str, float | int | str | bool]
+    source: str
+
+
+_SGD = {"momentum": 0.9, "weight_decay": 0.001}
+# All of these codes let lambda rise as 2 / (1 + exp(-i / 1000)) - 1 over i steps: eq. 3 with gamma = steps / 1000.
+RECIPES: dict[str, BaselineRecipe] = {
+    "dann@caffe": BaselineRecipe(
+        method="dann",
+        shown="Caffe settings",
+        settings={
+            "pre_steps": 25_000,
+            "steps": 25_000,
+            "strength": 1.0,
+            "schedule": "eq3",
+            "gamma": 50.0,
+            "learning_rate": 0.001,
+            "new_layer_multiplier": 10.0,
+            "domain_loss_weight": 0.05,  # theirs: 0.1 of the mean over all images, which is half of our sum of means
+            "domain_dropout": 0.5,
+            "momentum": 0.9,
+            "weight_decay": 0.0,
+            "batch_source": 64,
+            "batch_target": 64,
+        },
+        source="ddtm/caffe, branch grl, examples/adaptation/protos/train_val.prototxt and solver.prototxt",
+    ),
+    "dann@tll": BaselineRecipe(
+        method="dann",
+        shown="TLL settings",
+        settings={
+            "pre_steps": 10_000,
+            "steps": 10_000,
+            "strength": 1.0,
+            "schedule": "eq3",
+            "gamma": 20.0,
+            "learning_rate": 0.001,
+            "new_layer_multiplier": 10.0,
+            "domain_loss_weight": 0.5,
+            "batch_source": 32,
+            "batch_target": 32,
+            **_SGD,
+        },
+        source="thuml/Transfer-Learning-Library, examples/domain_adaptation/image_classification/dann.py and dann.sh",
+    ),
+    "cdan@authors": BaselineRecipe(
+        method="cdan",
+        shown="authors' settings",
+        settings={
+            "pre_steps": 50_000,
+            "steps": 50_004,
+            "strength": 1.0,
+            "schedule": "eq3",
+            "gamma": 100.0,
+            "learning_rate": 0.001,
+            "new_layer_multiplier": 10.0,
+            "domain_loss_weight": 0.5,
+            "domain_dropout": 0.5,
+            "batch_source": 36,
+            "batch_target": 36,
+            **_SGD,
+        },
+        source="thuml/CDAN, pytorch/train_image.py, network.py and loss.py",
+    ),
+    "mcc@authors": BaselineRecipe(
+        method="mcc",
+        shown="authors' settings",
+        settings={
+            "start": "scratch",
+            "pre_steps": 25_000,
+            "steps": 25_004,
+            "learning_rate": 0.0003,
+            "new_layer_multiplier": 10.0,
+            "mcc_weight": 1.0,
+            "mcc_temperature": 2.5,
+            "batch_source": 28,
+            "batch_target": 28,
+            **_SGD,
+        },
+        source="thuml/Versatile-Domain-Adaptation, pytorch/train_image_office.py",
+    ),
+    "iwdan-mcc@authors": BaselineRecipe(
+        method="iwdan-mcc",
+        shown="settings of IWDAN's authors",
+        settings={
+            "start": "scratch",
+            "pre_steps": 50_000,
+            "steps": 50_000,
+            "schedule": "eq3",
+            "gamma": 100.0,
+            "strength": 0.5,
+            "mcc_weight": 0.0,
+            "weigh_labels": True,
+            "learning_rate": 0.001,
+            "new_layer_multiplier": 10.0,
+            "domain_dropout": 0.5,
+            "batch_source": 36,
+            "batch_target": 36,
+            **_SGD,
+        },
+        source="microsoft/Domain-Adaptation-with-Conditional-Distribution-Matching-and-Generalized-Label-Shift, "
+        "train_image.py, network.py and loss.py",
+    ),
+    "adda@authors": BaselineRecipe(
+        method="adda",
+        shown="authors' settings",
+        settings={
+            "pre_steps": 10_000,
+            "steps": 10_000,
+            "adda_rate": 0.0002,
+            "batch_source": 128,
+            "batch_target": 128,
+        },
+        source="erictzeng/adda, scripts/svhn-mnist.sh and tools/train_adda.py",
+    ),
+}
+
+
+def recipe_of(name: str) -> BaselineRecipe:
+    """The recipe of this name, such as "dann@caffe".
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    if name not in RECIPES:
+        raise ConfigError(f"there is no recipe '{name}'. {did_you_mean(name, RECIPES)}")
+    return RECIPES[name]

@@ -1,11 +1,14 @@
 """The TOML file of a grid: which runs it means, and what it is refused for."""
 
+import re
+
 import pytest
 
 from weighbridge.errors import ConfigError
-from weighbridge.grids.grid import grid_of, method_row, read_grid
-from weighbridge.settings.catalogue import METHODS
+from weighbridge.grids.grid import Primary, grid_of, method_row, read_grid
+from weighbridge.settings.catalogue import METHODS, entry_of
 from weighbridge.settings.config import Config
+from weighbridge.settings.recipes import RECIPES
 
 PLAIN = """
 methods = ["source-only", "weighted-dann:permuted"]
@@ -37,9 +40,105 @@ def test_a_source_is_no_target_of_itself_and_pairs_may_be_left_out(tmp_path):
     assert [task.folder for task in grid.tasks] == ["a-to-t", "both-to-a"]
 
 
-def test_without_methods_there_are_the_four_of_osumi_et_al_and_what_adapt_takes(tmp_path):
+def test_without_methods_there_are_the_controls_the_methods_of_osumi_et_al_and_what_adapt_takes(tmp_path):
     rows = read(tmp_path, PLAIN.split("\n", 2)[2]).rows
-    assert [row.name for row in rows] == ["source-only", "dann", "adda", "weighted-dann", Config().method]
+    controls = ["source-only", "source-only-ema", "adabn", "source-only-continued"]
+    assert [row.name for row in rows] == [*controls, "dann", "adda", "weighted-dann", Config().method]
+
+
+CONTROLS = PLAIN.replace('"source-only",', '"source-only", "source-only-ema", "adabn", "source-only-continued",')
+
+
+def test_controls_read_the_run_of_the_row_with_their_settings(tmp_path):
+    variants = '[variants.long]\nmethod = "adabn"\nsteps = 3\n[variants.mean]\nmethod = "source-only-ema"\nsteps = 3\n'
+    homes = {row.name: row.home for row in read(tmp_path, CONTROLS + variants).rows}
+    assert homes["source-only-ema"] == homes["adabn"] == "source-only"
+    assert homes["source-only-continued"] == "pre-classifier"
+    assert homes["long"] == homes["mean"] == "pre-classifier-long", "no row trains this one, so both share another"
+
+
+# ---- the contrast named beforehand ----
+
+NAMED = '[primary]\nmethod = "weighted-dann:permuted"\ncontrol = "best control"\nmargin = 1\n'
+
+
+def test_a_grid_may_name_its_primary_contrast(tmp_path):
+    assert read(tmp_path, PLAIN).primary is None
+    assert read(tmp_path, PLAIN + NAMED).primary == Primary("weighted-dann:permuted", "best control", 1.0)
+    by_name = NAMED.replace("best control", "source-only")
+    assert read(tmp_path, PLAIN + by_name).primary.control == "source-only"
+
+
+def test_naming_a_contrast_makes_no_other_runs(tmp_path):
+    assert read(tmp_path, PLAIN).fingerprint() == read(tmp_path, PLAIN + NAMED).fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("dann:permuted", "dan", "[primary] names 'weighted-dan', which is no row (in"),
+        ("best control", "best contol", "[primary] names 'best contol', which is no row"),
+        ("best control", "weighted-dann:permuted", "[primary] compares 'weighted-dann:permuted' with itself"),
+        ("margin = 1", "margin = 0", "[primary] margin must be a number of points above 0 and below 100, got 0"),
+        ("margin = 1", "margin = true", "[primary] margin must be a number of points"),
+        ("margin = 1\n", "", "[primary] needs method, control and margin, found method, control (in"),
+        ("margin", "margn", "[primary] needs method, control and margin, found method, control, margn"),
+    ],
+)
+def test_a_contrast_that_cannot_be_is_refused(tmp_path, old, new, sentence):
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        read(tmp_path, PLAIN + NAMED.replace(old, new))
+
+
+def test_a_primary_contrast_is_one_of_a_method_on_one_target(tmp_path):
+    control = NAMED.replace("weighted-dann:permuted", "source-only")
+    with pytest.raises(ConfigError, match="holds the control 'source-only' against the best control"):
+        read(tmp_path, PLAIN + control)
+    with pytest.raises(ConfigError, match=r"names one contrast, and this grid tests on a target 2 times"):
+        read(tmp_path, PLAIN + '[evaluations]\nt = "labelled"\n' + NAMED)
+    one = PLAIN.replace('both = ["one", "two"]\n', "")
+    assert read(tmp_path, one + '[evaluations]\nt = "labelled"\n' + NAMED).primary
+
+
+def test_the_best_control_needs_a_control(tmp_path):
+    text = PLAIN.replace('"source-only", ', "") + NAMED
+    with pytest.raises(ConfigError, match=r"names the best control, and no row is a control .* Add source-only"):
+        read(tmp_path, text)
+
+
+# ---- what would make a table unfair ----
+
+
+def test_a_table_never_mixes_precisions(tmp_path):
+    text = PLAIN + '[settings]\nprecision = "fp32"\n[variants.fast]\nmethod = "dann"\nprecision = "bf16"\n'
+    with pytest.raises(ConfigError, match="a table cannot mix precisions, got bf16 and fp32"):
+        read(tmp_path, text)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_of_the_authors_is_a_row_of_its_own(tmp_path, name):
+    recipe = RECIPES[name]
+    grid = read(tmp_path, PLAIN.replace('"weighted-dann:permuted"', f'"{name}"') + "[settings]\nimage_size = 48\n")
+    row = grid.rows[1]
+    assert (row.config.method, row.config.image_size, row.variant) == (recipe.method, 48, True)
+    assert {key: getattr(row.config, key) for key in recipe.settings} == recipe.settings
+    if "reversal" in row.config.entry.has:
+        assert {"strength", "schedule", "gamma"} <= set(recipe.settings), "whatever the comparison says of lambda"
+    assert row.shown == f"{entry_of(recipe.method).shown}, {recipe.shown}"
+    unread = set(row.config.unread())
+    assert unread <= {"new_layer_multiplier"}, "new layers are told from others where weights are published"
+    assert not row.config.replace(weights="imagenet").unread()
+    assert recipe.source
+
+
+def test_a_variant_may_change_what_a_recipe_sets(tmp_path):
+    row = read(tmp_path, PLAIN + '[variants.short]\nmethod = "dann@tll"\nsteps = 7\n').rows[-1]
+    assert (row.config.steps, row.config.domain_loss_weight, row.shown) == (7, 0.5, "short")
+
+
+def test_a_recipe_that_does_not_exist_is_refused_with_the_nearest(tmp_path):
+    with pytest.raises(ConfigError, match=r"there is no recipe 'dann@cafe'. Did you mean 'dann@caffe'\?"):
+        read(tmp_path, PLAIN.replace("weighted-dann:permuted", "dann@cafe"))
 
 
 def test_a_variant_is_a_method_with_settings_of_its_own(tmp_path):

@@ -201,13 +201,104 @@ def test_results_say_where_they_come_from(finished):
     assert all(run["seconds"] > 0 for run in task["rows"][0]["runs"])
 
 
-def test_what_diverged_is_told_and_left_out_of_every_mean(finished):
+def test_what_diverged_is_told_and_counts_as_the_control_that_its_user_would_have_had(finished):
     for task in results_of(finished)["tasks"]:
+        control = [(run["accuracies"], run["class_means"]) for run in task["rows"][0]["runs"]]
         for row in task["rows"][4:]:
-            assert all(run["diverged_at"] >= 1 and run["accuracies"] == {} for run in row["runs"])
-    table = (finished / "table.md").read_text()
-    assert "| wild (2 diverged) | - |" in table
-    assert "| wild-start (2 diverged) | - |" in table
+            assert all(run["diverged_at"] >= 1 and run["counts_as"] == "source only" for run in row["runs"])
+            assert [(run["accuracies"], run["class_means"]) for run in row["runs"]] == control
+    (first, *_) = json.loads((finished / "summary.json").read_text())["tables"]
+    assert (
+        "wild: 2 of 2 seeds diverged and count as source only, which their users would have had." in first["findings"]
+    )
+    table, source_only = (finished / "table.md").read_text(), first["rows"][0]
+    assert f"| wild (2 diverged) | {source_only['accuracy']:.1f} ± {source_only['sd']:.1f} |" in table
+    assert "| wild-start (2 diverged) |" in table
+
+
+def test_without_a_control_what_diverged_is_left_out(place):
+    methods = 'methods = ["dann"]\n'
+    (place / "grid.toml").write_text(re.sub("methods = .*", methods, SMALL) + "learning_rate = 1e9\n")
+    (task, _) = results_of(compare_grid(place / "grid.toml", place / "out"))["tasks"]
+    (run,) = task["rows"][0]["runs"]
+    assert (run["accuracies"], run["counts_as"]) == ({}, None)
+    assert task["evaluations"][0]["covariance"] is None
+
+
+CONTROLS = 'methods = ["source-only", "source-only-ema", "adabn", "source-only-continued", "weighted-dann"]'
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_controls_share_one_training_on_the_source(place, at_once):
+    (place / "grid.toml").write_text('skip = [["both", "photos"]]\n' + re.sub("methods = .*", CONTROLS, SMALL))
+    out = compare_grid(place / "grid.toml", place / "out", at_once=at_once)
+    folder = out / "bright-to-photos" / "seed-0"
+    assert {path.name for path in folder.iterdir()} == {
+        *("source-only", "source-only-ema", "adabn", "source-only-continued", "weighted-dann", "pre-classifier")
+    }
+    assert not list((folder / "source-only-ema").glob("log.jsonl")), "nothing is trained for it"
+    assert not list((folder / "adabn").glob("log.jsonl"))
+    mean = load_file(folder / "source-only" / "running-mean.safetensors")
+    ours = load_file(folder / "source-only-ema" / "model.safetensors")
+    assert all(torch.equal(ours[name], value) for name, value in mean.items())
+    (task,) = results_of(out)["tasks"]
+    assert [row["control"] for row in task["rows"]] == [True, True, True, True, False]
+    assert all(run["diverged_at"] is None for row in task["rows"] for run in row["runs"])
+    (table, *_) = json.loads((out / "summary.json").read_text())["tables"]
+    assert table["best_control"] in {row["name"] for row in table["rows"][:4]}
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_controls_of_a_source_only_run_that_diverged_diverged_too(place, at_once):
+    (place / "grid.toml").write_text(re.sub("methods = .*", CONTROLS, SMALL) + "learning_rate = 1e9\n")
+    out = compare_grid(place / "grid.toml", place / "out", at_once=at_once)
+    rows = results_of(out)["tasks"][0]["rows"]
+    ended = [row["runs"][0]["diverged_at"] for row in rows]
+    assert ended[0] == ended[1] == ended[2]
+    assert all(ended)
+
+
+def test_runs_of_two_precisions_never_share_a_table(place):
+    (place / "grid.toml").write_text(SMALL)
+    out = compare_grid(place / "grid.toml", place / "out")
+    facts = out / "bright-to-photos" / "seed-0" / "dann" / "run.json"
+    facts.write_text(facts.read_text().replace('"precision": "fp32"', '"precision": "bf16"'))
+    with pytest.raises(RunFolderError, match=r"the runs of a table must have one precision, found fp32 in .* and bf16"):
+        compare_grid(place / "grid.toml", place / "out")
+
+
+def test_length_in_epochs_goes_on_like_any_other(place):
+    (place / "grid.toml").write_text(SMALL + "pre_epochs = 1\nepochs = 0.5\n")
+    out = compare_grid(place / "grid.toml", place / "out")
+    assert results_of(compare_grid(place / "grid.toml", place / "out"))["tasks"] == results_of(out)["tasks"]
+    run = json.loads((out / "bright-to-photos/seed-0/weighted-dann/run.json").read_text())
+    assert run["steps"] == 2  # 32 images in batches of 8
+
+
+def test_the_contrast_that_was_named_stands_in_the_results(place):
+    named = '[primary]\nmethod = "weighted-dann"\ncontrol = "best control"\nmargin = 2\n'
+    text = 'skip = [["both", "photos"]]\n' + SMALL
+    (place / "grid.toml").write_text(text + named)
+    out = compare_grid(place / "grid.toml", place / "out")
+    for other in (text, text + named.replace("margin = 2", "margin = 9")):
+        (place / "grid.toml").write_text(other)
+        with pytest.raises(
+            RunFolderError, match=r"begun with another \[primary\], which has to be named before training"
+        ):
+            compare_grid(place / "grid.toml", place / "out")
+    assert results_of(out)["primary"] == {"method": "weighted DANN", "control": "best control", "margin": 2.0}
+    (first, *_) = json.loads((out / "summary.json").read_text())["tables"]
+    assert first["findings"][0].startswith("Named beforehand: weighted DANN less source only is ")
+    assert "- Named beforehand: weighted DANN less" in (out / "table.md").read_text()
+
+
+def test_runs_that_saw_other_images_never_share_a_table(place):
+    (place / "grid.toml").write_text(SMALL)
+    out = compare_grid(place / "grid.toml", place / "out")
+    facts = out / "bright-to-photos" / "seed-0" / "weighted-dann" / "run.json"
+    facts.write_text(facts.read_text().replace('"batches": 2,', ""))
+    with pytest.raises(RunFolderError, match="is of an earlier build, in which a step saw other images"):
+        compare_grid(place / "grid.toml", place / "out")
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
@@ -232,12 +323,14 @@ def test_a_pre_classifier_that_comes_to_nothing_is_trained_once(place, at_once):
 def test_the_tables_of_all_tasks_and_evaluations(finished):
     table = (finished / "table.md").read_text()
     assert table.startswith("# Stripes\n\n## bright to photos\n\n### Tested on photos: target domain, 24 images\n")
-    assert (
-        table.count(
-            "Mean ± standard deviation over 2 seeds. Differences are paired by seed, in points, with 95 % t intervals. "
-        )
-        == 4
+    start = (
+        "Mean ± standard deviation over 2 seeds. Differences are paired by seed, in points. "
+        "Brackets hold 95 % intervals over seeds and photos; "
     )
+    assert table.count(start) == 4
+    # The 36 of dim are drawn so much alike that some are near-duplicates.
+    for known in ("photos count as independent, so intervals", "near-duplicates count together, and intervals"):
+        assert table.count(f"{start}{known}") == 2
     assert table.count(" 32 source images, 4 more held out; 18 target images. 24 evaluation images: ") == 1
     assert re.search(r" \d+ bright \+ \d+ dim source images, \d+ more held out; 18 target images\. 36 eval", table)
     command = results_of(finished)["command"]
@@ -245,14 +338,14 @@ def test_the_tables_of_all_tasks_and_evaluations(finished):
     assert table.endswith(f"alone.\n\n{made}\n\n```\n{command}\n```\n")
     assert "### Tested on dim: a domain never seen in training, 36 images\n" in table
     assert "### Tested on dim: source domain, 36 images, the very images that were trained on\n" in table
-    assert table.count("24 evaluation images: sampling error ±") == 2
+    assert table.count("24 evaluation images: their choice alone gives an accuracy a 95 % interval of at least ±") == 2
     with (finished / "table.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2 * 2 * len(ROWS)
     accuracies = [run["accuracies"]["dim"] for run in results_of(finished)["tasks"][0]["rows"][1]["runs"]]
     (dann,) = (r for r in rows if (r["source"], r["evaluation"], r["name"]) == ("bright", "dim", "DANN"))
     assert float(dann["accuracy"]) == pytest.approx(50 * sum(accuracies), abs=1e-3)
-    assert {row["sampling_error"] for row in rows if row["evaluation"] == "dim"} != {""}
+    assert {row["photo_margin"] for row in rows if row["evaluation"] == "dim"} != {""}
     assert {(row["source_images"], row["target_images"]) for row in rows if row["source"] == "bright"} == {("32", "18")}
     summary = json.loads((finished / "summary.json").read_text())
     assert summary["command"] == command
@@ -263,11 +356,12 @@ def test_the_tables_of_all_tasks_and_evaluations(finished):
 def test_a_variant_is_compared_with_the_plain_methods_and_they_are_not_with_it(finished):
     (first, *_) = json.loads((finished / "summary.json").read_text())["tables"]
     rows = {row["name"]: row for row in first["rows"]}
-    assert {d["to"] for d in rows["gentle"]["differences"]} == {"dann", "source-only"}
-    assert {d["to"] for d in rows["weighted DANN"]["differences"]} == {"dann", "source-only"}
+    assert {contrast["to"] for contrast in rows["gentle"]["contrasts"]} == {"dann", "best control"}
+    assert {contrast["to"] for contrast in rows["weighted DANN"]["contrasts"]} == {"dann", "best control"}
     runs = results_of(finished)["tasks"][0]["rows"]
     weighted, dann = ([run["accuracies"]["photos"] for run in runs[k]["runs"]] for k in (2, 1))
-    (to_dann,) = (d["interval"]["mean"] for d in rows["weighted DANN"]["differences"] if d["to"] == "dann")
+    contrasts = rows["weighted DANN"]["contrasts"]
+    (to_dann,) = (contrast["estimate"]["mean"] for contrast in contrasts if contrast["to"] == "dann")
     assert to_dann == pytest.approx(50 * (sum(weighted) - sum(dann)))
 
 
@@ -307,7 +401,9 @@ def test_a_comparison_is_the_grid_of_its_one_task(place):
         assert (row["method"], row["weighting"], row["name"]) == (its["method"], its["weighting"], its["name"])
     assert [run["folder"] for run in other["rows"][0]["runs"]] == ["seed-0/dann", "seed-1/dann"]
     assert (other["name"], other["source_name"], other["target_name"]) == ("bright to photos", "bright", "photos")
-    assert other["evaluations"] == [{"name": "labelled", "images": 24, "seen": "target", "trained_on": False}]
+    (tested,) = other["evaluations"]
+    about = {"name": "labelled", "images": 24, "seen": "target", "trained_on": False, "groups": 24}
+    assert tested.items() >= {**about, "grouped_by": "nothing"}.items()
     files = {path.name for path in grid.iterdir() if path.is_file()}
     assert {path.name for path in single.iterdir() if path.is_file()} == files - {"grid.toml"} | {"config.toml"}
 

@@ -73,7 +73,9 @@ def compare_grid(file: Path, out: Path, *, at_once: int = 1, backend: str = "lok
         at_once, backend: as in `compare`.
     """
     grid = read_grid(file)
-    if not (out / "grid.toml").is_file():
+    if (out / "grid.toml").is_file():
+        _refuse_another_contrast(out, file)
+    else:
         _refuse_somebody_s(out, "grid")
     begin = functools.partial(replace_text, out / "grid.toml", file.read_text(encoding="utf-8"))
     _train_and_record(grid, out, begin, watch or Quiet(), at_once, backend)
@@ -139,6 +141,16 @@ def _apart(at_once: int, backend: str) -> bool:
 def _refuse_somebody_s(out: Path, what: str) -> None:
     if out.exists() and any(out.iterdir()):
         raise RunFolderError(f"'{out}' exists already and is not a {what}. Choose another --out.")
+
+
+def _refuse_another_contrast(out: Path, file: Path) -> None:
+    """A contrast that is named, or changed, when results may be known was not named beforehand."""
+    before, now = (read_toml(path).get("primary") for path in (out / "grid.toml", file))
+    if before != now:
+        raise RunFolderError(
+            f"'{out}' was begun with {'another' if before else 'no'} [primary], which has to be named before training. "
+            "Put it back, or choose another --out"
+        )
 
 
 def _refuse_other_settings(out: Path, config: Config) -> None:

@@ -1,6 +1,16 @@
 """What a grid is: methods x sources x targets x seeds, from one TOML file or from a single comparison's options."""
 
-__all__ = ["Grid", "Row", "Task", "grid_of", "method_row", "pre_classifier_settings", "read_grid"]
+__all__ = [
+    "BEST_CONTROL",
+    "Grid",
+    "Primary",
+    "Row",
+    "Task",
+    "grid_of",
+    "method_row",
+    "pre_classifier_settings",
+    "read_grid",
+]
 
 import dataclasses
 import hashlib
@@ -14,8 +24,11 @@ from typing import Any
 from weighbridge.errors import ConfigError, did_you_mean
 from weighbridge.settings.catalogue import DEFAULT_METHODS, entry_of
 from weighbridge.settings.config import Config, from_mapping, read_toml
+from weighbridge.settings.recipes import recipe_of
 
-_KEYS = ("title", "seeds", "methods", "sources", "targets", "evaluations", "settings", "variants", "skip")
+_KEYS = ("title", "seeds", "methods", "sources", "targets", "evaluations", "settings", "variants", "skip", "primary")
+BEST_CONTROL = "best control"
+"""What a primary contrast may name instead of a row: of the controls in the table the one that comes out highest."""
 _OF_A_SINGLE_RUN = {  # setting -> what says it in a comparison and in a grid
     "method": ("--methods", "methods"),
     "weighting": ("--methods METHOD:WEIGHTING", "methods with METHOD:WEIGHTING"),
@@ -49,7 +62,8 @@ class Row:
     Attributes:
         config: its settings; the seed in it means nothing.
         shown: what tables call it.
-        home: folder of the pre-classifier that it shares with other rows of its task and seed.
+        home: folder of the pre-classifier that it shares with other rows of its task and seed, or of the source-only
+            run that it reads.
     """
 
     name: str
@@ -60,7 +74,22 @@ class Row:
 
     @property
     def folder(self) -> str:
-        return self.name.replace(":", "-")
+        return re.sub("[:@]", "-", self.name)
+
+
+@dataclass(frozen=True)
+class Primary:
+    """The one contrast that is named before anything is trained. All others are exploratory.
+
+    Attributes:
+        method: name of a row.
+        control: name of another row, or `BEST_CONTROL`.
+        margin: the largest loss in points that would not count as harm.
+    """
+
+    method: str
+    control: str
+    margin: float
 
 
 @dataclass(frozen=True)
@@ -78,6 +107,7 @@ class Grid:
     tasks: tuple[Task, ...]
     evaluations: dict[str, Path] = field(default_factory=dict)
     sources: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+    primary: Primary | None = None
 
     def seen(self, task: Task, evaluation: str) -> str:
         """What the models of a task saw of the domain of an evaluation: "source", "target" or "unseen".
@@ -102,11 +132,19 @@ class Grid:
 
 
 def method_row(name: str, config: Config) -> Row:
-    """The row of `METHOD` or `METHOD:WEIGHTING`, such as `weighted-dann:permuted` or `adda:paper`.
+    """The row of `METHOD`, `METHOD:WEIGHTING` or `METHOD@RECIPE`, such as `adda:paper` or `dann@caffe`.
+
+    The settings of a recipe take the place of those of the config.
 
     Raises:
-        ConfigError: if there is no such method or weighting.
+        ConfigError: if there is no such method, weighting or recipe.
     """
+    if "@" in name:
+        recipe = recipe_of(name)
+        shown = f"{entry_of(recipe.method).shown}, {recipe.shown}"
+        length = {"epochs": None, "pre_epochs": None}  # a recipe has its own
+        own = config.replace(**length, **recipe.settings, method=recipe.method, weighting="default")
+        return Row(name, own, shown, variant=True)
     method, _, weighting = name.partition(":")
     entry = entry_of(method)
     shown = f"{entry.shown}, {weighting}" if weighting else entry.shown
@@ -128,7 +166,7 @@ def grid_of(
     Raises:
         ConfigError: for methods, settings and seeds that cannot be compared.
     """
-    rows = [method_row(name, config) for name in dict.fromkeys(methods)]
+    rows = _with_homes([method_row(name, config) for name in dict.fromkeys(methods)], config)
     for key, (instead, _) in _OF_A_SINGLE_RUN.items():
         value = getattr(config, key)
         if value != getattr(Config(), key):
@@ -137,7 +175,7 @@ def grid_of(
         raise ConfigError("a comparison needs at least one seed, got none. Take five or more")
     task = Task("source", target.name, tuple(source), target)
     evaluations = {evaluation.name: evaluation} if evaluation else {}
-    return Grid(title, tuple(seeds), tuple(rows), (task,), evaluations)
+    return Grid(title, tuple(seeds), rows, (task,), evaluations)
 
 
 def read_grid(path: Path) -> Grid:
@@ -169,7 +207,9 @@ def read_grid(path: Path) -> Grid:
     title = values.get("title", path.stem)
     if not isinstance(title, str):
         raise ConfigError(f"title must be text, got {title!r} ({where})")
-    return Grid(title, seeds, rows, tasks, {name: paths[0] for name, paths in evaluations.items()}, sources)
+    tests = {name: paths[0] for name, paths in evaluations.items()}
+    grid = Grid(title, seeds, rows, tasks, tests, sources)
+    return dataclasses.replace(grid, primary=_primary(values, grid, where))
 
 
 def _table(values: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
@@ -217,6 +257,11 @@ def _rows(values: Mapping[str, Any], where: str) -> tuple[Row, ...]:
         raise ConfigError(
             f"a grid cannot set processes, which is for single runs ({where}). Use --jobs to train runs at once"
         )
+    kinds = sorted({row.config.precision for row in rows})
+    if len(kinds) > 1:
+        raise ConfigError(
+            f"a table cannot mix precisions, got {' and '.join(kinds)} ({where}). Set precision below [settings] alone"
+        )
     return _with_homes(rows, config)
 
 
@@ -227,24 +272,75 @@ def _variant(name: str, changes: Any, settings: Mapping[str, Any], where: str) -
     if "seed" in changes:
         raise ConfigError(f"[variants.{name}] cannot set seed: all rows share the seeds of the grid ({where})")
     row = method_row(changes["method"], Config())
-    own = {**settings, "weighting": row.config.weighting, **changes, "method": row.config.method}
+    recipe: dict[str, Any] = {}
+    if "@" in changes["method"]:
+        recipe = {"epochs": None, "pre_epochs": None, **recipe_of(changes["method"]).settings}
+    own = {**settings, "weighting": row.config.weighting, **recipe, **changes, "method": row.config.method}
     return Row(name, from_mapping(own, where=f"[variants.{name}] {where}"), name, variant=True)
 
 
 def pre_classifier_settings(config: Config) -> dict[str, Any]:
     """All that a pre-classifier depends on: where it is the same, so is the pre-classifier."""
-    return config.upto("pre-classifier").settled()
+    settings = config.upto("pre-classifier").settled()
+    return {name: value for name, value in settings.items() if name != "pre_steps" or config.pre_epochs is None}
+
+
+def _primary(values: Mapping[str, Any], grid: Grid, where: str) -> Primary | None:
+    """The contrast in [primary], of two rows by their names."""
+    if "primary" not in values:
+        return None
+    entry = _table(values, "primary", where)
+    if set(entry) != {"method", "control", "margin"}:
+        raise ConfigError(
+            f"[primary] needs method, control and margin, found {', '.join(entry) or 'nothing'} ({where}). "
+            f"Write such as: method = 'iwdan-self-training', control = '{BEST_CONTROL}', margin = 1.0"
+        )
+    rows = grid.rows
+    names = [row.name for row in rows]
+    method, control, margin = entry["method"], entry["control"], entry["margin"]
+    for name, known in ((method, names), (control, [*names, BEST_CONTROL])):
+        if name not in known:
+            raise ConfigError(f"[primary] names '{name}', which is no row ({where}). {did_you_mean(str(name), known)}")
+    if method == control:
+        raise ConfigError(f"[primary] compares '{method}' with itself ({where}). Name another control")
+    if control == BEST_CONTROL and next(row for row in rows if row.name == method).config.entry.control:
+        raise ConfigError(f"[primary] holds the control '{method}' against the best control ({where}). Name a method")
+    tables = sum(grid.seen(task, name) == "target" for task in grid.tasks for name in grid.evaluations)
+    if tables > 1:
+        raise ConfigError(
+            f"[primary] names one contrast, and this grid tests on a target {tables} times ({where}). "
+            "Leave one task and one evaluation, or leave [primary] out"
+        )
+    if not any(row.config.entry.control for row in rows) and control == BEST_CONTROL:
+        raise ConfigError(f"[primary] names the best control, and no row is a control ({where}). Add source-only")
+    if type(margin) not in (int, float) or not 0 < margin < 100:
+        raise ConfigError(
+            f"[primary] margin must be a number of points above 0 and below 100, got {margin!r} ({where})"
+        )
+    return Primary(method, control, float(margin))
 
 
 def _with_homes(rows: Iterable[Row], config: Config) -> tuple[Row, ...]:
-    """Rows whose pre-classifiers would come out the same share one; those of other settings lie beside it."""
+    """Rows whose pre-classifiers would come out the same share one; those of other settings lie beside it.
+
+    A control that reads a source-only run reads that of the row with its settings, where there is one.
+    """
+    rows = list(rows)
     homes = {tuple(pre_classifier_settings(config).items()): "pre-classifier"}
+    source_only = {_run_settings(row.config): row.folder for row in rows if row.config.method == "source-only"}
     placed = []
     for row in rows:
-        settings = tuple(pre_classifier_settings(row.config).items())
-        home = homes.setdefault(settings, f"pre-classifier-{row.folder}")
+        other = f"pre-classifier-{row.folder}"
+        if row.config.entry.start == "source-only":
+            home = source_only.setdefault(_run_settings(row.config.replace(method="source-only")), other)
+        else:
+            home = homes.setdefault(tuple(pre_classifier_settings(row.config).items()), other)
         placed.append(dataclasses.replace(row, home=home))
     return tuple(placed)
+
+
+def _run_settings(config: Config) -> tuple[tuple[str, Any], ...]:
+    return tuple(config.read_settings().items())
 
 
 def _tasks(

@@ -18,11 +18,12 @@ from pathlib import Path
 
 import torch
 
+from weighbridge.data.pairs import BATCHES
 from weighbridge.errors import DivergenceError, RunFolderError
 from weighbridge.grids.grid import Grid, Row, Task, pre_classifier_settings
 from weighbridge.grids.processes import STOPPED, spread
 from weighbridge.run_folder import RunFolder
-from weighbridge.runs.adapt import train_run, train_shared
+from weighbridge.runs.adapt import source_only_of, train_run, train_shared
 from weighbridge.runs.workplace import Workplace, begin_run, open_workplace, refuse_other_images
 from weighbridge.settings import build_data
 from weighbridge.settings.config import SETTINGS, Config, read_run
@@ -77,13 +78,19 @@ class _Job:
         return " · ".join([*([self.task.name] if self.task.folder else []), f"seed {self.seed}", what])
 
     @property
+    def reads(self) -> bool:
+        """Whether its home is a source-only run, of which it is another reading."""
+        return self.row.config.entry.start == "source-only"
+
+    @property
     def needs_home(self) -> bool:
         config = self.row.config
-        return not config.from_scratch or config.weighting_name is not None
+        return self.reads or not config.from_scratch or config.weighting_name is not None
 
     @property
     def needs_folds(self) -> bool:
-        return self.needs_home and self.row.config.p_a == "cross-fitted"
+        config = self.row.config
+        return self.needs_home and config.weighting_name is not None and config.p_a == "cross-fitted"
 
 
 @dataclass(frozen=True)
@@ -105,12 +112,20 @@ def run_folder(out: Path, task: Task, seed: int, row: Row) -> Path:
 
 
 def precision_of(out: Path, grid: Grid) -> str | None:
-    """The precision of the runs that are there already; None if there are none."""
+    """The precision of the runs that are there already; None if there are none.
+
+    Raises:
+        RunFolderError: if they differ, which would put differences of precision among those of the methods.
+    """
+    met: dict[str, Path] = {}
     for job in _jobs(grid, out):
         for folder in (RunFolder(job.home), RunFolder(job.folder)):
             if folder.started:
-                return str(folder.facts()["machine"]["precision"])
-    return None
+                met.setdefault(str(folder.facts()["machine"]["precision"]), folder.path)
+    if len(met) > 1:
+        runs = " and ".join(f"{precision} in '{path}'" for precision, path in met.items())
+        raise RunFolderError(f"the runs of a table must have one precision, found {runs}. Delete those of one of them")
+    return next(iter(met), None)
 
 
 def check_settings(grid: Grid, out: Path, task: Task) -> None:
@@ -120,12 +135,29 @@ def check_settings(grid: Grid, out: Path, task: Task) -> None:
         RunFolderError: that names the first of them and what changed.
     """
     jobs = [job for job in _jobs(grid, out) if job.task == task]
+    homes = {
+        job.home: (source_only_of(job.config), Config.read_settings)
+        if job.reads
+        else (job.config, pre_classifier_settings)
+        for job in jobs
+    }
+    for home, reads in {
+        job.home: job.config.entry.reads for job in jobs if job.config.entry.reads == "running-mean"
+    }.items():
+        if RunFolder(home).complete and not RunFolder(home).by_product(reads).is_file():
+            raise RunFolderError(
+                f"the run in '{home}' keeps no running mean of its weights, which source-only-ema reads. Delete the run"
+            )
     runs = {job.folder: (job.config, Config.read_settings) for job in jobs}
-    homes = {job.home: (job.config, pre_classifier_settings) for job in jobs}
-    for path, (config, what_counts) in (runs | homes).items():
+    for path, (config, what_counts) in (homes | runs).items():
         folder = RunFolder(path)
         if not folder.started:
             continue
+        if folder.facts().get("batches", 1) != BATCHES:
+            raise RunFolderError(
+                f"the run in '{folder.path}' is of an earlier build, in which a step saw other images. "
+                "Choose another --out, or delete the run"
+            )
         if changed := changed_settings(what_counts(read_run(folder.config)), what_counts(config)):
             raise RunFolderError(
                 f"the run in '{folder.path}' was started with other settings: {changed}. "
@@ -173,20 +205,23 @@ def train_all(grid: Grid, out: Path, places: Workplaces, *, at_once: int = 1, ba
         places.watch.tell(unread_sentence("this comparison", unread))
     if at_once > 1 or backend != "loky":
         return _train_apart(jobs, places, at_once, backend)
-    diverged: dict[Path, int] = {}
-    fallen: dict[Path, int] = {}  # pre-classifier that came to nothing -> step
+    ended: dict[Path, int] = {}  # run, or what it starts from -> step at which it diverged
     for number, job in enumerate(jobs):
         places.watch.about(job.label, number, len(jobs))
-        if job.needs_home and job.home in fallen:  # nothing to start from
-            diverged[job.folder] = fallen[job.home]
+        if job.needs_home and job.home in ended:  # nothing to start from
+            ended[job.folder] = ended[job.home]
             continue
         ending = _train(job, places)
         if ending is not None:
             places.watch.tell(f"{job.label}: {ending.why}")
-            diverged[job.folder] = ending.step
+            ended[job.folder] = ending.step
             if job.needs_home and not RunFolder(job.home).complete:
-                fallen[job.home] = ending.step
-    return diverged
+                ended[job.home] = ending.step
+    return _of_runs(ended, jobs)
+
+
+def _of_runs(ended: Mapping[Path, int], jobs: Sequence[_Job]) -> dict[Path, int]:
+    return {job.folder: ended[job.folder] for job in jobs if job.folder in ended}
 
 
 def _unread_by_all(grid: Grid) -> tuple[str, ...]:
@@ -203,8 +238,10 @@ def _train_apart(jobs: Sequence[_Job], places: Workplaces, at_once: int, backend
     # The folds of cross-fitting are shared too, so a row that has them speaks for its pre-classifier.
     shared |= {job.home: dataclasses.replace(job, shared=True) for job in waiting if job.needs_folds}
     first = [job for job in shared.values() if job.needs_folds or not RunFolder(job.home).complete]
-    done, total = len(jobs) - len(waiting), len(first) + len(jobs)
-    ended: dict[Path, int] = {}  # run or pre-classifier -> step at which it diverged
+    done, made = len(jobs) - len(waiting), {job.home for job in first}
+    waiting = [job for job in waiting if job.folder not in made]  # a row that others start from is not trained twice
+    total = done + len(first) + len(waiting)
+    ended: dict[Path, int] = {}  # run, or what it starts from -> step at which it diverged
     for wave in (first, waiting):
         possible = [job for job in wave if job.home not in ended or not job.needs_home]
         ended |= {job.folder: ended[job.home] for job in wave if job not in possible}  # nothing to start from
@@ -226,7 +263,7 @@ def _train_apart(jobs: Sequence[_Job], places: Workplaces, at_once: int, backend
                 places.watch.about(f"{min(at_once, left)} at once", done, total)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"stopped with {done} of {total} runs done") from None
-    return {job.folder: ended[job.folder] for job in jobs if job.folder in ended}
+    return _of_runs(ended, jobs)
 
 
 def _jobs(grid: Grid, out: Path) -> Iterator[_Job]:
@@ -243,18 +280,19 @@ def _train(job: _Job, places: Workplaces) -> _Diverged | None:
     if folder.complete and not job.shared:
         return None
     workplace = places.of(job.task, job.config)
+    config = job.config.lasting(len(workplace.data.source))
     writes = workplace.fabric.is_global_zero
     home = RunFolder(job.home, writes=writes)
     try:
         if job.shared:
-            train_shared(workplace, job.config, home)
+            train_shared(workplace, config, home)
             return None
         if folder.started:
             refuse_other_images(workplace, folder)
             folder = RunFolder(job.folder, writes=writes)
         else:
-            folder = begin_run(workplace, job.config, job.folder)
-        train_run(workplace, job.config, folder, pre_classifier=home)
+            folder = begin_run(workplace, config, job.folder)
+        train_run(workplace, config, folder, pre_classifier=home)
     except DivergenceError as error:
         return _Diverged(error.step + 1, str(error))
     return None

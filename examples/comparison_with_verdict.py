@@ -3,9 +3,10 @@
     python examples/comparison_with_verdict.py SOURCE TARGET LABELLED [--seeds 5] [--steps 1000] [--methods dann ...]
 
 SOURCE and LABELLED have one folder per class. TARGET has photos without labels, none of them in LABELLED. It trains
-every method on every seed and prints the table. For each method it then says whether it was better than training on
-SOURCE alone, by how many points (95 % interval), or that it cannot be told. The same command goes on if stopped.
-Imports: weighbridge.grids.compare, weighbridge.progress, weighbridge.settings.config
+every method on every seed and prints the table. For each method it then says whether it was better than the best
+control, which learns from no photo, by how many points (95 % interval), or that it cannot be told.
+The same command goes on if stopped.
+Imports: weighbridge.grids.compare, weighbridge.progress, weighbridge.settings
 """
 
 import argparse
@@ -14,13 +15,14 @@ from pathlib import Path
 
 from weighbridge.grids.compare import compare
 from weighbridge.progress import ProgressBars
+from weighbridge.settings.catalogue import CONTROLS
 from weighbridge.settings.config import Config
 
-COLUMNS = ("difference_to_source-only", "low_to_source-only", "high_to_source-only")
+COLUMNS = ("difference_to_best_control", "low_to_best_control", "high_to_best_control")
 
 
 def verdict(row: dict[str, str]) -> str:
-    """A row of table.csv against source only, in points over seeds that share first weights and batches."""
+    """A row of table.csv against the best control, in points over seeds that share first weights and batches."""
     name, (difference, low, high) = row["name"], (row[column] for column in COLUMNS)
     if not low:  # one seed has no spread
         return f"{name}: cannot be told: fewer than two seeds finished."
@@ -43,14 +45,14 @@ def main() -> None:
     words = parser.parse_args()
 
     config = Config(pre_steps=words.steps, steps=words.steps)  # and any other setting, such as image_size=64
-    task = {"methods": ["source-only", *words.methods], "seeds": range(words.seeds), "evaluation": words.labelled}
+    task = {"methods": [*CONTROLS, *words.methods], "seeds": range(words.seeds), "evaluation": words.labelled}
     with ProgressBars() as bars:
         compare([words.source], words.target, config, words.out, watch=bars, **task)
 
     print((words.out / "table.md").read_text(encoding="utf-8"))
     table = (words.out / "table.csv").read_text(encoding="utf-8")
     for row in csv.DictReader(table.splitlines()):
-        if row["method"] != "source-only":
+        if not row["control"]:
             print(verdict(row))
 
 

@@ -23,8 +23,9 @@ def test_a_bar_per_method_and_domain_with_its_interval_and_the_unseen_domain_mar
     assert labels == ["photos\ntarget domain", "other\nnever seen in training"]
     bars = [patch.get_height() for container in axes.containers for patch in container]
     assert bars == pytest.approx([52, 30, 62, 30, 72, 30])
-    # accuracies 50, 52, 54: deviation 2, t(0.975, 2) = 4.3027, half width 4.3027 * 2 / sqrt(3) = 4.968
-    assert axes.lines[0].get_ydata() == pytest.approx([52 - 4.968, 52 + 4.968], abs=1e-3)
+    # accuracies 50, 52, 54: deviation 2, t(0.975, 2) = 4.3027, half width 4.3027 * 2 / sqrt(3) = 4.968 points; in log
+    # odds ln(52 / 48) -+ 0.04968 / (0.52 * 0.48) = 0.0800 -+ 0.1990
+    assert axes.lines[0].get_ydata() == pytest.approx([47.028, 56.932], abs=1e-3)
     assert [text.get_text() for text in axes.texts].count("diverged") == 2
 
 

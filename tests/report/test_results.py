@@ -74,6 +74,7 @@ def test_a_comparison_of_before_is_read_as_a_task_with_an_evaluation(tmp_path):
     (task,) = found.pop("tasks")
     assert found == {key: value for key, value in OLD.items() if key not in ("task", "rows")}
     (row,) = task.pop("rows")
+    assert row["control"] is True
     assert task == {
         "name": "realtime + prerendered to handwritten",
         "source_name": "realtime + prerendered",
@@ -130,7 +131,7 @@ def test_every_committed_result_is_read_and_is_that_of_its_table(path):
 @pytest.mark.parametrize("path", BEFORE, ids=name_of)
 def test_results_of_before_that_are_committed_are_read_too(path):
     (table,) = tables_of(read_results(path))
-    assert f"{table.sampling_error:.1f} points" in path.with_name("table.md").read_text(encoding="utf-8")
+    assert f"±{table.photo_margin:.1f} points" in path.with_name("table.md").read_text(encoding="utf-8")
     ours = {name: accuracy for (*_, name), accuracy in accuracies(tables_csv([table])).items()}
     theirs = {name: accuracy for (*_, name), accuracy in accuracies(path.with_name("table.csv").read_text()).items()}
     assert ours == theirs

@@ -11,7 +11,6 @@ from conftest import small_config
 from weighbridge.parts.networks import build_network
 from weighbridge.report import run_figures
 from weighbridge.settings import build_method
-from weighbridge.settings.catalogue import METHODS
 from weighbridge.types import DomainPair, LabelledBatch, UnlabelledBatch
 
 
@@ -101,7 +100,7 @@ def test_a_scalar_that_nobody_has_foreseen_is_drawn_under_its_name(tmp_path):
     assert [drawn(each) for each in axes] == [[("label loss", [3, 2, 1])], [("sharpness of minimum", [7, 8, 9])]]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", build_method.BUILDERS)
 def test_what_a_method_logs_is_foreseen(method):
     config = small_config(method=method)
     network = build_method.start_from(build_network("small", classes=3, channels=1, size=16), config)

@@ -18,9 +18,100 @@ def test_winning_losing_and_not_knowing_are_said_in_words():
 
 
 def test_negative_transfer_is_said():
-    assert "Negative transfer: DANN is worse than not adapting at all, -10.0" in said(
+    assert "Negative transfer: DANN is worse than the best control, source only, -10.0" in said(
         source_only=[0.6, 0.61, 0.62], dann=[0.5, 0.51, 0.52]
     )
+
+
+def test_a_method_helped_only_where_it_beat_the_best_control():
+    rows = {"source_only": [0.5, 0.51, 0.52], "dann": [0.6, 0.61, 0.62]}
+    assert "DANN helped: +10.0 [+10.0, +10.0] points over the best control, source only." in said(**rows)
+    text = said(**rows, adabn=[0.6, 0.62, 0.6])
+    assert "DANN helped" not in text
+    assert "DANN against the best control, source only, AdaBN: " in text
+
+
+def test_a_table_with_one_control_asks_for_the_others():
+    ask = "source only is the only control. Add source-only-ema, adabn and source-only-continued"
+    assert ask in said(source_only=[0.5, 0.51], dann=[0.6, 0.62])
+    assert "No control is in the table. Add" in said(dann=[0.6, 0.62])
+    assert "only control" not in said(source_only=[0.5, 0.51], adabn=[0.5, 0.52], dann=[0.6, 0.62])
+    assert "only control" not in said(source_only=[0.5, 0.51])
+
+
+def named(weighted, margin=1.0, **rows):
+    data = results(source_only=[0.6, 0.61, 0.62], weighted=weighted, **rows)
+    data["primary"] = {"method": "weighted DANN", "control": "source only", "margin": margin}
+    return findings(table_of(data))
+
+
+def test_the_contrast_named_beforehand_comes_first_and_is_not_corrected():
+    first, *_ = named([0.7, 0.71, 0.72])
+    assert first == "Named beforehand: weighted DANN less source only is +10.0 [+10.0, +10.0] points. It is a gain."
+    first, *_ = named([0.5, 0.51, 0.52])
+    assert first.endswith("is -10.0 [-10.0, -10.0] points. It is a loss: negative transfer.")
+
+
+def test_the_contrast_named_beforehand_is_not_said_twice_and_not_counted():
+    found = named([0.7, 0.71, 0.73], dann=[0.6, 0.62, 0.61])
+    assert not any("weighted DANN helped" in sentence for sentence in found)
+    assert any("corrected for 2 comparisons (Holm)" in sentence for sentence in found)
+
+
+def test_no_harm_is_a_claim_of_its_own_with_a_margin():
+    level = [0.602, 0.607, 0.622]  # +0.2, -0.3, +0.2
+    assert named(level)[0].endswith("points. It is no harm of 1 point or more, and may be no gain.")
+    assert named(level, margin=0.5)[0].endswith("points. A harm of 0.5 points is not ruled out.")
+    assert named([0.5, 0.7, 0.62])[0].endswith("points. A harm of 1 point is not ruled out.")
+
+
+def test_no_harm_is_not_claimed_of_a_method_whose_seeds_diverged():
+    data = results(source_only=[0.6, 0.6, 0.6], weighted=[None] * 3)
+    data["primary"] = {"method": "weighted DANN", "control": "source only", "margin": 1.0}
+    for run in data["tasks"][0]["rows"][1]["runs"]:
+        run |= {"accuracies": {"e": 0.6}, "counts_as": "source only"}
+    assert findings(table_of(data))[0].endswith("3 of its seeds diverged, so no harm is not claimed.")
+
+
+def test_one_seed_proves_nothing_however_many_photos_there_are():
+    data = results(source_only=[0.6], weighted=[0.7])
+    matrices = {"covariance": [[1.0, 0.9], [0.9, 1.0]], "freedom": [[99.0] * 2] * 2}
+    data["tasks"][0]["evaluations"][0] |= {"groups": 100, "grouped_by": "group", **matrices}
+    data["primary"] = {"method": "weighted DANN", "control": "source only", "margin": 1.0}
+    first, *others = findings(table_of(data))
+    assert first.endswith("One seed shows no spread, so this proves nothing.")
+    assert not any("helped" in sentence for sentence in others)
+
+
+def test_a_loss_is_to_every_control_as_the_best_of_several_is_high_by_luck():
+    rows = {"source_only": [0.60, 0.61, 0.60], "adabn": [0.56, 0.59, 0.58]}
+    text = said(**rows, dann=[0.57, 0.58, 0.57])
+    assert "DANN is below the best control, source only, and not clearly below every control: -3.0" in text
+    assert "Negative transfer: DANN" in said(**rows, dann=[0.50, 0.51, 0.50])
+
+
+def test_what_was_not_named_beforehand_is_exploratory():
+    text = said(source_only=[0.5, 0.51, 0.52], dann=[0.6, 0.61, 0.62])
+    assert "All comparisons below are exploratory: they were not named beforehand." in text
+    two = said(source_only=[0.5, 0.51, 0.52], dann=[0.6, 0.61, 0.62], weighted=[0.6, 0.6, 0.7])
+    assert "All comparisons below are exploratory. Their verdicts are corrected for 3 comparisons (Holm)" in two
+    assert "All comparisons below are exploratory: they were not named" in said(source_only=[0.5], dann=[0.6])
+
+
+def test_one_of_many_looks_is_not_called_a_gain():
+    alone = {"source_only": [0.500, 0.510, 0.520], "dann": [0.520, 0.538, 0.552]}
+    assert "DANN helped" in said(**alone)
+    crowd = {"weighted": [0.5, 0.53, 0.51], "uniform": [0.51, 0.5, 0.53]}
+    text = said(**alone, **crowd)
+    assert "DANN against the best control, source only: +2.7" in text
+    assert "points, which may be luck among so many comparisons." in text
+
+
+def test_a_seed_that_diverged_is_said_to_count_as_the_control():
+    data = results(source_only=[0.5, 0.52], dann=[0.7, None])
+    data["tasks"][0]["rows"][1]["runs"][1] |= {"accuracies": {"e": 0.52}, "counts_as": "source only"}
+    said_of = findings(table_of(data))
+    assert "DANN: 1 of 2 seeds diverged and count as source only, which their users would have had." in said_of
 
 
 def test_what_the_weights_themselves_are_worth_is_said():

@@ -63,7 +63,7 @@ def demo(
     out: Annotated[Path, Parameter(help="Folder for the images, the runs and the report.")] = Path("runs/demo"),
     seeds: Annotated[int, Parameter(help="Number of paired seeds.")] = 3,
 ) -> None:
-    """Compare five methods on printed and handwritten digits, without any download."""
+    """Compare eight methods on printed and handwritten digits, without any download."""
     from weighbridge.demo import demo as run_demo
 
     with progress_bars(lambda: same_command(out)) as bars:
@@ -122,7 +122,7 @@ def compare(
             group=_DATA,
             consume_multiple=True,
             negative=(),
-            help="Each a METHOD or METHOD:WEIGHTING, such as weighted-dann:permuted. "
+            help="Each a METHOD, METHOD:WEIGHTING or METHOD@RECIPE, such as weighted-dann:permuted or dann@caffe. "
             f"Default: {' '.join(DEFAULT_METHODS)}.",
         ),
     ] = None,

@@ -125,15 +125,22 @@ def show_tables(folder: Path | None) -> None:
     print(f"\ntables {folder / 'table.md'}\nreport {folder / 'report.html'}")
 
 
+_WIDE = 100  # columns of a terminal in which a table fits
+_LEFT_OUT = ("class mean %", "to DANN", "source %")
+
+
 def _print_table(console: "Console", table: "Table") -> None:
     from rich.table import Table as Columns
 
     from weighbridge.report.tables import table_cells
 
     header, *rows = table_cells(table)
+    if console.width < _WIDE:  # what the verdict rests on; table.md has the rest
+        kept = [place for place, name in enumerate(header) if name not in _LEFT_OUT]
+        header, *rows = ([cells[place] for place in kept] for cells in (header, *rows))
     columns = Columns(box=None, pad_edge=False, header_style="bold")
     for place, name in enumerate(header):
-        columns.add_column(name, justify="right" if place else "left", no_wrap=place > 0 and console.width >= 100)
+        columns.add_column(name, justify="right" if place else "left", no_wrap=place > 0 and console.width >= _WIDE)
     for row in rows:
         columns.add_row(*row)
     console.print(columns)

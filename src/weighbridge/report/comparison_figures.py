@@ -18,8 +18,9 @@ from weighbridge.errors import RunFolderError
 from weighbridge.report.results import accuracies_by_seed, read_results
 from weighbridge.report.run_figures import draw_weights, read_weights
 from weighbridge.report.sources import Sources
-from weighbridge.report.statistics import mean_interval
+from weighbridge.report.statistics import Interval, mean_interval, seeds_in_words
 from weighbridge.report.style import INK, WIDTH, nth_of_its_method, one_panel, row_colours, shown, tidy
+from weighbridge.report.summary import Scores
 from weighbridge.run_folder import RunFolder
 
 
@@ -61,7 +62,9 @@ _PLOT_WIDTH = WIDTH - 0.75  # inches, without the labels of the y axis
 
 
 def methods_figure(folder: Path) -> Figure:
-    """Every method on every domain (Osumi et al. 2019, fig. 4): mean over seeds with 95 % t interval, a panel per task.
+    """Every method on every domain (Osumi et al. 2019, fig. 4), a panel per task.
+
+    Bars are means over seeds. Lines are 95 % intervals over seeds and photos, or over seeds where no more is known.
 
     Raises:
         RunFolderError: without results, or where no model was tested.
@@ -81,13 +84,13 @@ def methods_figure(folder: Path) -> Figure:
             groups.append(f"{_short(entry['name'], len(task['evaluations']))}\n{under}")
             if entry["seen"] == "unseen":
                 axes.axvspan(place - 0.5, place + 0.5, color="#f0f0f0", zorder=0, linewidth=0)
-        values = [
-            [list(accuracies_by_seed(row, entry["name"]).values()) for entry in task["evaluations"]]
-            for row in task["rows"]
-        ]
+        scores = [Scores(task["rows"], entry) for entry in task["evaluations"]]
+        values = [[of.accuracy(place) for of in scores] for place in range(len(task["rows"]))]
         _grouped_bars(axes, groups, values, [row["method"] for row in rows])
         axes.set_title(f"{shown(task['source_name'])} → {shown(task['target_name'])}", fontsize=10, loc="left")
-    _legend(figure, [row["name"] for row in rows], [row["method"] for row in rows], len(results["seeds"]))
+    over_photos = all("covariance" in entry for task in tasks for entry in task["evaluations"])
+    _legend(figure, [row["name"] for row in rows], [row["method"] for row in rows])
+    _say_lines(figure, len(results["seeds"]), over_photos=over_photos)
     return figure
 
 
@@ -95,15 +98,20 @@ def sources_figure(table: Sources) -> Figure:
     """What each source is worth on one target (Osumi et al. 2019, table 1): mean over seeds with 95 % t interval."""
     figure, (axes,) = _panels(1, len(table.columns))
     values = [
-        [list(table.accuracies[source][column].values()) for source in table.accuracies] for column in table.columns
+        [_over_seeds(table.accuracies[source][column].values()) for source in table.accuracies]
+        for column in table.columns
     ]
     _grouped_bars(axes, [_short(source, len(values[0])) for source in table.accuracies], values, table.methods)
     title = "adapted to {0} and tested on it" if table.target == table.evaluation else "adapted to {0}, tested on {1}"
     axes.set_title(title.format(shown(table.target), shown(table.evaluation)), fontsize=10, loc="left")
     axes.set_xlabel("source")
-    seeds = max((len(group) for row in values for group in row), default=0)
-    _legend(figure, table.columns, table.methods, seeds)
+    _legend(figure, table.columns, table.methods)
+    _say_lines(figure, max((group.n for row in values for group in row if group), default=0), over_photos=False)
     return figure
+
+
+def _over_seeds(values: Collection[float]) -> Interval | None:
+    return mean_interval(list(values)) if values else None
 
 
 def transition_figure(folders: Sequence[Path], samples: int = 12) -> Figure:
@@ -240,18 +248,17 @@ def _panels(count: int, rows: int) -> tuple[Figure, list[Axes]]:
 
 
 def _grouped_bars(
-    axes: Axes, groups: Sequence[str], values: Sequence[Sequence[Collection[float]]], methods: Sequence[str]
+    axes: Axes, groups: Sequence[str], values: Sequence[Sequence[Interval | None]], methods: Sequence[str]
 ) -> None:
-    """values: rows x groups x seeds, in percent; a bar per row in every group."""
+    """values: rows x groups, in percent; a bar per row in every group."""
     width = min(_BARS / len(values), _WIDEST_BAR * len(groups) / _PLOT_WIDTH)
     size = min(7.5, 72 * _PLOT_WIDTH / len(groups) * width * 0.9)  # points: no higher than a bar is wide
     for place, (row, (colour, hatch)) in enumerate(zip(values, _looks(methods), strict=True)):
-        for group, seeds in enumerate(row):
+        for group, interval in enumerate(row):
             x = group + (place - (len(values) - 1) / 2) * width
-            if not seeds:
+            if interval is None:
                 axes.text(x, 1, "diverged", rotation=90, ha="center", va="bottom", fontsize=7, color="#777777")
                 continue
-            interval = mean_interval(list(seeds))
             axes.bar(x, interval.mean, 0.94 * width, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
             if interval.low is not None and interval.high is not None:
                 ends = max(interval.low, 0.0), min(interval.high, 100.0)
@@ -283,7 +290,7 @@ def _readable(colour: str) -> str:
     return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 130 else INK
 
 
-def _legend(figure: Figure, names: Sequence[str], methods: Sequence[str], seeds: int) -> None:
+def _legend(figure: Figure, names: Sequence[str], methods: Sequence[str]) -> None:
     handles = [
         Patch(facecolor=colour, hatch=hatch, edgecolor="white", linewidth=0) for colour, hatch in _looks(methods)
     ]
@@ -295,5 +302,10 @@ def _legend(figure: Figure, names: Sequence[str], methods: Sequence[str], seeds:
         frameon=False,
         fontsize=8.5,
     )
-    if seeds > 1:
-        figure.supxlabel(f"lines: 95 % intervals over {seeds} seeds", fontsize=8, x=0.99, ha="right")
+
+
+def _say_lines(figure: Figure, seeds: int, *, over_photos: bool) -> None:
+    """What the lines on bars are, where there are any."""
+    over = f"{seeds_in_words(seeds)} and photos" if over_photos else f"{seeds} seeds"
+    if seeds > 1 or over_photos:
+        figure.supxlabel(f"lines: 95 % intervals over {over}", fontsize=8, x=0.99, ha="right")

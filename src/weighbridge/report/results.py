@@ -22,7 +22,7 @@ def read_results(folder: Path) -> dict[str, Any]:
     file = folder if folder.is_file() else folder / "results.json"
     try:
         results = json.loads(file.read_text(encoding="utf-8"))
-        return dict(results) if "tasks" in results else _with_tasks(results)
+        return _with_controls(dict(results) if "tasks" in results else _with_tasks(results))
     except OSError as error:
         raise RunFolderError(f"expected a finished comparison or grid (results.json) in '{folder}'") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -30,9 +30,20 @@ def read_results(folder: Path) -> dict[str, Any]:
 
 
 def accuracies_by_seed(row: Mapping[str, Any], evaluation: str | None) -> dict[int, float]:
-    """seed -> accuracy in percent, without the seeds that diverged or were not tested."""
-    finished = [run for run in row["runs"] if run["diverged_at"] is None]
-    return {run["seed"]: 100.0 * run["accuracies"][evaluation] for run in finished if evaluation in run["accuracies"]}
+    """seed -> accuracy in percent of what its user has: of a control's model where this one diverged.
+
+    Seeds that were not tested are left out.
+    """
+    runs = [run for run in row["runs"] if evaluation in run["accuracies"]]
+    return {run["seed"]: 100.0 * run["accuracies"][evaluation] for run in runs}
+
+
+def _with_controls(results: dict[str, Any]) -> dict[str, Any]:
+    """Results of before, when training on the source alone was the only control and nobody said so."""
+    for task in results["tasks"]:
+        for row in task["rows"]:
+            row.setdefault("control", row["method"] == "source-only")
+    return results
 
 
 def _with_tasks(old: Mapping[str, Any]) -> dict[str, Any]:

@@ -79,7 +79,8 @@ def sources_markdown(table: Sources) -> str:
     text = markdown_lines(["source", *table.columns], rows)
     seeds = max((len(values) for methods in table.accuracies.values() for values in methods.values()), default=0)
     known = [value for methods in table.accuracies.values() for values in methods.values() for value in values.values()]
-    error = f", sampling error ±{sampling_error(statistics.fmean(known), table.images):.1f} points" if known else ""
+    margin = 1.96 * sampling_error(statistics.fmean(known), table.images) if known else 0.0
+    error = f", whose choice alone gives a 95 % interval of at least ±{margin:.1f} points" if known else ""
     note = (
         f"Accuracy in percent on {table.evaluation} ({table.images:,} images{error}), target {table.target}: mean ± "
         f"standard deviation over {seeds} seeds."
@@ -89,7 +90,8 @@ def sources_markdown(table: Sources) -> str:
         return f"{text}\n{note}\n\n{table.made}"
     rows = [[source, *(_against(table, source, first, name) for name in table.columns)] for source in others]
     differences = markdown_lines([f"against {first}", *table.columns], rows)
-    return f"{text}\n{note}\n\n{differences}\nPaired differences in points, 95 % t intervals.\n\n{table.made}"
+    said = "Paired differences in points, 95 % t intervals over seeds alone."
+    return f"{text}\n{note}\n\n{differences}\n{said}\n\n{table.made}"
 
 
 def _against(table: Sources, source: str, first: str, method: str) -> str:

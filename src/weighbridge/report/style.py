@@ -13,6 +13,9 @@ from weighbridge.files import printable, whole_file
 
 _COLOURS = {  # after Okabe and Ito: told apart by colour-blind readers too
     "source-only": "#7f7f7f",
+    "source-only-ema": "#a9a9a9",
+    "adabn": "#5f5f5f",
+    "source-only-continued": "#8c7b6b",
     "dann": "#0072B2",
     "adda": "#E69F00",
     "weighted-dann": "#009E73",

@@ -388,6 +388,7 @@ def settings(size: int, batch: int, pre_steps: int, steps: int, weights: str) ->
         "adda_discriminator_rate": 2e-4,
         "normalisation": "per-image" if scratch else "imagenet",
         "clip_norm": 1.0,
+        "strong_augmentation": 0.0,  # the paper has none
         "checkpoint_every": pre_steps + steps,  # one, at the end: each takes a gigabyte and seconds
     }
 

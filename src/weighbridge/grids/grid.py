@@ -1,7 +1,6 @@
 """What a grid is: methods x sources x targets x seeds, from one TOML file or from a single comparison's options."""
 
 __all__ = [
-    "BEST_CONTROL",
     "Grid",
     "Primary",
     "Row",
@@ -22,13 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from weighbridge.errors import ConfigError, did_you_mean
+from weighbridge.report.summary import BEST_CONTROL
 from weighbridge.settings.catalogue import DEFAULT_METHODS, entry_of
 from weighbridge.settings.config import Config, from_mapping, read_toml
 from weighbridge.settings.recipes import recipe_of
 
 _KEYS = ("title", "seeds", "methods", "sources", "targets", "evaluations", "settings", "variants", "skip", "primary")
-BEST_CONTROL = "best control"
-"""What a primary contrast may name instead of a row: of the controls in the table the one that comes out highest."""
 _OF_A_SINGLE_RUN = {  # setting -> what says it in a comparison and in a grid
     "method": ("--methods", "methods"),
     "weighting": ("--methods METHOD:WEIGHTING", "methods with METHOD:WEIGHTING"),

@@ -23,7 +23,7 @@ from weighbridge.errors import DivergenceError, RunFolderError
 from weighbridge.grids.grid import Grid, Row, Task, pre_classifier_settings
 from weighbridge.grids.processes import STOPPED, spread
 from weighbridge.run_folder import RunFolder
-from weighbridge.runs.adapt import source_only_of, train_run, train_shared
+from weighbridge.runs.adapt import read_file, source_only_of, train_run, train_shared
 from weighbridge.runs.workplace import Workplace, begin_run, open_workplace, refuse_other_images
 from weighbridge.settings import build_data
 from weighbridge.settings.config import SETTINGS, Config, read_run
@@ -141,13 +141,9 @@ def check_settings(grid: Grid, out: Path, task: Task) -> None:
         else (job.config, pre_classifier_settings)
         for job in jobs
     }
-    for home, reads in {
-        job.home: job.config.entry.reads for job in jobs if job.config.entry.reads == "running-mean"
-    }.items():
-        if RunFolder(home).complete and not RunFolder(home).by_product(reads).is_file():
-            raise RunFolderError(
-                f"the run in '{home}' keeps no running mean of its weights, which source-only-ema reads. Delete the run"
-            )
+    for job in jobs:
+        if job.reads and RunFolder(job.home).complete:
+            read_file(job.config, RunFolder(job.home))
     runs = {job.folder: (job.config, Config.read_settings) for job in jobs}
     for path, (config, what_counts) in (homes | runs).items():
         folder = RunFolder(path)

@@ -1,6 +1,7 @@
 """From results over seeds to tables."""
 
 __all__ = [
+    "BEST_CONTROL",
     "Contrast",
     "PrimaryContrast",
     "Scores",

@@ -175,7 +175,7 @@ def estimate(
     """
     n, mean = len(per_seed), statistics.fmean(per_seed)
     if photo_variance == 0 and photo_freedom is not None:
-        photo_variance = _unseen(photo_freedom) ** 2
+        photo_variance = (_unseen(photo_freedom) / float(special.stdtrit(photo_freedom, 0.5 + _WIDEST_AT / 2))) ** 2
     parts = [(statistics.variance(per_seed) / n, n - 1.0)] if n > 1 else []
     if photo_variance is not None and photo_freedom is not None:
         parts.append((photo_variance, photo_freedom))
@@ -188,14 +188,12 @@ def estimate(
     return max(sources, key=lambda source: (source.margin(_WIDEST_AT) or 0, source.freedom or 0))
 
 
-def _unseen(freedom: float) -> float:
-    """The error, in points, of a part that never varied over the groups, which are `freedom` + 1.
+def _unseen(freedom: float, confidence: float = _WIDEST_AT) -> float:
+    """The largest share, in percent, that could be so without being seen in one of the groups: `freedom` + 1 of them.
 
-    Had two rows differed on a share of all groups, none of G would show it with probability (1 - share)^G. The largest
-    share that 2.5 % allow is the margin of a 95 % interval.
+    None of G would show a share of all groups with probability (1 - share)^G; half of 1 - confidence is allowed.
     """
-    largest: float = 100 * (1 - ((1 - _WIDEST_AT) / 2) ** (1 / (freedom + 1)))
-    return largest / float(special.stdtrit(freedom, 0.5 + _WIDEST_AT / 2))
+    return float(100 * (1 - (0.5 - confidence / 2) ** (1 / (freedom + 1))))
 
 
 def accuracy_interval(
@@ -219,7 +217,7 @@ def accuracy_interval(
     if margin is None or (photo_freedom is None and margin == 0):
         return told.interval(confidence)
     if photo_freedom is not None and not 0 < share < 1:
-        unseen = 100 * (1 - (0.5 - confidence / 2) ** (1 / (photo_freedom + 1)))  # photo_freedom + 1 are the groups
+        unseen = _unseen(photo_freedom, confidence)
         low, high = (0.0, unseen) if share <= 0 else (100 - unseen, 100.0)
         return Interval(told.mean, low, high, told.n)
     odds, wide = special.logit(share), margin / 100 / (share * (1 - share))

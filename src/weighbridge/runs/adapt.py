@@ -3,6 +3,7 @@
 __all__ = [
     "adapt",
     "adapt_in",
+    "read_file",
     "resume",
     "source_only_of",
     "train_pre_classifier",
@@ -158,7 +159,8 @@ def _read_anew(workplace: Workplace, config: Config, folder: RunFolder, home: Ru
     home = home or RunFolder(folder.path / "pre-classifier", writes=folder.writes)
     home = _train_source_only(workplace, config, home)
     started = time.perf_counter()
-    network = _network_of(workplace, config, home)
+    network = fresh_network(workplace, config)
+    load_network(read_file(config, home), network)
     images = workplace.data.target.images
     shuffled = torch.from_numpy(walked(np.arange(len(images)), len(images), config.seed))  # files may lie by class
     batches = prepared_batches(network, images, build_data.build_preparation(config), order=shuffled)
@@ -170,17 +172,19 @@ def _read_anew(workplace: Workplace, config: Config, folder: RunFolder, home: Ru
     workplace.fabric.barrier()
 
 
-def _network_of(workplace: Workplace, config: Config, home: RunFolder) -> Network:
-    """The network of a source-only run that a control reads."""
+def read_file(config: Config, home: RunFolder) -> Path:
+    """The file of a finished source-only run whose network a control reads.
+
+    Raises:
+        RunFolderError: if there is none.
+    """
     path = home.model if config.entry.reads == "model" else home.by_product(config.entry.reads)
     if not path.is_file():
         raise RunFolderError(
             f"the source-only run in '{home.path}' keeps no running mean of its weights ({path.name}). "
             "An earlier build made it, or it has steps = 0. Delete it or choose another --out"
         )
-    network = fresh_network(workplace, config)
-    load_network(path, network)
-    return network
+    return path
 
 
 def _train(

@@ -105,9 +105,9 @@ def _method(name: str) -> Readers:
 
 
 def _has_new_layers(config: "Config") -> bool:
-    """Whether layers that start from random numbers learn beside others that do not."""
-    beside_published = config.from_scratch and config.weights != "none"
-    return config.entry.optimizer == "sgd" and (beside_published or "domain loss" in config.entry.has)
+    """Whether layers that start from random numbers learn by SGD beside others that do not."""
+    beside_others = config.weights != "none" if config.from_scratch else "domain loss" in config.entry.has
+    return config.entry.optimizer == "sgd" and beside_others
 
 
 def _fine_tuned(config: "Config") -> bool:
@@ -255,7 +255,7 @@ class _Optimisation:
             otherwise=1.0,
             readers=Readers(
                 "methods that fine-tune beside a domain classifier, or start from published weights",
-                lambda config: _has_new_layers(config) and (_fine_tuned(config) or config.weights != "none"),
+                _has_new_layers,
             ),
         ),
     ] = None

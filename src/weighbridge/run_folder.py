@@ -24,7 +24,8 @@ class RunFolder:
         run.json                 facts at the start: method, classes, data, machine, command
         log.jsonl                losses and rates while it trains
         checkpoints/last.safetensors
-        model.safetensors        the network that predicts
+        model.safetensors        the network that predicts; the layers behind a frozen backbone
+        backbone.safetensors     the frozen backbone, where there is one
         running-mean.safetensors of source-only, the running mean of its weights, which a control reads
         metrics.json             what came out; present when the run is complete
         quarantine.csv, split.csv, weights.npz, weights.csv, predictions.csv, report.html
@@ -80,6 +81,11 @@ class RunFolder:
     @property
     def model(self) -> Path:
         return self.path / "model.safetensors"
+
+    @property
+    def backbone(self) -> Path:
+        """Where the weights of a frozen backbone lie."""
+        return self.path / "backbone.safetensors"
 
     def by_product(self, name: str) -> Path:
         """Where a network beside the model lies, such as the running mean of its weights."""

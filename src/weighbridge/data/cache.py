@@ -4,7 +4,7 @@ A cache file is written once, in parallel, by whoever comes first; others wait f
 where it stopped. Every image carries a checksum, compared when it is first read; a damaged one is decoded again.
 """
 
-__all__ = ["CacheMode", "decoded"]
+__all__ = ["CacheMode", "decoded", "room"]
 
 import hashlib
 import mmap
@@ -55,13 +55,13 @@ def decoded(
     """
     size = len(pictures) * view.side * view.side * view.channels
     if mode == "off" or (mode == "auto" and size > MEMORY_BUDGET):
-        return OnDemand(pictures, view)
+        return OnDemand(pictures, view, digest=_key(pictures, view))
     if mode == "disk":
         return _mapped(pictures, view, (home or cache_home()) / "pixels", progress)
     pixels = np.empty((len(pictures), view.side, view.side, view.channels), dtype=np.uint8)
     for _ in _decode(pictures, view, np.arange(len(pictures)), pixels, progress):
         pass
-    return ArrayImages(pixels, view)
+    return ArrayImages(pixels, view, digest=_key(pictures, view))
 
 
 def _mapped(pictures: Pictures, view: View, home: Path, progress: Progress | None) -> Images:
@@ -73,7 +73,8 @@ def _mapped(pictures: Pictures, view: View, home: Path, progress: Progress | Non
     shape = (len(pictures), view.side, view.side, view.channels)
     pixels = np.memmap(folder / "pixels", dtype=np.uint8, mode="r+", shape=shape)
     checksums = np.memmap(folder / "checksums", dtype=np.uint32, mode="r+", shape=shape[:1])
-    return ArrayImages(pixels, view, _Check(pictures, view, pixels, checksums))
+    check = _Check(pictures, view, pixels, checksums)
+    return ArrayImages(pixels, view, check, digest=folder.name)
 
 
 def _build(pictures: Pictures, view: View, folder: Path, progress: Progress | None) -> None:
@@ -83,9 +84,9 @@ def _build(pictures: Pictures, view: View, folder: Path, progress: Progress | No
     count = len(pictures)
     shape = (count, view.side, view.side, view.channels)
     try:
-        pixels: Pixels = _room(part / "pixels", np.uint8, shape)
-        checksums = _room(part / "checksums", np.uint32, (count,))
-        done = _room(part / "done", np.uint8, (count,))
+        pixels: Pixels = room(part / "pixels", np.uint8, shape)
+        checksums = room(part / "checksums", np.uint32, (count,))
+        done = room(part / "done", np.uint8, (count,))
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         needed = count * view.side * view.side * view.channels / 2**30
@@ -100,7 +101,7 @@ def _build(pictures: Pictures, view: View, folder: Path, progress: Progress | No
     os.replace(part, folder)  # not by whole_folder: what a build that was killed has decoded is kept
 
 
-def _room(path: Path, kind: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+def room(path: Path, kind: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     """A file of this shape on disk, kept if it is there."""
     with path.open("r+b" if path.is_file() else "w+b") as file:
         _reserve(file, int(np.prod(shape)) * np.dtype(kind).itemsize)

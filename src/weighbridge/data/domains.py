@@ -2,6 +2,7 @@
 
 __all__ = ["SPLIT_NUMBERS", "GroupedBy", "LabelledDomain", "Split", "UnlabelledDomain", "split_off"]
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -117,11 +118,15 @@ class _Rows:
     rows: Column  # (n,)
 
     @property
-    def slack(self) -> int:
-        return self.images.slack
+    def digest(self) -> str:
+        rows = self.rows.whole().astype(np.int64).tobytes()
+        return hashlib.sha256(self.images.digest.encode() + rows).hexdigest()
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def fetch(self, index: Tensor, corners: Tensor | None = None) -> Tensor:
-        return self.images.fetch(self.rows[index], corners)
+    def draw(self, count: int, generator: torch.Generator, *, strong: bool) -> Tensor | None:
+        return self.images.draw(count, generator, strong=strong)
+
+    def fetch(self, index: Tensor, drawn: Tensor | None = None) -> Tensor:
+        return self.images.fetch(self.rows[index], drawn)

@@ -56,24 +56,35 @@ class View:
 
 
 class Images(Protocol):
-    """Pixels by row number."""
+    """Pixels by row number, or what a frozen backbone has made of them."""
 
     @property
-    def slack(self) -> int:
-        """How far a crop may move, in pixels."""
+    def digest(self) -> str:
+        """Changes when any pixel could."""
         ...
 
     def __len__(self) -> int: ...
 
-    def fetch(self, index: Tensor, corners: Tensor | None = None) -> Tensor:
+    def draw(self, count: int, generator: torch.Generator, *, strong: bool) -> Tensor | None:
+        """What a training look at so many images leaves to chance; None where it leaves nothing.
+
+        Args:
+            strong: whether the images will be augmented strongly.
+
+        Returns:
+            (count, ...) integers for `fetch`.
+        """
+        ...
+
+    def fetch(self, index: Tensor, drawn: Tensor | None = None) -> Tensor:
         """Images of these rows.
 
         Args:
             index: (B,) int64.
-            corners: (B, 2) int64, top and left edge of each crop in [0, slack]; the middle if not given.
+            drawn: what `draw` said; a plain look if not given.
 
         Returns:
-            (B, C, H, W) uint8 on the CPU, laid out channels last.
+            (B, C, H, W) uint8 on the CPU, laid out channels last; (B, F) float32 of features.
         """
         ...
 
@@ -221,17 +232,24 @@ class ArrayImages:
         check: called with the rows of a batch before they are read.
     """
 
-    def __init__(self, pixels: Pixels, view: View, check: Callable[[NDArray[np.int64]], None] | None = None) -> None:
+    def __init__(
+        self,
+        pixels: Pixels,
+        view: View,
+        check: Callable[[NDArray[np.int64]], None] | None = None,
+        *,
+        digest: str = "",
+    ) -> None:
         self._pixels, self._view, self._check = pixels, view, check
-
-    @property
-    def slack(self) -> int:
-        return self._view.slack
+        self.digest = digest
 
     def __len__(self) -> int:
         return len(self._pixels)
 
-    def fetch(self, index: Tensor, corners: Tensor | None = None) -> Tensor:
+    def draw(self, count: int, generator: torch.Generator, *, strong: bool) -> Tensor | None:
+        return _corners(self._view, count, generator)
+
+    def fetch(self, index: Tensor, drawn: Tensor | None = None) -> Tensor:
         rows = index.numpy()
         if self._check is not None:
             self._check(rows)
@@ -239,7 +257,7 @@ class ArrayImages:
         if slack == 0:
             return torch.from_numpy(self._pixels[rows]).permute(0, 3, 1, 2)
         out = np.empty((len(rows), size, size, self._view.channels), dtype=np.uint8)
-        places = corners.tolist() if corners is not None else [(slack // 2, slack // 2)] * len(rows)
+        places = _places(self._view, len(rows), drawn)
         for to, row, (top, left) in zip(out, rows.tolist(), places, strict=True):
             to[:] = self._pixels[row, top : top + size, left : left + size]
         return torch.from_numpy(out).permute(0, 3, 1, 2)
@@ -248,21 +266,20 @@ class ArrayImages:
 class OnDemand:
     """Images decoded when they are asked for; Pillow lets other threads work while it decodes."""
 
-    def __init__(self, pictures: Pictures, view: View) -> None:
-        self._pictures, self._view = pictures, view
+    def __init__(self, pictures: Pictures, view: View, *, digest: str = "") -> None:
+        self._pictures, self._view, self.digest = pictures, view, digest
         self._pool = ThreadPoolExecutor(max_workers=thread_count(), thread_name_prefix="decode")
-
-    @property
-    def slack(self) -> int:
-        return self._view.slack
 
     def __len__(self) -> int:
         return len(self._pictures)
 
-    def fetch(self, index: Tensor, corners: Tensor | None = None) -> Tensor:
-        size, slack = self._view.size, self._view.slack
+    def draw(self, count: int, generator: torch.Generator, *, strong: bool) -> Tensor | None:
+        return _corners(self._view, count, generator)
+
+    def fetch(self, index: Tensor, drawn: Tensor | None = None) -> Tensor:
+        size = self._view.size
         out = np.empty((len(index), size, size, self._view.channels), dtype=np.uint8)
-        places = corners.tolist() if corners is not None else [(slack // 2, slack // 2)] * len(index)
+        places = _places(self._view, len(index), drawn)
 
         def decode(to: Pixels, found: tuple[Content, int], corner: Sequence[int]) -> None:
             (content, place), (top, left) = found, corner
@@ -270,3 +287,13 @@ class OnDemand:
 
         list(self._pool.map(decode, out, self._pictures.at(index), places))
         return torch.from_numpy(out).permute(0, 3, 1, 2)
+
+
+def _corners(view: View, count: int, generator: torch.Generator) -> Tensor | None:
+    """Top and left edge of each crop in [0, slack], (count, 2)."""
+    return torch.randint(view.slack + 1, (count, 2), generator=generator) if view.slack else None
+
+
+def _places(view: View, count: int, corners: Tensor | None) -> list[Sequence[int]]:
+    """The same as numbers; those of the middle if none were drawn."""
+    return corners.tolist() if corners is not None else [(view.slack // 2, view.slack // 2)] * count

@@ -17,6 +17,7 @@ from weighbridge.data.domains import LabelledDomain, UnlabelledDomain
 from weighbridge.data.images import Images
 from weighbridge.data.order import walked
 from weighbridge.data.transforms import Preparation
+from weighbridge.data.vectors import AsTheyAre
 from weighbridge.types import SOURCE, TARGET, DomainPair, LabelledBatch, UnlabelledBatch
 
 BATCHES = 2
@@ -55,7 +56,7 @@ class PairStream:
         *,
         batch_source: int,
         batch_target: int,
-        preparation: Preparation,
+        preparation: Preparation | AsTheyAre,
         seed: int,
         device: torch.device,
         target_views: Literal[1, 2] = 1,
@@ -110,9 +111,8 @@ class PairStream:
         self, images_of: Images, index: Tensor, generator: torch.Generator, strong: torch.Generator | None = None
     ) -> Tensor:
         """Fetched, cropped at random, and still one byte a pixel when they reach the device."""
-        slack = images_of.slack
-        corners = torch.randint(slack + 1, (len(index), 2), generator=generator) if slack else None
-        pixels = images_of.fetch(index, corners)
+        drawn = images_of.draw(len(index), generator, strong=strong is not None)
+        pixels = images_of.fetch(index, drawn)
         images = self._preparation.training(pixels.to(self._device, non_blocking=True), generator, strong)
         return images.contiguous(memory_format=self._memory_format)
 

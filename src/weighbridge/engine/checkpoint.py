@@ -10,13 +10,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from weighbridge.errors import RunFolderError
 from weighbridge.files import whole_file
 from weighbridge.methods.base import Method
-from weighbridge.parts.networks import Network
 
 _FORMAT = "3"  # of checkpoints; a stage that goes on must be in the same batches and with the same modules as before
 
@@ -67,12 +66,12 @@ def load_checkpoint(path: Path, method: Method) -> tuple[int, dict[str, Tensor]]
     return int(metadata["step"]), _below(tensors, "extra/")
 
 
-def save_network(path: Path, network: Network) -> None:
+def save_network(path: Path, network: nn.Module) -> None:
     """Write the weights of a network, whole or not at all."""
     _write(path, dict(network.state_dict()), {})
 
 
-def load_network(path: Path, network: Network) -> None:
+def load_network(path: Path, network: nn.Module) -> None:
     """Fill a network with saved weights.
 
     Raises:

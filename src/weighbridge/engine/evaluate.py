@@ -6,6 +6,7 @@ __all__ = [
     "TargetSummary",
     "evaluate",
     "label_logits",
+    "layout_of",
     "predict",
     "prepared_batches",
     "stored_likelihood",
@@ -25,6 +26,7 @@ from weighbridge.data.columns import Column
 from weighbridge.data.domains import LabelledDomain
 from weighbridge.data.images import Images
 from weighbridge.data.transforms import Preparation
+from weighbridge.data.vectors import AsTheyAre
 from weighbridge.parts.networks import Network, evaluating
 from weighbridge.parts.weights import class_likelihood
 from weighbridge.watch import Progress
@@ -114,7 +116,7 @@ def predict(
     network: Network,
     images: Images,
     classes: Sequence[str],
-    preparation: Preparation,
+    preparation: Preparation | AsTheyAre,
     progress: Progress | None = None,
 ) -> Predictions:
     """Look at every image in order. Classes are the network's K.
@@ -146,7 +148,7 @@ def predict(
     return Predictions(predicted, confidence, summary)
 
 
-def stored_likelihood(network: Network, source: LabelledDomain, preparation: Preparation) -> Column:
+def stored_likelihood(network: Network, source: LabelledDomain, preparation: Preparation | AsTheyAre) -> Column:
     """P_a of every source image, (N,) float32: the pre-classifier's probability of the image's own class."""
     batches = label_logits(network, source.images, preparation)
     likelihoods = (class_likelihood(logits, source.labels[rows].long()).numpy() for rows, logits in batches)
@@ -154,7 +156,7 @@ def stored_likelihood(network: Network, source: LabelledDomain, preparation: Pre
 
 
 def evaluate(
-    network: Network, labelled: LabelledDomain, preparation: Preparation, progress: Progress | None = None
+    network: Network, labelled: LabelledDomain, preparation: Preparation | AsTheyAre, progress: Progress | None = None
 ) -> Evaluation:
     """Compare predictions with labels. Nothing is chosen by what comes out."""
     kinds = range(len(labelled.classes))
@@ -168,7 +170,7 @@ def evaluate(
 
 
 def label_logits(
-    network: Network, images: Images, preparation: Preparation, progress: Progress | None = None
+    network: Network, images: Images, preparation: Preparation | AsTheyAre, progress: Progress | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Rows (batch,) and their label logits (batch, K) float32 on the CPU, in evaluation mode, without augmentation.
 
@@ -187,7 +189,7 @@ def label_logits(
 
 
 def prepared_batches(
-    network: Network, images: Images, preparation: Preparation, *, order: Tensor | None = None
+    network: Network, images: Images, preparation: Preparation | AsTheyAre, *, order: Tensor | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Rows (batch,) and their images (batch, C, H, W) as the network sees them, without augmentation.
 
@@ -195,14 +197,14 @@ def prepared_batches(
         order: (N,) rows in the order in which they come; that of the images if not given.
     """
     weights = next(network.parameters())
-    device, layout = weights.device, _layout(weights)
+    device, layout = weights.device, layout_of(weights)
     for start in range(0, len(images), _AT_ONCE):
         rows = torch.arange(start, min(start + _AT_ONCE, len(images)))
         rows = rows if order is None else order[rows]
         yield rows, preparation.plain(images.fetch(rows).to(device)).contiguous(memory_format=layout)
 
 
-def _layout(convolution: Tensor) -> torch.memory_format:
+def layout_of(convolution: Tensor) -> torch.memory_format:
     """Images lie in memory as the convolution weights do, here as in training."""
     last = convolution.dim() == 4 and convolution.is_contiguous(memory_format=torch.channels_last)
     return torch.channels_last if last else torch.contiguous_format

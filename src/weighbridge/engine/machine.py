@@ -1,6 +1,6 @@
 """Where training runs and how: device, precision, memory layout and allocator, probed once and recorded."""
 
-__all__ = ["Machine", "bf16_gain", "give_back_memory", "keep_freed_memory", "probe"]
+__all__ = ["Machine", "Precision", "bf16_gain", "give_back_memory", "keep_freed_memory", "probe"]
 
 import ctypes
 import os

@@ -24,7 +24,7 @@ from weighbridge.grids.grid import Grid, Row, Task, pre_classifier_settings
 from weighbridge.grids.processes import STOPPED, spread
 from weighbridge.run_folder import RunFolder
 from weighbridge.runs.adapt import read_file, source_only_of, train_run, train_shared
-from weighbridge.runs.workplace import Workplace, begin_run, open_workplace, refuse_other_images
+from weighbridge.runs.workplace import Workplace, begin_run, featured, open_workplace, refuse_other_images
 from weighbridge.settings import build_data
 from weighbridge.settings.config import SETTINGS, Config, read_run
 from weighbridge.settings.described import unread_sentence
@@ -41,16 +41,24 @@ class Workplaces:
     def __init__(self, precision: str | None, watch: Watch) -> None:
         self.precision, self.watch = precision, watch
         self._open: tuple[object, Workplace] | None = None
+        self._featured: tuple[object, Workplace] | None = None
 
     def of(self, task: Task, config: Config) -> Workplace:
         """Where the runs of this task and these settings happen."""
         key = (task, config.upto("workplace"))
         if self._open is None or self._open[0] != key:
-            self._open = None  # before another one is filled
+            self._open = self._featured = None  # before another one is filled
             opened = open_workplace(task.source, task.target, config, self.watch, precision=self.precision)
             self.precision = opened.machine.precision
             self._open = key, opened
         return self._open[1]
+
+    def featured(self, task: Task, config: Config) -> Workplace:
+        """The same, with features in the place of images where these settings train on those."""
+        opened, key = self.of(task, config), (task, config.replace(seed=0).upto("pre-classifier"))
+        if self._featured is None or self._featured[0] != key:
+            self._featured = key, featured(opened, config)
+        return self._featured[1]
 
 
 @dataclass(frozen=True)
@@ -275,7 +283,7 @@ def _train(job: _Job, places: Workplaces) -> _Diverged | None:
     folder = RunFolder(job.folder)
     if folder.complete and not job.shared:
         return None
-    workplace = places.of(job.task, job.config)
+    workplace = places.featured(job.task, job.config)
     config = job.config.lasting(len(workplace.data.source))
     writes = workplace.fabric.is_global_zero
     home = RunFolder(job.home, writes=writes)

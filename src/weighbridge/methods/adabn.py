@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from weighbridge.parts.networks import Network
+from weighbridge.parts.networks import Network, Standardised
 
 
 def with_statistics_of(network: Network, batches: Iterable[Tensor]) -> Network:
@@ -21,12 +21,16 @@ def with_statistics_of(network: Network, batches: Iterable[Tensor]) -> Network:
 
     Args:
         network: trained on the source.
-        batches: images of the target, (B, C, H, W) each. They count by their sizes.
+        batches: images of the target, (B, C, H, W) each, or features, (B, F). They count by their sizes.
 
     Returns:
         The copy, in evaluation mode.
     """
     adapted = copy.deepcopy(network).eval()
+    fixed = next((module for module in adapted.modules() if isinstance(module, Standardised)), None)
+    if fixed is not None:  # behind a frozen backbone, whose features it meets first
+        fixed.read(*_moments(batches))
+        return adapted
     layers = [module for module in adapted.modules() if isinstance(module, _BatchNorm)]
     if not layers:
         return adapted
@@ -46,3 +50,13 @@ def with_statistics_of(network: Network, batches: Iterable[Tensor]) -> Network:
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     return adapted.eval()
+
+
+def _moments(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of features, (F,) each."""
+    count, total, squares = 0, torch.zeros(()), torch.zeros(())
+    for features in batches:
+        exact = features.double()  # (B, F)
+        count, total, squares = count + len(exact), total + exact.sum(0), squares + exact.square().sum(0)
+    mean = total / count
+    return mean, (squares / count - mean.square()).clamp_min(0.0).sqrt()

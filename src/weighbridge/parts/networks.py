@@ -7,8 +7,10 @@ layer that is, is said at each network below.
 __all__ = [
     "BACKBONES",
     "Network",
+    "Standardised",
     "build_network",
     "evaluating",
+    "feature_network",
     "follow",
     "parameter_count",
     "split_before_classifier",
@@ -30,6 +32,7 @@ from torch import Tensor, nn
 
 from weighbridge.errors import ConfigError, did_you_mean
 
+_HIDDEN = 256  # units behind a frozen backbone
 BACKBONES = ("lenet", "small", "small-batchnorm", "slim-batchnorm", "vgg16")  # and any torchvision name, and timm:NAME
 
 
@@ -57,6 +60,47 @@ class Network(nn.Module):
         """(M, F) -> (M,)."""
         logits: Tensor = self.domain_head(features).squeeze(1)
         return logits
+
+
+class Standardised(nn.Module):
+    """Features less their mean, over one deviation for all of them: small ones, which tell little, stay small.
+
+    The moments are fixed numbers, not those of a batch, so a training pass and an evaluation pass agree.
+
+    Args:
+        features: F.
+    """
+
+    mean: Tensor  # (F,)
+    deviation: Tensor  # ()
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("deviation", torch.ones(()))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(M, F) -> (M, F)."""
+        return (features - self.mean) / self.deviation
+
+    def read(self, mean: Tensor, deviation: Tensor) -> None:
+        """Take the moments of other features, (F,) each."""
+        self.mean.copy_(mean)
+        self.deviation.copy_(deviation.square().mean().sqrt().clamp_min(1e-6))
+
+
+def feature_network(width: int, classes: int) -> Network:
+    """The layers that are trained behind a frozen backbone: one hidden layer of 256 and the heads of the others.
+
+    Args:
+        width: F of the backbone.
+        classes: K >= 2.
+
+    Returns:
+        A network of features, (M, F) -> (M, K); its G_f ends at the hidden layer.
+    """
+    features = nn.Sequential(Standardised(width), nn.Linear(width, _HIDDEN), nn.ReLU())
+    return Network(features, nn.Linear(_HIDDEN, classes), _mlp(_HIDDEN, 256, 256, 1))
 
 
 def build_network(backbone: str, *, classes: int, channels: int, size: int, weights: str = "none") -> Network:

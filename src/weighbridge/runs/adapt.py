@@ -36,6 +36,7 @@ from weighbridge.runs.tables import write_predictions, write_weights
 from weighbridge.runs.workplace import (
     Workplace,
     begin_run,
+    featured,
     found_again,
     fresh_network,
     open_workplace,
@@ -51,6 +52,7 @@ def adapt_in(workplace: Workplace, config: Config, out: Path) -> RunFolder:
     """Train in a new run folder."""
     _advise(workplace, config)
     config = config.lasting(len(workplace.data.source))
+    workplace = featured(workplace, config)
     folder = begin_run(workplace, config, out)
     train_run(workplace, config, folder)
     return folder
@@ -79,7 +81,7 @@ def resume(path: Path, watch: Watch | None = None) -> RunFolder:
     folder = RunFolder.open(path, writes=workplace.fabric.is_global_zero)
     refuse_other_images(workplace, folder)
     _advise(workplace, config)
-    train_run(workplace, config, folder)
+    train_run(featured(workplace, config, folder), config, folder)
     return folder
 
 
@@ -163,7 +165,7 @@ def _read_anew(workplace: Workplace, config: Config, folder: RunFolder, home: Ru
     load_network(read_file(config, home), network)
     images = workplace.data.target.images
     shuffled = torch.from_numpy(walked(np.arange(len(images)), len(images), config.seed))  # files may lie by class
-    batches = prepared_batches(network, images, build_data.build_preparation(config), order=shuffled)
+    batches = prepared_batches(network, images, build_data.preparation_of(config), order=shuffled)
     network = build_method.READINGS[config.method](network, (images for _, images in batches))
     if folder.writes:
         save_network(folder.model, network)
@@ -231,7 +233,7 @@ def _train(
 
 
 def _write_metrics(workplace: Workplace, config: Config, folder: RunFolder, network: Network, seconds: float) -> None:
-    data, preparation = workplace.data, build_data.build_preparation(config)
+    data, preparation = workplace.data, build_data.preparation_of(config)
     held_out = evaluate(network, data.held_out, preparation) if len(data.held_out) else None
     target = predict(network, data.target.images, data.classes, preparation)
     rows, probabilities = target.row.whole(), target.probability.whole()
@@ -299,4 +301,4 @@ def _folds(groups: NDArray[np.int32], config: Config) -> NDArray[np.int16]:
 def _likelihood(workplace: Workplace, config: Config, network: Network, source: LabelledDomain) -> Column:
     """P_a in the precision in which P_t will be read: bf16 against fp32 would move w on the same pixels."""
     with workplace.fabric.autocast():
-        return stored_likelihood(network, source, build_data.build_preparation(config))
+        return stored_likelihood(network, source, build_data.preparation_of(config))

@@ -2,6 +2,7 @@
 
 __all__ = ["Prediction", "Run"]
 
+import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,17 +11,19 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from weighbridge.data.domains import LabelledDomain, UnlabelledDomain
 from weighbridge.data.index import Rejected, scan
 from weighbridge.data.reading import left_out_sentence, rejected_files
 from weighbridge.engine.checkpoint import load_network
 from weighbridge.engine.evaluate import Evaluation, Predictions, evaluate, predict
+from weighbridge.engine.machine import Machine, Precision
 from weighbridge.engine.voting import voted
 from weighbridge.errors import LeftOutWarning
 from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
+from weighbridge.runs.frozen import features_of, frozen_backbone, whole_network
 from weighbridge.runs.tables import write_predictions
 from weighbridge.settings import build_data, build_machine, build_method
 from weighbridge.settings.config import Config, read_run
@@ -61,16 +64,33 @@ class Run:
         return self.folder.path
 
     def network(self) -> Network:
-        """The trained network, in evaluation mode on this machine's device."""
-        machine = build_machine.build_machine(self.config.replace(processes=1, device="auto", precision="fp32"))
-        device = Fabric(accelerator="cuda" if machine.device == "cuda" else "cpu", devices=1).device
+        """The trained network of images, in evaluation mode on this machine's device."""
+        machine, device = self._machine("fp32")
+        if self.config.on_features:
+            return whole_network(self._backbone(machine, device), self._head(device)).eval()
         # The weights come from the run, not from the hub or file that training started with.
         network = build_method.new_network(
             self.config.replace(weights="none"), len(self.classes), device, machine.memory_format
         )
         load_network(self.folder.model, network)
-        network.eval()
-        return network
+        return network.eval()
+
+    def _machine(self, precision: Precision) -> tuple[Machine, torch.device]:
+        machine = build_machine.build_machine(self.config.replace(processes=1, device="auto", precision=precision))
+        return machine, Fabric(accelerator="cuda" if machine.device == "cuda" else "cpu", devices=1).device
+
+    def _backbone(self, machine: Machine, device: torch.device) -> nn.Module:
+        return frozen_backbone(self.config, device, machine.memory_format, self.folder)
+
+    def _head(self, device: torch.device) -> Network:
+        """What was trained behind the frozen backbone."""
+        head = build_method.new_head(self.config, len(self.classes), self._features_facts()["width"], device)
+        load_network(self.folder.model, head)
+        return head.eval()
+
+    def _features_facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = self.folder.facts()["features"]
+        return facts
 
     def predict(self, images: Path | str) -> list[Prediction]:
         """What each image of a folder, manifest or .npz is taken for, in the order of their names."""
@@ -121,8 +141,27 @@ class Run:
 
     def test(self, domains: Mapping[str, LabelledDomain], progress: Progress | None = None) -> dict[str, Evaluation]:
         """What the network says about several domains; nothing is noted."""
+        if self.config.on_features:
+            return {name: self._test_on_features(labelled, progress) for name, labelled in domains.items()}
         network, preparation = self.network(), build_data.build_preparation(self.config)
         return {name: evaluate(network, labelled, preparation, progress) for name, labelled in domains.items()}
+
+    def _test_on_features(self, labelled: LabelledDomain, progress: Progress | None) -> Evaluation:
+        """Features of these images are computed once for all runs that have the backbone."""
+        precision = self.folder.facts()["machine"]["precision"]
+        machine, device = self._machine(precision)
+        features = features_of(
+            labelled.images,
+            lambda: self._backbone(machine, device),
+            self.config,
+            digest=self._features_facts()["backbone"],
+            precision=precision,
+            autocast=lambda: torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
+            views=0,
+            progress=progress,
+        )
+        exchanged = dataclasses.replace(labelled, images=features)
+        return evaluate(self._head(device), exchanged, build_data.preparation_of(self.config))
 
     def note(self, evaluation: Evaluation, name: str) -> None:
         """Make this evaluation the one that the run's metrics and its report tell of."""

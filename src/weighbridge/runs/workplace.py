@@ -1,7 +1,16 @@
 """Where a run happens: its data and machine; how a run folder begins."""
 
-__all__ = ["Workplace", "begin_run", "found_again", "fresh_network", "open_workplace", "refuse_other_images"]
+__all__ = [
+    "Workplace",
+    "begin_run",
+    "featured",
+    "found_again",
+    "fresh_network",
+    "open_workplace",
+    "refuse_other_images",
+]
 
+import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
@@ -13,13 +22,16 @@ import numpy as np
 from lightning_fabric import Fabric
 
 from weighbridge.data.domains import LabelledDomain, UnlabelledDomain
+from weighbridge.data.images import Images
 from weighbridge.data.index import Rejected
 from weighbridge.data.pairs import BATCHES
 from weighbridge.data.reading import left_out_sentence
+from weighbridge.data.vectors import Vectors
 from weighbridge.engine.machine import Machine
 from weighbridge.errors import RunFolderError
-from weighbridge.parts.networks import Network, parameter_count
+from weighbridge.parts.networks import Network, Standardised, parameter_count
 from weighbridge.run_folder import RunFolder, command_line
+from weighbridge.runs.frozen import Frozen, digest_of, features_of, frozen_backbone, keep_backbone
 from weighbridge.runs.tables import write_quarantine, write_split
 from weighbridge.settings import build_data, build_machine, build_method
 from weighbridge.settings.config import Config, write_toml
@@ -36,6 +48,7 @@ class Workplace:
     fabric: Fabric
     paths: dict[str, Any]  # {"source": [noted path, ...], "target": noted path}, for run.json
     watch: Watch = field(default_factory=Quiet)
+    frozen: Frozen | None = None  # whose features stand in the place of images
 
 
 def open_workplace(
@@ -67,6 +80,37 @@ def open_workplace(
     return Workplace(data, machine, fabric, paths, watch)
 
 
+def featured(workplace: Workplace, config: Config, home: RunFolder | None = None) -> Workplace:
+    """The same workplace with features of a frozen backbone in the place of images, where training is on those.
+
+    Whatever is done there is done as on images: methods, loop and tables do not know the difference.
+
+    Args:
+        home: a run that was begun with this backbone.
+    """
+    if not config.on_features or workplace.frozen is not None:
+        return workplace
+    data, fabric, machine, watch = workplace.data, workplace.fabric, workplace.machine, workplace.watch
+    module = frozen_backbone(config, fabric.device, machine.memory_format, home)
+    digest = digest_of(module)
+
+    def of(images: Images, views: int, what: str) -> Vectors:
+        kinds = {"digest": digest, "precision": machine.precision, "autocast": fabric.autocast, "views": views}
+        progress = watch.reading(f"{what}: features")
+        return features_of(images, lambda: module, config, **kinds, progress=progress)
+
+    with fabric.rank_zero_first():  # the others find them in the cache
+        source = of(data.source.images, config.views, "source")
+        held_out = of(data.held_out.images, 0, "held out") if len(data.held_out) else data.held_out.images
+        target = of(data.target.images, config.views, "target")
+    exchanged = build_data.Data(
+        source=dataclasses.replace(data.source, images=source),
+        held_out=dataclasses.replace(data.held_out, images=held_out),
+        target=dataclasses.replace(data.target, images=target),
+    )
+    return dataclasses.replace(workplace, data=exchanged, frozen=Frozen(module, digest, source.moments()))
+
+
 def refuse_other_images(workplace: Workplace, folder: RunFolder) -> None:
     """Raise RunFolderError if a run that is there already was started on other images than those of the workplace."""
     if folder.facts()["data"] != _data_facts(workplace):
@@ -77,8 +121,15 @@ def refuse_other_images(workplace: Workplace, folder: RunFolder) -> None:
 
 
 def fresh_network(workplace: Workplace, config: Config) -> Network:
-    machine, device = workplace.machine, workplace.fabric.device
-    return build_method.new_network(config, len(workplace.data.classes), device, machine.memory_format)
+    """A network with the weights that its seed gives it; the layers behind a frozen backbone where there is one."""
+    machine, device, classes = workplace.machine, workplace.fabric.device, len(workplace.data.classes)
+    if workplace.frozen is None:
+        return build_method.new_network(config, classes, device, machine.memory_format)
+    head = build_method.new_head(config, classes, workplace.frozen.width, device)
+    for layer in head.modules():
+        if isinstance(layer, Standardised):
+            layer.read(*workplace.frozen.moments)
+    return head
 
 
 def begin_run(workplace: Workplace, config: Config, path: Path) -> RunFolder:
@@ -96,6 +147,8 @@ def begin_run(workplace: Workplace, config: Config, path: Path) -> RunFolder:
         "classes": list(workplace.data.classes),
         "paths": workplace.paths,
         "data": _data_facts(workplace),
+        "training": config.training_name,
+        "features": workplace.frozen.facts() if workplace.frozen else None,
         "parameters": parameter_count(network),
         "machine": workplace.machine.facts(),
     }
@@ -107,6 +160,8 @@ def begin_run(workplace: Workplace, config: Config, path: Path) -> RunFolder:
             write_toml(folder.config, config.settled())
             folder.write_facts(facts)
             if not path.name.startswith(("pre-classifier", "fold-")):  # parts of a run, on the same images
+                if workplace.frozen is not None:
+                    keep_backbone(workplace.frozen, config, folder)
                 write_quarantine(folder.path, _domains(workplace))
                 write_split(folder.path, workplace.data.source, workplace.data.held_out)
     workplace.fabric.barrier()

@@ -10,6 +10,7 @@ __all__ = [
     "open_labelled",
     "open_source",
     "open_target",
+    "preparation_of",
 ]
 
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from weighbridge.data.pairs import PairStream
 from weighbridge.data.reading import Reading, check_labelled, read_labelled, read_unlabelled
 from weighbridge.data.strong import StrongAugmentation
 from weighbridge.data.transforms import Augmentation, Preparation
+from weighbridge.data.vectors import AsTheyAre
 from weighbridge.engine.machine import Machine
 from weighbridge.methods.base import Method
 from weighbridge.settings.config import Config
@@ -83,7 +85,13 @@ def build_reading(config: Config) -> Reading:
     return Reading(view, cache=config.cache, strict=config.strict)
 
 
+def preparation_of(config: Config) -> Preparation | AsTheyAre:
+    """Of what training sees: images, or features that a frozen backbone has made of prepared images."""
+    return AsTheyAre() if config.on_features else build_preparation(config)
+
+
 def build_preparation(config: Config) -> Preparation:
+    """Of images."""
     strong = StrongAugmentation(config.strong_augmentation) if config.strong_augmentation else None
     return Preparation(_augmentation(config), config.normalisation, strong)
 
@@ -125,13 +133,13 @@ def build_pairs(
         data.target,
         batch_source=config.batch_source,
         batch_target=config.batch_target if method.uses_target else 0,
-        preparation=build_preparation(config),
+        preparation=preparation_of(config),
         seed=config.seed,
         device=device,
         target_views=method.target_views,
         first=0 if config.from_scratch else config.pre_steps,
         balance=config.balance,
-        memory_format=machine.memory_format,
+        memory_format=torch.contiguous_format if config.on_features else machine.memory_format,
         rank=rank,
         processes=machine.processes,
     )

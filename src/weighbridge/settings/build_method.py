@@ -24,7 +24,13 @@ from weighbridge.methods.source_only import SourceOnly
 from weighbridge.methods.weighted_dann import WeightedDann
 from weighbridge.parts.class_ratios import ClassRatios
 from weighbridge.parts.likelihoods import InstanceWeighting, PtMode, SourceLikelihood, exact_mode
-from weighbridge.parts.networks import Network, build_network, split_before_classifier, with_dropout
+from weighbridge.parts.networks import (
+    Network,
+    build_network,
+    feature_network,
+    split_before_classifier,
+    with_dropout,
+)
 from weighbridge.parts.optim import adam, sgd
 from weighbridge.parts.schedules import constant_strength, reversal_strength
 from weighbridge.parts.weights import WEIGHTINGS
@@ -39,6 +45,26 @@ def check_backbone(config: Config) -> None:
     """
     with torch.device("meta"):
         _network(config, classes=2, weights="none")
+
+
+def frozen_backbone(config: Config, weights: str) -> torch.nn.Module:
+    """G_f of the network that the settings name, which is not trained: (M, C, H, W) -> (M, F).
+
+    Args:
+        weights: as in `build_network`; `none` where a run's own file fills it later.
+    """
+    with torch.random.fork_rng(devices=[]):
+        return _network(config, classes=2, weights=weights).features.requires_grad_(False).eval()
+
+
+def new_head(config: Config, classes: int, width: int, device: torch.device) -> Network:
+    """The layers behind a frozen backbone with the weights that this seed gives them, on the device.
+
+    Args:
+        width: F of the backbone.
+    """
+    torch.manual_seed(config.seed)
+    return _laid_out(feature_network(width, classes), config).to(device)
 
 
 def new_network(config: Config, classes: int, device: torch.device, memory_format: torch.memory_format) -> Network:

@@ -151,6 +151,17 @@ class _First:
     """auto: small-batchnorm up to 64 px, else resnet18. Or lenet, small, slim-batchnorm, one of torchvision, timm:X."""
     weights: Annotated[str, Setting(stage="pre-classifier")] = "none"
     """Initial weights of the backbone. none: random. imagenet: published weights, downloaded. Or the path of a file."""
+    training: Annotated[Literal["auto", "features", "full"], Setting(stage="workplace")] = "auto"
+    """What learns. features: layers behind a frozen backbone. full: all. auto: features with published weights."""
+    views: Annotated[
+        int,
+        Setting(
+            stage="pre-classifier",
+            low=0,
+            readers=Readers("training on features", lambda config: config.on_features),
+        ),
+    ] = 4
+    """Augmented views of every image, beside the plain one, of which features are computed once."""
     pre_steps: Annotated[
         int,
         Setting(
@@ -450,6 +461,17 @@ class Config(  # dataclasses take the fields of the last base first
         """The backbone, `auto` resolved."""
         by_size = "small-batchnorm" if self.image_size <= 64 else "resnet18"
         return by_size if self.backbone == "auto" else self.backbone
+
+    @property
+    def training_name(self) -> str:
+        """What learns, `auto` resolved."""
+        published = "full" if self.weights_name == "none" else "features"
+        return published if self.training == "auto" else self.training
+
+    @property
+    def on_features(self) -> bool:
+        """Whether the backbone is frozen, so that training sees features in the place of images."""
+        return self.training_name == "features"
 
     def settled(self) -> dict[str, Any]:
         """Every setting as a run folder has it: what is left out, and the network, whatever the default is later."""

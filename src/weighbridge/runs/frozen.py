@@ -1,0 +1,129 @@
+"""A backbone that is not trained: where its weights come from, its features, and the file that a run keeps of it."""
+
+__all__ = ["Frozen", "digest_of", "features_of", "frozen_backbone", "keep_backbone", "whole_network"]
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from filelock import FileLock
+from torch import Tensor, nn
+
+from weighbridge.data.images import Images
+from weighbridge.data.vectors import Vectors
+from weighbridge.engine.checkpoint import load_network, save_network
+from weighbridge.engine.features import Autocast, computed
+from weighbridge.engine.machine import Precision
+from weighbridge.files import cache_home, whole_file
+from weighbridge.parts.networks import Network
+from weighbridge.run_folder import RunFolder
+from weighbridge.settings import build_data, build_method
+from weighbridge.settings.config import Config
+from weighbridge.watch import Progress
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A backbone that is not trained.
+
+    Attributes:
+        module: (M, C, H, W) -> (M, F), on the device that computes.
+        digest: of its weights.
+        moments: mean and deviation of the source's plain features, (F,) each.
+    """
+
+    module: nn.Module
+    digest: str
+    moments: tuple[Tensor, Tensor]
+
+    @property
+    def width(self) -> int:
+        """F."""
+        return len(self.moments[0])
+
+    def facts(self) -> dict[str, Any]:
+        """For run.json."""
+        return {"backbone": self.digest, "width": self.width}
+
+
+def frozen_backbone(
+    config: Config, device: torch.device, memory_format: torch.memory_format, home: RunFolder | None = None
+) -> nn.Module:
+    """The backbone that the settings name, (M, C, H, W) -> (M, F).
+
+    Args:
+        home: a run that was begun with it, whose own file is read, wherever the published weights are by now.
+    """
+    if home is not None and home.backbone.is_file():
+        module = build_method.frozen_backbone(config, "none")
+        load_network(home.backbone, module)
+    else:
+        module = build_method.frozen_backbone(config, config.weights_name)
+    return module.to(device=device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
+
+
+def digest_of(module: nn.Module) -> str:
+    """Changes when a weight does."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(f"{name} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:20]
+
+
+def features_of(
+    images: Images,
+    backbone: Callable[[], nn.Module],
+    config: Config,
+    *,
+    digest: str,
+    precision: Precision,
+    autocast: Autocast,
+    views: int,
+    progress: Progress | None = None,
+) -> Vectors:
+    """The features of images, from the cache where they are there.
+
+    Args:
+        backbone: asked for only if something has to be computed.
+        digest: of its weights.
+        precision: of the forward pass, which `autocast` enters.
+        views: V >= 0 augmented looks beside the plain one.
+        progress: called with (images done, images in all).
+    """
+    return computed(
+        backbone,
+        images,
+        build_data.build_preparation(config),
+        views=views,
+        autocast=autocast,
+        named=f"{config.network_name} {digest} {precision}",
+        home=None if config.cache == "off" else cache_home(),
+        progress=progress,
+    )
+
+
+def keep_backbone(frozen: Frozen, config: Config, folder: RunFolder) -> None:
+    """Leave the backbone's weights in a run folder: a link to one file of the cache if the system can, else a copy."""
+    if config.cache == "off":
+        save_network(folder.backbone, frozen.module)
+        return
+    file = cache_home() / "backbones" / f"{frozen.digest}.safetensors"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{file}.lock"):
+        if not file.is_file():
+            save_network(file, frozen.module)
+    try:
+        os.link(file, folder.backbone)
+    except OSError:  # another disk, or a system without links
+        with whole_file(folder.backbone) as part:
+            shutil.copyfile(file, part)
+
+
+def whole_network(backbone: nn.Module, head: Network) -> Network:
+    """Backbone and trained layers as one network of images."""
+    return Network(nn.Sequential(backbone, head.features), head.label_head, head.domain_head)

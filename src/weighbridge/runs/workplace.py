@@ -1,7 +1,16 @@
 """Where a run happens: its data and machine; how a run folder begins."""
 
-__all__ = ["Workplace", "begin_run", "found_again", "fresh_network", "open_workplace", "refuse_other_images"]
+__all__ = [
+    "Workplace",
+    "begin_run",
+    "found_again",
+    "fresh_network",
+    "open_workplace",
+    "refuse_other_images",
+    "refuse_other_weights",
+]
 
+import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
@@ -17,8 +26,9 @@ from weighbridge.data.index import Rejected
 from weighbridge.data.pairs import BATCHES
 from weighbridge.data.reading import left_out_sentence
 from weighbridge.engine.machine import Machine
-from weighbridge.errors import RunFolderError
+from weighbridge.errors import ConfigError, RunFolderError
 from weighbridge.parts.networks import Network, parameter_count
+from weighbridge.parts.published import sha256_of, weights_file
 from weighbridge.run_folder import RunFolder, command_line
 from weighbridge.runs.tables import write_quarantine, write_split
 from weighbridge.settings import build_data, build_machine, build_method
@@ -76,6 +86,22 @@ def refuse_other_images(workplace: Workplace, folder: RunFolder) -> None:
         )
 
 
+def refuse_other_weights(config: Config, folder: RunFolder) -> None:
+    """Raise RunFolderError if the weights that a run started from are gone or others now, while it still needs them."""
+    noted = folder.facts().get("weights")  # None for random numbers, and in runs of earlier builds
+    if noted is None:
+        return
+    try:
+        file = weights_file(config.network_name, config.weights_name)
+    except ConfigError as error:
+        raise RunFolderError(f"the run in '{folder.path}' still needs the weights it started from: {error}") from error
+    if file is None or sha256_of(file) != noted["sha256"]:
+        raise RunFolderError(
+            f"the weights of the run in '{folder.path}' have changed since it started ('{file}'), so it cannot be "
+            f"continued. Restore the file, or start a new run with another --out"
+        )
+
+
 def fresh_network(workplace: Workplace, config: Config) -> Network:
     machine, device = workplace.machine, workplace.fabric.device
     return build_method.new_network(config, len(workplace.data.classes), device, machine.memory_format)
@@ -96,6 +122,8 @@ def begin_run(workplace: Workplace, config: Config, path: Path) -> RunFolder:
         "classes": list(workplace.data.classes),
         "paths": workplace.paths,
         "data": _data_facts(workplace),
+        "weights": _weights_facts(config),
+        "pixels": _pixel_facts(config),
         "parameters": parameter_count(network),
         "machine": workplace.machine.facts(),
     }
@@ -123,6 +151,22 @@ def _data_facts(workplace: Workplace) -> dict[str, Any]:
         "rejected": {name: _tally(domain.rejected) for name, domain in _domains(workplace)},
         "fingerprint": _fingerprint(data),
     }
+
+
+def _weights_facts(config: Config) -> dict[str, str] | None:
+    """The file that a network starts from; None for random numbers."""
+    file = weights_file(config.network_name, config.weights_name)
+    if file is None:
+        return None
+    named = {"name": config.weights_name} if config.weights_name == "imagenet" else _noted(file)
+    return {**named, "sha256": sha256_of(file)}
+
+
+def _pixel_facts(config: Config) -> dict[str, Any]:
+    """The scale that the network gets pixels in."""
+    if pixels := build_data.published_pixels(config):
+        return dataclasses.asdict(pixels)
+    return {"normalisation": config.normalisation_name}
 
 
 def _noted(path: Path) -> dict[str, str]:

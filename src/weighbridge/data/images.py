@@ -28,6 +28,7 @@ from weighbridge.data.columns import Column
 from weighbridge.data.index import Index
 from weighbridge.data.squares import Fit, decode_image, fit_square
 from weighbridge.data.threads import thread_count
+from weighbridge.types import Interpolation
 
 Channels = Literal[1, 3]
 Pixels = NDArray[np.uint8]
@@ -42,12 +43,14 @@ class View:
         channels: 1 for grey, 3 for RGB.
         fit: see `squares.fit_square`.
         slack: pixels that are kept beyond `size`, for crops that move about; a plain look takes the middle.
+        interpolation: how images are made smaller, as those were that published weights were trained on.
     """
 
     size: int
     channels: Channels
     fit: Fit = "crop"
     slack: int = 0
+    interpolation: Interpolation = "bicubic"
 
     @property
     def side(self) -> int:
@@ -123,7 +126,13 @@ class IndexedContent:
         return self.index.name(place)
 
     def decode(self, place: int, view: View) -> Pixels:
-        return decode_image(self.index.read(place), size=view.side, channels=view.channels, fit=view.fit)
+        return decode_image(
+            self.index.read(place),
+            size=view.side,
+            channels=view.channels,
+            fit=view.fit,
+            interpolation=view.interpolation,
+        )
 
 
 @dataclass(frozen=True)
@@ -150,7 +159,7 @@ class NpzContent:
             pixels = pixels[:, :, 0]
         image = Image.fromarray(pixels).convert("L" if view.channels == 1 else "RGB")
         upright = torch.from_numpy(np.array(image)).reshape(*pixels.shape[:2], view.channels)
-        return fit_square(upright.permute(2, 0, 1), view.side, view.fit)
+        return fit_square(upright.permute(2, 0, 1), view.side, view.fit, view.interpolation)
 
 
 class Pictures:

@@ -18,13 +18,20 @@ from torch.nn import functional
 
 from weighbridge.data.decode import decode_upright
 from weighbridge.data.index import Stored
+from weighbridge.types import Interpolation
 
 Fit = Literal["crop", "stretch", "pad"]
 Pixels = NDArray[np.uint8]
 
 
 def decode_image(
-    source: Path | bytes | Stored, *, size: int, channels: Literal[1, 3], fit: Fit, name: str = ""
+    source: Path | bytes | Stored,
+    *,
+    size: int,
+    channels: Literal[1, 3],
+    fit: Fit,
+    interpolation: Interpolation = "bicubic",
+    name: str = "",
 ) -> Pixels:
     """Read, flatten and turn upright as `decode.decode_upright` does, and make square.
 
@@ -32,7 +39,7 @@ def decode_image(
         source: a file, what stands in one, or an image that an index describes.
         size: side of the square result in pixels.
         channels: 1 for grey, 3 for RGB.
-        fit: see `fit_square`.
+        fit, interpolation: see `fit_square`.
         name: what errors call bytes.
 
     Returns:
@@ -53,16 +60,17 @@ def decode_image(
         least = 2 * size if fit != "pad" else None
         upright = decode_upright(source, channels=channels, least=least, name=name)  # (H, W, C)
         pixels = torch.from_numpy(upright).permute(2, 0, 1)
-    return fit_square(pixels, size, fit)
+    return fit_square(pixels, size, fit, interpolation)
 
 
-def fit_square(pixels: Tensor, size: int, fit: Fit) -> Pixels:
+def fit_square(pixels: Tensor, size: int, fit: Fit, interpolation: Interpolation = "bicubic") -> Pixels:
     """Make an image square.
 
     Args:
         pixels: (C, H, W) uint8.
         fit: `crop`: the square in the middle, as large as it can be; `stretch`: both sides to `size`; `pad`: the
             longer side to `size`, the rest filled with the mean colour of the image's border.
+        interpolation: of the pixels, with antialiasing.
 
     Returns:
         (size, size, C) uint8.
@@ -73,25 +81,26 @@ def fit_square(pixels: Tensor, size: int, fit: Fit) -> Pixels:
         top, left = (height - side) // 2, (width - side) // 2
         pixels = pixels[:, top : top + side, left : left + side]
     if fit == "pad" and height != width:
-        return _padded(pixels, size)
-    return _resized(pixels, size, size).permute(1, 2, 0).contiguous().numpy()
+        return _padded(pixels, size, interpolation)
+    return _resized(pixels, size, size, interpolation).permute(1, 2, 0).contiguous().numpy()
 
 
-def _padded(pixels: Tensor, size: int) -> Pixels:
+def _padded(pixels: Tensor, size: int, interpolation: Interpolation) -> Pixels:
     border = torch.cat([pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1]], dim=1)  # (C, n)
     colour = border.float().mean(dim=1).round().to(torch.uint8)
     height, width = (max(1, round(length * size / max(pixels.shape[1:]))) for length in pixels.shape[1:])
     square = colour.repeat(size, size, 1)  # (size, size, C)
     top, left = (size - height) // 2, (size - width) // 2
-    square[top : top + height, left : left + width] = _resized(pixels, height, width).permute(1, 2, 0)
+    resized = _resized(pixels, height, width, interpolation)
+    square[top : top + height, left : left + width] = resized.permute(1, 2, 0)
     return square.numpy()
 
 
-def _resized(pixels: Tensor, height: int, width: int) -> Tensor:
-    """(C, H, W) uint8 -> (C, height, width) uint8, bicubic with antialiasing."""
+def _resized(pixels: Tensor, height: int, width: int, interpolation: Interpolation) -> Tensor:
+    """(C, H, W) uint8 -> (C, height, width) uint8, with antialiasing."""
     if pixels.shape[1:] == (height, width):
         return pixels
-    return functional.interpolate(pixels[None], (height, width), mode="bicubic", antialias=True)[0]
+    return functional.interpolate(pixels[None], (height, width), mode=interpolation, antialias=True)[0]
 
 
 def _quickly(stored: Stored, channels: Literal[1, 3]) -> Tensor | None:

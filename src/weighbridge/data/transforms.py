@@ -4,7 +4,7 @@ One `Preparation` serves both domains. Different augmentation or scaling per dom
 cue that has nothing to do with the images.
 """
 
-__all__ = ["Augmentation", "Preparation"]
+__all__ = ["Augmentation", "Normalisation", "PixelScale", "Preparation"]
 
 import math
 from dataclasses import dataclass, replace
@@ -18,8 +18,19 @@ from weighbridge.data.strong import StrongAugmentation, root_mean_square
 
 Normalisation = Literal["half", "imagenet", "per-image"]
 
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
+
+@dataclass(frozen=True)
+class PixelScale:
+    """Mean and deviation by which pixels in [0, 1] are scaled, of each channel, or of all where there is one number."""
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+
+_SCALES = {
+    "half": PixelScale((0.5,), (0.5,)),
+    "imagenet": PixelScale((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
 
 
 @dataclass(frozen=True)
@@ -114,11 +125,12 @@ class Preparation:
         augmentation: applied by `training`, never by `plain`.
         strong: applied on top by `training` where it is asked for.
         normalisation: `half`: (x - 0.5) / 0.5; `imagenet`: that data set's mean and deviation per channel;
-            `per-image`: each image to mean 0 and deviation 1, which removes brightness and contrast as domain cues.
+            `per-image`: each image to mean 0 and deviation 1, which removes brightness and contrast as domain cues;
+            or the scale that published weights were trained with.
     """
 
     augmentation: Augmentation = Augmentation()
-    normalisation: Normalisation = "half"
+    normalisation: Normalisation | PixelScale = "half"
     strong: StrongAugmentation | None = None
 
     def training(self, images: Tensor, generator: torch.Generator, for_strong: torch.Generator | None = None) -> Tensor:
@@ -148,10 +160,8 @@ class Preparation:
             shares = pixels.float() / top
             shares = shares - shares.mean(dim=(1, 2, 3), keepdim=True)
             return shares.div_(root_mean_square(shares).clamp_min(1e-2))
-        if self.normalisation == "imagenet":
-            mean, deviation = torch.tensor(_IMAGENET_MEAN), torch.tensor(_IMAGENET_STD)
-        else:
-            mean = deviation = torch.full((pixels.shape[1],), 0.5)
+        scale = _SCALES[self.normalisation] if isinstance(self.normalisation, str) else self.normalisation
+        mean, deviation = (torch.tensor(numbers).expand(pixels.shape[1]) for numbers in (scale.mean, scale.deviation))
         return _standardised(pixels, mean * top, deviation * top)
 
 

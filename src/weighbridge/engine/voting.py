@@ -43,7 +43,8 @@ def voted(
     cuts = [whole[:, top : top + patch_size, left : left + patch_size] for left, top in boxes] or [whole]
     vote: Tensor | float = 0.0
     for start in range(0, len(cuts), _CUTS_AT_ONCE):
-        squares = np.stack([fit_square(cut, view.size, view.fit) for cut in cuts[start : start + _CUTS_AT_ONCE]])
+        these = cuts[start : start + _CUTS_AT_ONCE]
+        squares = np.stack([fit_square(cut, view.size, view.fit, view.interpolation) for cut in these])
         ready = ArrayImages(squares, View(view.size, view.channels))
         for _, logits in label_logits(network, ready, preparation):
             vote = vote + logits.softmax(dim=1).sum(dim=0)

@@ -14,7 +14,15 @@ from filelock import FileLock, Timeout
 from weighbridge.errors import ConfigError, RunFolderError
 from weighbridge.files import replace_text, write_json
 from weighbridge.grids.grid import Grid, Task, grid_of, read_grid
-from weighbridge.grids.jobs import Workplaces, changed_settings, check_images, check_settings, precision_of, train_all
+from weighbridge.grids.jobs import (
+    Workplaces,
+    changed_settings,
+    check_images,
+    check_settings,
+    check_weights,
+    precision_of,
+    train_all,
+)
 from weighbridge.grids.record import results_of
 from weighbridge.report.page import write_report
 from weighbridge.report.tables import write_tables
@@ -114,6 +122,7 @@ def _checked(task: Task, grid: Grid, out: Path, places: Workplaces, *, keep: boo
     check_settings(grid, out, task)
     checked = set[object]()
     for row in reversed(grid.rows):  # the first row comes last, and stays
+        check_weights(grid, out, task, row)
         config = row.config if keep else row.config.replace(cache="off")
         workplace, reading = places.of(task, config), build_data.build_reading(config)
         for path in grid.evaluations.values() if reading not in checked else ():
@@ -157,7 +166,13 @@ def _refuse_other_settings(out: Path, config: Config) -> None:
     before = dataclasses.asdict(from_mapping(read_toml(out / "config.toml"), where=str(out / "config.toml")))
     now = dataclasses.asdict(config)
     left_out = [name for name, setting in SETTINGS.items() if setting.otherwise is not None]
-    rows = ("method", "backbone", *left_out)  # of a single run; `check_settings` compares rows one by one
+    rows = (
+        "method",
+        "backbone",
+        "weights",
+        "normalisation",
+        *left_out,
+    )  # of a single run; `check_settings` compares rows one by one
     changed = changed_settings(before, {key: value for key, value in now.items() if key not in rows})
     if changed:
         raise RunFolderError(f"'{out}' holds a comparison with other settings: {changed}. Choose another --out.")

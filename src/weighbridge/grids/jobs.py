@@ -5,6 +5,7 @@ __all__ = [
     "changed_settings",
     "check_images",
     "check_settings",
+    "check_weights",
     "precision_of",
     "run_folder",
     "train_all",
@@ -24,8 +25,15 @@ from weighbridge.grids.grid import Grid, Row, Task, pre_classifier_settings
 from weighbridge.grids.processes import STOPPED, spread
 from weighbridge.run_folder import RunFolder
 from weighbridge.runs.adapt import read_file, source_only_of, train_run, train_shared
-from weighbridge.runs.workplace import Workplace, begin_run, featured, open_workplace, refuse_other_images
-from weighbridge.settings import build_data
+from weighbridge.runs.workplace import (
+    Workplace,
+    begin_run,
+    featured,
+    open_workplace,
+    refuse_other_images,
+    refuse_other_weights,
+)
+from weighbridge.settings import build_data, build_method
 from weighbridge.settings.config import SETTINGS, Config, read_run
 from weighbridge.settings.described import unread_sentence
 from weighbridge.watch import Quiet, Watch
@@ -182,6 +190,23 @@ def check_images(workplace: Workplace, grid: Grid, out: Path, task: Task, row: R
             refuse_other_images(workplace, folder)
 
 
+def check_weights(grid: Grid, out: Path, task: Task, row: Row) -> None:
+    """Look at the initial weights of a row, if one of its runs still needs them.
+
+    Raises:
+        ConfigError: if they cannot be had, or are of another network.
+        RunFolderError: if a run or a pre-classifier was begun with others.
+    """
+    jobs = [job for job in _jobs(grid, out) if job.task == task and job.row == row]
+    waiting = [job for job in jobs if not RunFolder(job.folder).complete]
+    if waiting:
+        build_method.check_weights(row.config)
+    for path in dict.fromkeys([*(job.folder for job in waiting), *(job.home for job in waiting)]):
+        folder = RunFolder(path)
+        if folder.started:
+            refuse_other_weights(row.config, folder)
+
+
 def changed_settings(before: Mapping[str, object], now: Mapping[str, object]) -> str:
     """Which settings are others now, and what they were, in words; "" if none is."""
     both = [key for key in now if key in before]  # what only one of them reads hangs on another that is in both
@@ -205,6 +230,9 @@ def train_all(grid: Grid, out: Path, places: Workplaces, *, at_once: int = 1, ba
     for row in grid.rows:
         if sentence := build_data.caution(row.config):
             places.watch.tell(f"{row.shown}: {sentence}")
+    for sentence in dict.fromkeys(build_method.random_start(row.config) for row in grid.rows):
+        if sentence:
+            places.watch.tell(sentence)
     if unread := _unread_by_all(grid):
         places.watch.tell(unread_sentence("this comparison", unread))
     if at_once > 1 or backend != "loky":

@@ -18,22 +18,21 @@ __all__ = [
 ]
 
 import math
-import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from urllib.error import URLError
 
 import torch
 import torchvision
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from weighbridge.errors import ConfigError, did_you_mean
+from weighbridge.errors import ConfigError
+from weighbridge.parts.lite0 import LITE0
+from weighbridge.parts.published import published_features, torchvision_model
 
 _HIDDEN = 256  # units behind a frozen backbone
-BACKBONES = ("lenet", "small", "small-batchnorm", "slim-batchnorm", "vgg16")  # and any torchvision name, and timm:NAME
+SMALL = ("lenet", "small", "small-batchnorm", "slim-batchnorm")  # nobody publishes weights of these
+BACKBONES = (*SMALL, "vgg16", LITE0)  # and any torchvision name, and timm:NAME
 
 
 class Network(nn.Module):
@@ -107,17 +106,18 @@ def build_network(backbone: str, *, classes: int, channels: int, size: int, weig
     """A network by name.
 
     Args:
-        backbone: `lenet`, `small`, `small-batchnorm`, `slim-batchnorm`, `vgg16`, any other torchvision classifier, or
-            `timm:NAME`.
+        backbone: `lenet`, `small`, `small-batchnorm`, `slim-batchnorm`, `vgg16`, `efficientnet-lite0`, any other
+            torchvision classifier, or `timm:NAME`.
         classes: K >= 2.
-        channels: 1 or 3; torchvision and timm networks take 3.
+        channels: 1 or 3; published networks take 3.
         size: side of the square images in pixels.
-        weights: `none`, `imagenet` (downloads), or the path of a state dict of the torchvision or timm model.
+        weights: `none`, `imagenet` (downloaded, but for `efficientnet-lite0`), or the path of a file.
 
     Raises:
-        ConfigError: if there is no such backbone, the images do not fit it, or the weights cannot be had.
+        ConfigError: if there is no such backbone, the images do not fit it, or the weights cannot be had or are of
+            another network.
     """
-    if backbone in ("lenet", "small", "small-batchnorm", "slim-batchnorm"):
+    if backbone in SMALL:
         if weights != "none":
             raise ConfigError(
                 f"backbone '{backbone}' has no published weights, got weights = '{weights}'. Set weights = 'none'"
@@ -281,7 +281,7 @@ def _vgg16(classes: int, size: int, weights: str) -> Network:
         raise ConfigError(
             f"backbone 'vgg16' needs images of at least 32 pixels, got image_size = {size}. Set backbone = 'auto'"
         )
-    model = _torchvision_model("vgg16", weights)
+    model = torchvision_model("vgg16", size, weights)
     assert isinstance(model, torchvision.models.VGG)
     model.classifier[6] = nn.Linear(4096, classes)
     features = nn.Sequential(model.features, model.avgpool, nn.Flatten())
@@ -289,69 +289,21 @@ def _vgg16(classes: int, size: int, weights: str) -> Network:
 
 
 def _pooled_backbone(backbone: str, classes: int, size: int, weights: str) -> Network:
-    """Any convolutional classifier: its last feature map, averaged over the pixels; G_y is one linear layer."""
-    if backbone.startswith("timm:"):
-        features = _timm_features(backbone.removeprefix("timm:"), weights)
-    else:
-        model = _torchvision_model(backbone, weights)
-        parts = dict(model.named_children())
-        if "layer4" in parts:  # ResNet and its relatives keep their stages as children in order
-            trunk: nn.Module = nn.Sequential(*list(parts.values())[: list(parts).index("layer4") + 1])
-        elif {"features", "norm", "permute"} <= set(parts):  # Swin keeps its channels last until here
-            trunk = nn.Sequential(parts["features"], parts["norm"], parts["permute"])
-        elif "features" in parts:
-            trunk = parts["features"]
-        else:
-            raise ConfigError(
-                f"weighbridge cannot find the last convolution of backbone '{backbone}'. "
-                f"Choose a torchvision network with 'features' or 'layer4', or 'timm:NAME'"
-            )
-        features = nn.Sequential(trunk, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    with evaluating(features), torch.inference_mode():  # published feature counts are not to be trusted: ask it
-        width = features(torch.zeros(1, 3, size, size)).shape[1]
+    """Any published classifier up to its last layer, see `published_features`; G_y is one linear layer.
+
+    So G_d reads what the authors' own classifier reads. AlexNet and the VGG networks with batch norm keep their fc6 and
+    fc7 in G_f; only `vgg16` ends at its last convolution, as in the paper.
+    """
+    features = published_features(backbone, size, weights)
+    try:
+        with evaluating(features), torch.inference_mode():  # published feature counts are not to be trusted: ask it
+            shape = features(torch.zeros(1, 3, size, size)).shape
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(
+            f"backbone '{backbone}' does not take images of {size} x {size} pixels ({reason}). Set another image_size"
+        ) from error
+    if len(shape) != 2:
+        raise ConfigError(f"backbone '{backbone}' makes no vector of an image, but {tuple(shape)}. Choose another")
+    width = shape[1]
     return Network(features, nn.Linear(width, classes), _mlp(width, 1024, 1024, 1))
-
-
-def _torchvision_model(name: str, weights: str) -> nn.Module:
-    known = torchvision.models.list_models(module=torchvision.models)
-    if name not in known:
-        raise ConfigError(f"there is no backbone '{name}'. {did_you_mean(name, [*BACKBONES, *known])}")
-    try:
-        model: nn.Module = torchvision.models.get_model(name, weights="DEFAULT" if weights == "imagenet" else None)
-    except (URLError, OSError) as error:
-        raise ConfigError(
-            f"the ImageNet weights of '{name}' could not be downloaded ({error}). "
-            f"Name a file that you have with weights = 'FILE', or start from random weights with weights = 'none'"
-        ) from error
-    if weights not in ("none", "imagenet"):
-        _load_state(model, weights)
-    return model
-
-
-def _timm_features(name: str, weights: str) -> nn.Module:
-    try:
-        import timm
-    except ImportError as error:
-        raise ConfigError("backbones of timm need the extra 'timm': pip install 'weighbridge[timm]'") from error
-    if not timm.is_model(name):
-        near = did_you_mean(name, timm.list_models())[:200]
-        raise ConfigError(f"timm has no model '{name}'. {near}")
-    model: nn.Module = timm.create_model(name, pretrained=weights == "imagenet", num_classes=0, global_pool="avg")
-    if weights not in ("none", "imagenet"):
-        _load_state(model, weights)
-    return model
-
-
-def _load_state(model: nn.Module, file: str) -> None:
-    """Fill the model from a state dict on disk, .safetensors or .pth (read without running code)."""
-    try:
-        if file.endswith(".safetensors"):
-            state = load_file(file)
-        else:
-            state = torch.load(file, map_location="cpu", weights_only=True)
-        model.load_state_dict(state)
-    except (OSError, RuntimeError, pickle.UnpicklingError, SafetensorError) as error:
-        first_line = str(error).splitlines()[0]
-        raise ConfigError(
-            f"the weights in '{file}' do not fit this backbone or cannot be read: {first_line}"
-        ) from error

@@ -41,6 +41,7 @@ from weighbridge.runs.workplace import (
     fresh_network,
     open_workplace,
     refuse_other_images,
+    refuse_other_weights,
 )
 from weighbridge.settings import build_data, build_method
 from weighbridge.settings.config import Config, read_run
@@ -61,6 +62,7 @@ def adapt_in(workplace: Workplace, config: Config, out: Path) -> RunFolder:
 def adapt(source: Sequence[Path], target: Path, config: Config, out: Path, watch: Watch | None = None) -> RunFolder:
     """Read both domains, train, and leave a run folder."""
     RunFolder.refuse_existing(out)  # before minutes of decoding
+    build_method.check_weights(config)
     return adapt_in(open_workplace(source, target, config, watch), config, out)
 
 
@@ -68,13 +70,17 @@ def resume(path: Path, watch: Watch | None = None) -> RunFolder:
     """Go on with a run where its last checkpoint left it; a finished run is left alone.
 
     Raises:
-        RunFolderError: if there is no run, or its images are not those it started with.
+        RunFolderError: if there is no run, or its images or its initial weights are not those it started with.
     """
     folder = RunFolder.open(path)
     if folder.complete:
         return folder
     config = read_run(folder.config)
     facts = folder.facts()
+    if "given" in (noted := facts.get("weights") or {}):
+        config = config.replace(weights=str(found_again(noted)))
+    refuse_other_weights(config, folder)
+    build_method.check_weights(config)
     sources = [found_again(entry) for entry in facts["paths"]["source"]]
     target, precision = found_again(facts["paths"]["target"]), facts["machine"]["precision"]
     workplace = open_workplace(sources, target, config, watch, precision=precision)
@@ -90,6 +96,8 @@ def _advise(workplace: Workplace, config: Config) -> None:
         workplace.watch.tell(f"{config.method}: {sentence}")
     if unread := config.unread():
         workplace.watch.tell(unread_sentence(config.method, unread))
+    if sentence := build_method.random_start(config):
+        workplace.watch.tell(sentence)
 
 
 def train_pre_classifier(workplace: Workplace, config: Config, folder: RunFolder) -> Network:
@@ -97,6 +105,7 @@ def train_pre_classifier(workplace: Workplace, config: Config, folder: RunFolder
     source_only = config.upto("pre-classifier").replace(method="source-only", steps=0)
     if folder.started:
         refuse_other_images(workplace, folder)
+        refuse_other_weights(source_only, folder)
     if not folder.complete:
         if not folder.started:
             folder = begin_run(workplace, source_only, folder.path)
@@ -149,6 +158,7 @@ def _train_source_only(workplace: Workplace, config: Config, home: RunFolder) ->
     source_only = source_only_of(config)
     if home.started:
         refuse_other_images(workplace, home)
+        refuse_other_weights(source_only, home)
     else:
         home = begin_run(workplace, source_only, home.path)
     if not home.complete:

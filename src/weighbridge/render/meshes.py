@@ -1,12 +1,12 @@
 """Meshes of the user's: a folder per class of glTF, OBJ, PLY or STL files, read through trimesh.
 
 Which way is up is not written in OBJ, PLY or STL; the defaults here are those of Blender's importers: y for OBJ, as for
-glTF, and z for PLY and STL.
+glTF, and z for PLY and STL. Files whose shape speaks against that are turned; see `orientation`.
 
 Legend: V vertices, F triangles, C corners, three for each triangle.
 """
 
-__all__ = ["DEFAULT_UP", "MAX_TRIANGLES", "load_mesh", "mesh_classes"]
+__all__ = ["DEFAULT_UP", "MAX_TRIANGLES", "load_mesh", "mesh_classes", "orientation_of"]
 
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from weighbridge.errors import DataError
+from weighbridge.render.orientation import Axis, Orientation, to_z_up, upright
 from weighbridge.render.scene import Array, Material, Mesh, joined, linear
 from weighbridge.render.solids import box_projected, standing
 
@@ -25,8 +26,6 @@ MAX_TRIANGLES = 200_000
 TEXTURE_SIDE = 256
 CREASE = 35.0  # degrees; an edge that turns by more is sharp, where a file brings no normals
 GREY = 0.5  # linear, of what brings no colour
-
-Y_TO_Z = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
 
 
 def mesh_classes(folder: Path) -> dict[str, list[Path]]:
@@ -61,14 +60,14 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def load_mesh(path: Path, *, up: Literal["y", "z"] | None = None) -> list[tuple[Mesh, Material]]:
+def load_mesh(path: Path, *, up: Axis | None = None) -> list[tuple[Mesh, Material]]:
     """One file as meshes with their materials: one pair for each look that occurs in it.
 
     Base colour, its texture (at most 256 pixels wide), roughness and metal are taken over; transparency, bump and glow
     are not. Vertex colours become their mean. Without texture coordinates the texture is projected along the axes.
 
     Args:
-        up: the axis that points up in the file; by default that of `DEFAULT_UP`.
+        up: the axis that points up in the file; by default what `orientation_of` says.
 
     Returns:
         Pairs centred over the origin, standing on z = 0, the diagonal of their common box 1.
@@ -77,9 +76,10 @@ def load_mesh(path: Path, *, up: Literal["y", "z"] | None = None) -> list[tuple[
         DataError: the file cannot be read, holds no triangles, or too many.
     """
     pieces = _read(path)
-    if (up or DEFAULT_UP[path.suffix.lower()]) == "y":
+    axis = up or _upright(pieces, path).axis
+    if axis != "z":
         for piece in pieces:
-            piece.apply_transform(Y_TO_Z)
+            piece.apply_transform(to_z_up(axis))
     bounds = np.array([piece.bounds for piece in pieces])
     diagonal = float(np.linalg.norm(bounds[:, 1].max(0) - bounds[:, 0].min(0)))
     if diagonal == 0:
@@ -92,6 +92,19 @@ def load_mesh(path: Path, *, up: Literal["y", "z"] | None = None) -> list[tuple[
         looks.setdefault(key, (material, []))[1].append(_mesh(piece, uv_scale=1 / diagonal))
     meshes = standing([joined(parts) for _, parts in looks.values()])
     return list(zip(meshes, [material for material, _ in looks.values()], strict=True))
+
+
+def orientation_of(path: Path) -> Orientation:
+    """Which axis of a file points up: that of its format in `DEFAULT_UP`, unless the shape speaks against it.
+
+    Raises:
+        DataError: as `load_mesh`.
+    """
+    return _upright(_read(path), path)
+
+
+def _upright(pieces: list[trimesh.Trimesh], path: Path) -> Orientation:
+    return upright(np.concatenate([piece.triangles for piece in pieces]), DEFAULT_UP[path.suffix.lower()])
 
 
 def _read(path: Path) -> list[trimesh.Trimesh]:

@@ -7,7 +7,7 @@ __all__ = ["Objects"]
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,8 @@ from numpy.random import Generator
 
 from weighbridge.render import shapes, solids
 from weighbridge.render.family import FACING, LIGHT, light_of
-from weighbridge.render.meshes import load_mesh, mesh_classes
+from weighbridge.render.meshes import load_mesh, mesh_classes, orientation_of
+from weighbridge.render.orientation import Axis, Orientation, read_orientations
 from weighbridge.render.recipe import Choice, Factors, Knob, Range
 from weighbridge.render.scene import Array, Camera, Material, Mesh, Part, Scene
 from weighbridge.render.sensor import CAMERA, SENSOR, SHARPENING
@@ -117,11 +118,12 @@ class Objects:
         assets: a folder with a folder of glTF, OBJ, PLY or STL meshes per class; None for the 25 classes of our own.
         backdrops: what stands behind the floor.
         size: side of the images in pixels.
-        up: which way is up in the meshes, `y` or `z`; None is what their formats say.
+        up: which way is up in the meshes, `y` or `z`; None is what their formats say, or their shapes against that.
+            What orientation.csv in `assets` says of a file goes before either.
         camera: whether it is what a simulated camera sees: other textures, lights and clutter, and its sensor.
 
     Raises:
-        DataError: if there are no meshes in `assets`.
+        DataError: if there are no meshes in `assets`, or orientation.csv there is wrong.
     """
 
     def __init__(
@@ -134,7 +136,15 @@ class Objects:
         camera: bool = False,
     ) -> None:
         self._files = mesh_classes(assets) if assets is not None else None
-        self._load = lru_cache(maxsize=64)(partial(load_mesh, up=up))
+        self._up = up
+        self._axes: dict[Path, Axis] = {}
+        self._names: dict[Path, str] = {}  # below the class folder
+        if assets is not None and self._files is not None:
+            for label, files in self._files.items():
+                self._names |= {file: file.relative_to(assets / label).as_posix() for file in files}
+            self._axes = read_orientations(assets, list(self._names))
+        self._load = lru_cache(maxsize=64)(load_mesh)
+        self._told = lru_cache(maxsize=None)(orientation_of)
         self._backdrops = backdrops
         self._size = size
         self._patterns = PATTERNS[camera]
@@ -144,7 +154,7 @@ class Objects:
         if self._files is not None:
             look = {name: knob for name, knob in look.items() if name not in _OWN_LOOK}
         self.knobs: Mapping[str, Knob] = {**look, "background": background, **SHARPENING}
-        self.notes = ("photo", "mesh") if self._files is not None else ("photo",)
+        self.notes = ("photo", "mesh", "up", "up_by") if self._files is not None else ("photo",)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -153,7 +163,7 @@ class Objects:
 
     def scene(self, label: str, factors: Factors, random: Generator) -> Scene:
         """See `Family.scene`."""
-        subject, mesh = self._subject(label, factors, random)
+        subject, mesh_notes = self._subject(label, factors, random)
         seen = np.concatenate([part.mesh.vertices for part in subject])
         around = self._around(factors, random)
         floor = Part(_floor(factors["floor_reach"], factors["texture_scale"]), self._material("floor", factors, random))
@@ -163,25 +173,32 @@ class Objects:
             camera=_camera(factors, seen),
             light=light_of(factors, FACING),
             backdrop=backdrop,
-            notes={"photo": photo, "mesh": mesh},
+            notes={"photo": photo, **mesh_notes},
         )
 
-    def _subject(self, label: str, factors: Factors, random: Generator) -> tuple[list[Part], str]:
-        """Its parts, and the name of the mesh where the user brought one."""
+    def _subject(self, label: str, factors: Factors, random: Generator) -> tuple[list[Part], dict[str, str]]:
+        """Its parts, and what is to be noted of the mesh where the user brought one."""
         turn = _turned(factors["turn"])
         if self._files is not None:
             file = self._files[label][int(random.integers(len(self._files[label])))]
+            orientation = self._orientation(file)
             worn = [
                 (mesh, replace(own, texture=self._stained(own.texture, factors, random)))
-                for mesh, own in self._load(file)
+                for mesh, own in self._load(file, up=orientation.axis)
             ]
-            return [Part(mesh.moved(turn), material, subject=True) for mesh, material in worn], file.name
+            notes = {"mesh": self._names[file], "up": orientation.axis, "up_by": orientation.by}
+            return [Part(mesh.moved(turn), material, subject=True) for mesh, material in worn], notes
         pieces = shapes.build(label, random, factors["shape"])
         materials = {slot: self._material(slot, factors, random) for slot in dict.fromkeys(slot for _, slot in pieces)}
         scale = np.float32(factors["texture_scale"])
         return [
             Part(replace(mesh, uv=mesh.uv * scale).moved(turn), materials[slot], subject=True) for mesh, slot in pieces
-        ], ""
+        ], {}
+
+    def _orientation(self, file: Path) -> Orientation:
+        if file in self._axes:
+            return Orientation(self._axes[file], "orientation.csv")
+        return Orientation(self._up, "option") if self._up is not None else self._told(file)
 
     def _material(self, slot: str, factors: Factors, random: Generator) -> Material:
         """What a slot, or the floor, is made of."""

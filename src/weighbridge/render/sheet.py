@@ -27,7 +27,7 @@ def sheet(
     classes: Sequence[str] | None = None,
     variant: str = "auto",
     progress: Callable[[int, int], None] | None = None,
-) -> None:
+) -> list[dict[str, str]]:
     """Draw a sheet, whole or not at all. Real-time and pre-rendered columns show the same scenes.
 
     Args:
@@ -38,6 +38,9 @@ def sheet(
         classes: which ones; None is all of the family's.
         variant: of Mitsuba.
         progress: called with (images done, images to do).
+
+    Returns:
+        For each image its class as `label` and the notes of its scene, as in metadata.csv.
     """
     if path.suffix.lower() not in _FORMATS:
         raise ConfigError(f"a contact sheet is a .png, .jpg or .webp, got '{path}'")
@@ -50,6 +53,7 @@ def sheet(
     width = left + len(painters) * (columns * size + _GAP)
     page = Image.new("RGB", (width, _LINE + len(names) * size), "white")
     pen = ImageDraw.Draw(page)
+    rows = []
     for group, painter in enumerate(painters):
         start = left + group * (columns * size + _GAP)
         pen.text((start, 1), painter.quality, fill="black")
@@ -57,10 +61,13 @@ def sheet(
             top = _LINE + row * size
             pen.text((2, top + size // 2 - 6), name, fill="black")
             for column in range(columns):
-                page.paste(Image.fromarray(painter.paint(name, column).pixels), (start + column * size, top))
+                picture = painter.paint(name, column)
+                page.paste(Image.fromarray(picture.pixels), (start + column * size, top))
+                rows.append({"label": name, **dict(zip(painter.family.notes, picture.notes, strict=True))})
                 done += 1
                 if progress is not None:
                     progress(done, total)
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as part:
         page.save(part, format=_FORMATS[path.suffix.lower()], quality=82)  # a .png has none and takes no notice
+    return rows

@@ -36,6 +36,7 @@ from threadpoolctl import threadpool_limits
 
 from weighbridge.errors import ConfigError, DataError, RunFolderError
 from weighbridge.files import replace_rows, replace_text, whole_file, write_json
+from weighbridge.render.orientation import TABLE
 from weighbridge.render.painter import Painter, chosen_classes, family_of
 from weighbridge.render.probe import variant_for
 from weighbridge.render.recipe import Recipe, recipe_toml, with_overrides
@@ -235,11 +236,12 @@ def _empty(folder: Path) -> bool:
 
 
 def _digest(folder: Path | None) -> str:
-    """A word for what lies in a folder: names and sizes of its files."""
+    """A word for what lies in a folder: names and sizes of its files, and what its table of axes says."""
     if folder is None:
         return "none"
     files = sorted((str(path.relative_to(folder)), path.stat().st_size) for path in folder.rglob("*") if path.is_file())
-    return hashlib.sha256(repr(files).encode(errors="surrogateescape")).hexdigest()[:12]
+    axes = (folder / TABLE).read_bytes() if (folder / TABLE).is_file() else b""  # y in place of z is no other size
+    return hashlib.sha256(repr(files).encode(errors="surrogateescape") + axes).hexdigest()[:12]
 
 
 def _compare(path: Path, text: str) -> None:

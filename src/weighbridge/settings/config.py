@@ -600,9 +600,10 @@ def read_toml(path: Path) -> dict[str, Any]:
 def read_run(path: Path) -> Config:
     """The settings of a run from the file in its folder.
 
-    Runs name their network. One that says `auto` is from before they did, when that was another network.
+    Runs name their network. One that says `auto` is from before they did, when that was another network. One that does
+    not say what learned is from before features, when all layers did.
     """
-    config = from_mapping(read_toml(path), where=str(path))
+    config = from_mapping({"training": "full"} | read_toml(path), where=str(path))
     before = "small" if config.image_size <= 64 else "vgg16"
     return config.replace(backbone=before) if config.backbone == "auto" else config
 
@@ -647,6 +648,11 @@ def _check_together(config: Config) -> None:
     weighted = weighting not in ("default", "none")
     if config.total_steps < 1 and config.pre_epochs is None and config.epochs is None:
         raise ConfigError(f"{method} needs at least 1 step, got pre_steps={config.pre_steps}, steps={config.steps}")
+    if config.on_features and config.weights_name == "none":
+        raise ConfigError(
+            f"training = 'features' needs published weights: features of random numbers tell nothing, and "
+            f"{config.network_name} starts from those. Set weights, another backbone, or training = 'full'"
+        )
     if config.channels == 1 and config.normalisation == "imagenet":
         raise ConfigError(
             "normalisation = 'imagenet' is for colour images, got channels = 1. "

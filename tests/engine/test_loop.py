@@ -91,6 +91,8 @@ RESUMED = [
     {"method": "mcc", "backbone": "small-batchnorm"},
     {"method": "dann-mcc", "weighting": "paper"},
     {"method": "iwdan-mcc", "backbone": "slim-batchnorm"},
+    {"method": "iwdan-self-training", "selection": "class-balanced", "rotate": 10.0},
+    {"method": "self-training", "selection": "class-balanced", "rotate": 10.0},
     {"method": "mean-teacher", "backbone": "small-batchnorm", "rotate": 10.0, "confidence_threshold": 0.4},
 ]
 
@@ -278,13 +280,13 @@ def test_a_loss_that_is_leaving_is_judged_alike_however_often_it_is_logged_and_a
                 return error.step
         return None
 
-    assert stops_at(Runaway("adapt", 100, 3, run)) == 14
-    before, after = Runaway("adapt", 100, 3, run), Runaway("adapt", 100, 3, run)
+    assert stops_at(Runaway("adapt", 100, 3, run, batch=64)) == 14
+    before, after = Runaway("adapt", 100, 3, run, batch=64), Runaway("adapt", 100, 3, run, batch=64)
     for step in range(13):
         before.see(step, {"label_loss": losses[step]})
     after.restore(before.state())
     assert stops_at(after, start=13) == 14
-    spike = Runaway("adapt", 100, 3, run)
+    spike = Runaway("adapt", 100, 3, run, batch=64)
     for step, loss in enumerate([1.0] * 20 + [9.0] + [1.0] * 20):
         spike.see(step, {"label_loss": loss})
 
@@ -330,7 +332,7 @@ def test_a_network_that_never_learns_is_noticed_after_a_while(setting, tmp_path,
     ("steps", "stops_at"), [(200, None), (201, 200), (600, 599), (1500, 1000), (4000, 2000), (40, None)]
 )
 def test_half_of_a_long_run_and_all_of_a_short_one_may_be_at_chance(tmp_path, steps, stops_at):
-    watch = Runaway("pre-classifier", steps, 3, folder(tmp_path))
+    watch = Runaway("pre-classifier", steps, 3, folder(tmp_path), batch=64)
     stopped = None
     for step in range(steps):
         try:
@@ -342,9 +344,50 @@ def test_half_of_a_long_run_and_all_of_a_short_one_may_be_at_chance(tmp_path, st
 
 
 def test_what_leaves_chance_late_goes_on(tmp_path):
-    watch = Runaway("pre-classifier", 600, 3, folder(tmp_path))
+    watch = Runaway("pre-classifier", 600, 3, folder(tmp_path), batch=64)
     for step in range(600):
         watch.see(step, {"label_loss": math.log(3) if step < 550 else 0.9})
+
+
+def stopped_at(watch, losses):
+    for step, loss in enumerate(losses):
+        try:
+            watch.see(step, {"label_loss": loss})
+        except DivergenceError as error:
+            return error.step
+    return None
+
+
+def losses_of_a_slow_learner(steps, begins, chance):
+    """At chance with the noise of few images, and from a step on 0.1 nats lower every 400 steps."""
+    noise = torch.randn(steps, generator=torch.Generator().manual_seed(0)) * 0.1
+    return [chance - max(0, step - begins) / 4000 + float(noise[step]) for step in range(steps)]
+
+
+def test_a_slow_learner_of_a_thousand_classes_goes_on(tmp_path):
+    chance = math.log(1000)
+    watch = Runaway("adapt", 2000, 1000, folder(tmp_path), batch=32)
+    assert stopped_at(watch, losses_of_a_slow_learner(2000, 800, chance)) is None  # within 0.95 ln K to the end
+    few = Runaway("adapt", 1000, 1000, folder(tmp_path, "few"), batch=32)
+    assert stopped_at(few, [chance] * 1000) is None  # 32 images of a class: nobody can tell
+    begun = Runaway("adapt", 20_000, 1000, folder(tmp_path, "begun"), batch=32)
+    assert stopped_at(begun, [chance - 0.25] * 20_000) is None  # some of them are told apart, late as it is
+
+
+def test_a_thousand_classes_that_are_lost_or_never_learned_are_told(tmp_path):
+    chance = math.log(1000)
+    losses = [chance - 2.5 * min(1, step / 500) for step in range(600)] + [chance] * 100
+    assert stopped_at(Runaway("adapt", 700, 1000, folder(tmp_path), batch=32), losses) < 670
+    never = Runaway("adapt", 20_000, 1000, folder(tmp_path, "never"), batch=32)
+    assert stopped_at(never, [chance] * 20_000) == 10_000
+
+
+@pytest.mark.parametrize("classes", [2, 7, 43])
+def test_few_classes_are_judged_as_a_share_of_chance(tmp_path, classes):
+    chance = math.log(classes)
+    for share, stops in ((0.94, None), (0.96, 1000)):
+        watch = Runaway("adapt", 1500, classes, folder(tmp_path, f"{classes}-{share}"), batch=64)
+        assert stopped_at(watch, [share * chance] * 1500) == stops
 
 
 def test_sigterm_leaves_a_checkpoint_too(setting, tmp_path):

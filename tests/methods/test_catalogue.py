@@ -30,24 +30,25 @@ def without(part):
     return pytest.mark.parametrize("name", [name for name in TRAINED if part not in CATALOGUE[name].has])
 
 
-def pair(seed=1, moved=1.0):
+def pair(seed=1, moved=1.0, renders=B, photos=B_TARGET, classes=3):
     torch.manual_seed(seed)
-    source = torch.randn(B, 1, SIZE, SIZE)
-    target = torch.randn(B_TARGET, 1, SIZE, SIZE) + moved
-    batch = LabelledBatch(source, torch.arange(B) % 3, torch.arange(B), torch.zeros(B, dtype=torch.int64))
-    return DomainPair(batch, UnlabelledBatch(target, torch.arange(B_TARGET), second_view=target.flip(3)))
+    source = torch.randn(renders, 1, SIZE, SIZE)
+    target = torch.randn(photos, 1, SIZE, SIZE) + moved
+    rows = torch.arange(renders)
+    batch = LabelledBatch(source, rows % classes, rows, torch.zeros(renders, dtype=torch.int64))
+    return DomainPair(batch, UnlabelledBatch(target, torch.arange(photos), second_view=target.flip(3)))
 
 
-def built(name, **settings):
+def built(name, classes=3, **settings):
     """The method of this name around a small network; every teacher is sure."""
     common = {"image_size": SIZE, "channels": 1, "backbone": "small", "confidence_threshold": 0.0, "fused": False}
     config = Config(method=name, **(common | settings))
     torch.manual_seed(0)
-    pre_classifier = build_network("small", classes=3, channels=1, size=SIZE)
-    source = pair().source
+    pre_classifier = build_network("small", classes=classes, channels=1, size=SIZE)
+    source = pair(renders=32).source
     with torch.no_grad():
         p_a = stored(class_likelihood(pre_classifier.eval()(source.images), source.labels))
-    method = build_method(config, start_from(pre_classifier.train(), config), 3, p_a)
+    method = build_method(config, start_from(pre_classifier.train(), config), classes, p_a)
     method.train()
     return method
 
@@ -132,6 +133,20 @@ def test_whoever_has_the_target_looks_at_it_and_nobody_else_does(name):
 def test_the_domain_classifier_is_touched_by_whoever_has_a_domain_loss_alone(name):
     head = gradients(built(name), pair())["domain_head"]
     assert bool(head.abs().max() > 1e-4) == ("domain loss" in CATALOGUE[name].has)
+
+
+@EVERY
+@pytest.mark.parametrize("photos", [32, 1])
+def test_a_thousand_classes_train_in_batches_that_show_a_few_of_them(name, photos):
+    settings = {"selection": "class-balanced"} if "pseudo-labels" in CATALOGUE[name].has else {}
+    method, batch = built(name, classes=1000, **settings), pair(renders=32, photos=photos, classes=1000)
+    before = [p.clone() for p in learner(method).features.parameters()]
+    for k in range(2):
+        log = method.step(batch, k / 2, update)
+    assert all(torch.isfinite(torch.as_tensor(value)) for value in log.scalars.values())
+    assert all(torch.isfinite(p).all() for p in learner(method).parameters())
+    assert any((p - q).abs().max() > 1e-6 for p, q in zip(learner(method).features.parameters(), before, strict=True))
+    assert log.weights is None or log.weights.shape == (32,)
 
 
 @having("reversal")

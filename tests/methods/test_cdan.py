@@ -9,7 +9,8 @@ from torch import nn
 
 from methods.test_twins import STEPS, assert_same, batches, moved, network, plain, sgd_of, train
 from reference import twins
-from weighbridge.methods.cdan import LARGEST_MAP, Cdan, ConditionalDiscriminator, conditioned, entropy_weights
+from weighbridge.methods.cdan import Cdan
+from weighbridge.parts.conditioning import LARGEST_MAP, ConditionalDiscriminator, conditioned, entropy_weights
 from weighbridge.parts.networks import build_network
 
 
@@ -28,8 +29,8 @@ def conditional_network():
 @pytest.mark.parametrize("entropy", [False, True])
 def test_it_agrees_with_its_twin(entropy, randomised, monkeypatch):
     if randomised:
-        monkeypatch.setattr("weighbridge.methods.cdan.LARGEST_MAP", 36 * 3 - 1)
-        monkeypatch.setattr("weighbridge.methods.cdan.RANDOM_WIDTH", 20)
+        monkeypatch.setattr("weighbridge.parts.conditioning.LARGEST_MAP", 36 * 3 - 1)
+        monkeypatch.setattr("weighbridge.parts.conditioning.RANDOM_WIDTH", 20)
     ours, (_, _, pairs) = conditional_network(), batches()
     twin, start = copy.deepcopy(ours), copy.deepcopy(ours)
     assert ours.domain_head.randomised == randomised
@@ -58,8 +59,8 @@ def test_it_is_randomised_above_the_stated_size_alone():
 
 def test_the_random_map_keeps_inner_products_in_the_mean(monkeypatch):
     # E <T(f, g), T(f', g')> = <f, f'> <g, g'>, here over a map of 400,000 dimensions.
-    monkeypatch.setattr("weighbridge.methods.cdan.LARGEST_MAP", 0)
-    monkeypatch.setattr("weighbridge.methods.cdan.RANDOM_WIDTH", 400_000)
+    monkeypatch.setattr("weighbridge.parts.conditioning.LARGEST_MAP", 0)
+    monkeypatch.setattr("weighbridge.parts.conditioning.RANDOM_WIDTH", 400_000)
     torch.manual_seed(0)
     head = ConditionalDiscriminator(3, 2, lambda width: nn.Identity())
     f, g = torch.tensor([[1.0, 2.0, 0.0], [2.0, 0.0, 1.0]]), torch.tensor([[0.9, 0.1], [0.4, 0.6]])

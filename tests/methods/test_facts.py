@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torchvision.ops import StochasticDepth
 
 from weighbridge.methods.adda import Adda
 from weighbridge.methods.dann import Dann
@@ -20,7 +21,7 @@ from weighbridge.methods.weighted_dann import WeightedDann
 from weighbridge.parts.class_ratios import ClassRatios
 from weighbridge.parts.likelihoods import InstanceWeighting, per_step, stored
 from weighbridge.parts.losses import minimum_class_confusion
-from weighbridge.parts.networks import Network, build_network
+from weighbridge.parts.networks import Network, build_network, with_dropout
 from weighbridge.parts.optim import Updater, adam, sgd
 from weighbridge.parts.schedules import constant_strength
 from weighbridge.parts.weights import class_likelihood, paper_weights
@@ -230,6 +231,25 @@ def test_adda_never_moves_the_source_encoder_nor_the_classifier():
     assert not unchanged(net.features, target)
 
 
+class DropPath(nn.Module):
+    """Stochastic depth as timm calls it, in training mode."""
+
+    def forward(self, features):
+        return features * (torch.rand(len(features), 1) < 0.5) if self.training else features
+
+
+@pytest.mark.parametrize("layer", [nn.Dropout(0.5), DropPath(), StochasticDepth(0.5, "row")])
+def test_adda_s_encoders_leave_nothing_out_and_its_discriminator_does(layer):
+    net = network()
+    net.features = nn.Sequential(net.features, layer)
+    net.domain_head = with_dropout(net.domain_head, 0.5)
+    method, images = adda(net), pair().target.images
+    method.train()
+    assert torch.equal(net.features(images), method.source_encoder(images))  # the same weights, nothing drawn
+    assert not torch.equal(net.domain_logits(net.features(images)), net.domain_logits(net.features(images)))
+    assert net.features[0].training  # batch norm, were there any, learns
+
+
 def test_adda_s_two_sides_are_not_tied():
     net = network()
     method = adda(net)
@@ -295,8 +315,13 @@ def test_mcc_does_not_touch_the_domain_classifier():
     assert unchanged(net.domain_head, before)
 
 
+def ratios(momentum):
+    """As EM has them: batches here are far too small to tell shares from noise."""
+    return ClassRatios(3, momentum, images_per_class=0, shrinkage=0)
+
+
 def iwdan_mcc(net, optimizer, *, momentum=0.99, **options):
-    return IwdanMcc(net, optimizer, ClassRatios(3, momentum), **options)
+    return IwdanMcc(net, optimizer, ratios(momentum), **options)
 
 
 def unmoved_iwdan_mcc(net, optimizer, **options):
@@ -377,9 +402,7 @@ def self_training(net, *, learning_rate=0.05, **options):
 
 def iwdan_self_training(net, *, learning_rate=0.05, momentum=0.99, **options):
     options = {"threshold": 0.0, "mcc_weight": 0.0, **options}
-    return IwdanSelfTraining(
-        net, sgd(net.parameters(), learning_rate=learning_rate), ClassRatios(3, momentum), **options
-    )
+    return IwdanSelfTraining(net, sgd(net.parameters(), learning_rate=learning_rate), ratios(momentum), **options)
 
 
 TEACHERS = pytest.mark.parametrize("taught", [mean_teacher, self_training, iwdan_self_training])

@@ -116,7 +116,7 @@ def test_dann_mcc_agrees_with_its_twin():
 def test_iwdan_mcc_agrees_with_its_twin(weigh_labels):
     ours, (_, _, pairs) = network(), batches()
     twin = copy.deepcopy(ours)
-    ratios = ClassRatios(3, momentum=0.5)
+    ratios = ClassRatios(3, momentum=0.5, images_per_class=0, shrinkage=0)
     logs = train(IwdanMcc(ours, sgd_of(ours), ratios, mcc_weight=3.0, weigh_labels=weigh_labels), pairs)
     seen = twins.iwdan_mcc(
         twin.features, twin.label_head, twin.domain_head, plain(pairs), STEPS, 0.5, weigh_labels, mu=3.0
@@ -132,7 +132,8 @@ def test_iwdan_self_training_agrees_with_its_twin(threshold, weigh_labels):
     ours, (_, _, pairs) = network(), batches()
     student, teacher = copy.deepcopy(ours), copy.deepcopy(ours)
     options = {"alpha": 0.8, "threshold": threshold, "pseudo_label_weight": 2.0, "mcc_weight": 3.0}
-    method = IwdanSelfTraining(ours, sgd_of(ours), ClassRatios(3, momentum=0.5), weigh_labels=weigh_labels, **options)
+    ratios = ClassRatios(3, momentum=0.5, images_per_class=0, shrinkage=0)
+    method = IwdanSelfTraining(ours, sgd_of(ours), ratios, weigh_labels=weigh_labels, **options)
     logs = train(method, pairs)
     views = [pair.target.second_view for pair in pairs]
     seen = twins.iwdan_self_training(student, teacher, plain(pairs), views, STEPS, 0.5, weigh_labels, *options.values())

@@ -29,6 +29,21 @@ def test_new_layers_learn_faster_and_everything_decays():
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.01, 0.1])
 
 
+def test_the_rate_may_fall_by_the_steps_of_the_authors_of_dann():
+    optimizer = sgd([parameter()], learning_rate=0.01, rate_decay=20.0)  # of 20,000 steps
+    set_progress([optimizer], 0.25)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.01 * (1 + 0.001 * 5000) ** -0.75)
+
+
+def test_two_steps_of_nesterov_s_momentum_by_hand():
+    w = parameter()
+    optimizer = sgd([w], learning_rate=0.1, momentum=0.9, nesterov=True)
+    update = Updater(lambda loss: loss.backward())
+    update((w * 2).sum(), optimizer)  # v = 2, w = 1 - 0.1 (2 + 0.9 * 2)
+    update((w * 2).sum(), optimizer)  # v = 3.8, w = 0.62 - 0.1 (2 + 0.9 * 3.8)
+    assert w.item() == pytest.approx(0.078)
+
+
 def test_adda_s_learning_rate_stays():
     optimizer = adam([parameter()], learning_rate=2e-4)
     set_progress([optimizer], 0.9)

@@ -138,8 +138,9 @@ def dann_mcc(G_f, G_y, G_d, batches, steps, mu=1.0, T=2.5, gamma=10.0):
         optimizer.step()
 
 
-def cdan(G_f, G_y, D, batches, steps, entropy, R_f=None, R_g=None, gamma=10.0):
-    """NeurIPS 2018, a saddle point, the errors weighted with `entropy`; R_f and R_g make the map a random one."""
+def cdan(G_f, G_y, D, batches, steps, entropy, R_f=None, R_g=None, gamma=10.0, mu=0.0, T=2.5):
+    """NeurIPS 2018, a saddle point, the errors weighted with `entropy`; R_f and R_g make the map a random one. With mu
+    it has class confusion on the side of G_f and G_y, as ECCV 2020 adds it."""
     parameters = [*G_f.parameters(), *G_y.parameters(), *D.parameters()]
     optimizer = torch.optim.SGD(parameters, LR, MOMENTUM)
     for k in range(steps):
@@ -152,14 +153,15 @@ def cdan(G_f, G_y, D, batches, steps, entropy, R_f=None, R_g=None, gamma=10.0):
             f = G_f(x)
             g = F.softmax(G_y(f), dim=1)
             if R_f is None:
-                T = torch.stack([torch.outer(b, a).flatten() for a, b in zip(f, g, strict=True)])
+                joint = torch.stack([torch.outer(b, a).flatten() for a, b in zip(f, g, strict=True)])
             else:
-                T = torch.stack([(R_f @ a) * (R_g @ b) for a, b in zip(f, g, strict=True)]) / len(R_f) ** 0.5
-            d = torch.sigmoid(D(T)[:, 0])  # that it is the target
+                joint = torch.stack([(R_f @ a) * (R_g @ b) for a, b in zip(f, g, strict=True)]) / len(R_f) ** 0.5
+            d = torch.sigmoid(D(joint)[:, 0])  # that it is the target
             error = -torch.log(d if is_target else 1 - d)
             H = -(g * g.log()).sum(dim=1)
             errors.append(((1 + torch.exp(-H)) * error if entropy else error).mean())
-        label, domain = F.cross_entropy(G_y(G_f(x_s)), y_s), sum(errors)
+        label = F.cross_entropy(G_y(G_f(x_s)), y_s) + mu * minimum_class_confusion_matrix(G_y(G_f(x_t)), T)
+        domain = sum(errors)
         G = [*G_f.parameters(), *G_y.parameters()]
         g_grads = torch.autograd.grad(label - lam * domain, G, retain_graph=True)
         d_grads = torch.autograd.grad(domain, list(D.parameters()))

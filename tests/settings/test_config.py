@@ -52,6 +52,11 @@ def test_whole_numbers_are_taken_where_shares_are_meant():
             "batch_source and batch_target must be divisible by processes = 3, got 64 and 64",
         ),
         ({"momentum": float("nan")}, "momentum must be a finite number, got nan"),
+        (
+            {"nesterov": True, "momentum": 0.0},
+            "nesterov needs momentum above 0, got 0. Set momentum, or leave nesterov out",
+        ),
+        ({"selection": "balanced"}, "selection cannot be 'balanced'. Did you mean 'class-balanced'?"),
         ({"mcc_weight": -1.0}, "mcc_weight must be at least 0, got -1.0"),
         ({"mcc_temperature": 0.0}, "mcc_temperature must be above 0, got 0.0"),
         ({"method": "mcc", "batch_target": 0}, "mcc trains on target images: batch_target must be at least 1, got 0"),
@@ -140,6 +145,11 @@ def test_the_page_of_all_settings_is_what_the_code_says():
             ("batch_target",),
         ),
         ({"method": "adda", "start": "scratch"}, ("start",)),
+        ({"method": "self-training", "selection": "class-balanced"}, ()),
+        ({"method": "mean-teacher", "selection": "class-balanced", "confidence_threshold": 0.5}, ("selection",)),
+        ({"selection": "class-balanced", "confidence_threshold": 0.5}, ("confidence_threshold",)),
+        ({"method": "mean-teacher", "start": "scratch", "nesterov": True, "rate_decay": 5}, ("nesterov", "rate_decay")),
+        ({"method": "cdan-mcc", "domain_loss_weight": 0.5}, ()),
     ],
 )
 def test_a_setting_that_the_method_never_reads_is_known(settings, unread):

@@ -66,6 +66,7 @@ class PairStream:
         rank: int = 0,
         processes: int = 1,
     ) -> None:
+        self.batch_source = batch_source
         self._source, self._target = source, target
         self._preparation, self._seed = preparation, seed
         self._device, self._memory_format = device, memory_format

@@ -93,7 +93,9 @@ def _restore_optimizer(optimizer: Optimizer, groups: list[dict[str, Any]], tenso
         if value.shape == like.shape:  # fused kernels walk through memory: state must lie there as its parameter does
             value = torch.empty_like(like, dtype=value.dtype).copy_(value)
         state.setdefault(int(row), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    own = optimizer.param_groups  # with what a checkpoint of an older version lacks
+    merged = [ours | saved for ours, saved in zip(own, groups, strict=True)]
+    optimizer.load_state_dict({"state": state, "param_groups": merged})
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -62,7 +62,7 @@ def fit(
     watch = watch or Quiet()
     average = (lambda tensor: _reduce(fabric, tensor, "mean")) if fabric.world_size > 1 else None
     update = Updater(fabric.backward, average=average, clip_norm=clip_norm)
-    runaway = Runaway(stage, steps, classes, folder)
+    runaway = Runaway(stage, steps, classes, folder, batch=pairs.batch_source)
     done, seconds_before = 0, 0.0
     if resume:
         if folder.checkpoint.is_file():

@@ -19,21 +19,34 @@ from weighbridge.run_folder import RunFolder
 _WINDOW = 10  # steps
 _RUNAWAY_LABEL_LOSS = 3.0  # times ln K
 _RUNAWAY_DOMAIN_LOSS = 10.0  # times ln 2
-_CHANCE = 0.95  # times ln K: nothing is told apart
+_CHANCE = 0.95  # times ln K: nothing is told apart. Of many classes it would be a network that has begun to,
+_CHANCE_GAP = 0.19  # so that it is never further below ln K than this; 0.05 ln K reaches it at 45 classes
+_LEARNED = 0.5  # times ln K, and of many classes
+_LEARNED_GAP = 2.0  # this far below ln K: the classes were once learned
 _CHANCE_STEPS = 50  # in a row; tolerated until the classes were once learned, or until
 _SLOW_START = 1000  # steps, and half of the run, are over, or all of it; some networks leave chance late, and then fast
-_TOO_FEW = 200  # steps, after which nobody can tell
+_TOO_FEW = 200  # steps, after which nobody can tell; and
+_TOO_FEW_OF_A_CLASS = 200  # images of each class on average
 _CALM = "a lower learning rate, --clip-norm 1, or a smaller --strength"
 _LEARN = "another learning rate, or a --backbone with batch norm if this has none"  # which leaves chance sooner
 
 
 class Runaway:
-    """Ends a run whose losses have left for good; judges a window of steps, however often the log is written."""
+    """Ends a run whose losses have left for good; judges a window of steps, however often the log is written.
 
-    def __init__(self, stage: str, steps: int, classes: int, folder: RunFolder) -> None:
+    Args:
+        classes: K >= 2.
+        batch: source images a step, over all processes. With many classes a run needs more steps until it can be told
+            that nothing is learned, and a short run is never told so.
+    """
+
+    def __init__(self, stage: str, steps: int, classes: int, folder: RunFolder, *, batch: int) -> None:
         self._stage, self._folder = stage, folder
-        self._late = max(_TOO_FEW, min(steps - 1, max(_SLOW_START, steps // 2)))
+        too_few = max(_TOO_FEW, math.ceil(_TOO_FEW_OF_A_CLASS * classes / batch))
+        self._late = max(too_few, min(steps - 1, max(_SLOW_START, steps // 2)))
         self._chance = math.log(classes)
+        self._at_chance_above = max(_CHANCE * self._chance, self._chance - _CHANCE_GAP)
+        self._learned_below = max(_LEARNED * self._chance, self._chance - _LEARNED_GAP)
         self._label: deque[float] = deque(maxlen=_WINDOW)
         self._domain: deque[float] = deque(maxlen=_WINDOW)
         self._learned, self._at_chance = False, 0
@@ -52,8 +65,8 @@ class Runaway:
         if len(self._label) < _WINDOW:
             return
         label, domain = statistics.fmean(self._label), statistics.fmean(self._domain)
-        self._learned = self._learned or 0.0 < label < 0.5 * self._chance
-        self._at_chance = self._at_chance + 1 if label > _CHANCE * self._chance else 0
+        self._learned = self._learned or 0.0 < label < self._learned_below
+        self._at_chance = self._at_chance + 1 if label > self._at_chance_above else 0
         lasting = self._at_chance >= _CHANCE_STEPS
         by = f"by step {step + 1}"
         if label > _RUNAWAY_LABEL_LOSS * self._chance:

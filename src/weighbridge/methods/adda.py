@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from weighbridge.methods.base import Method, StepLog, Update
 from weighbridge.parts.likelihoods import InstanceWeighting, own_pass
 from weighbridge.parts.losses import discriminator_accuracy, per_image_domain_loss, summed_domain_means
-from weighbridge.parts.networks import Network
+from weighbridge.parts.networks import Network, is_stochastic
 from weighbridge.types import SOURCE, DomainPair
 
 
@@ -75,11 +75,11 @@ class Adda(Method):
         return {"network": self.network, "source_encoder": self.source_encoder}
 
     def train(self) -> None:
-        """M_t and D learn; C is frozen and M_s never leaves evaluation mode. Dropout is off on both sides, as on one
-        side alone it would give the domain away.
+        """M_t and D learn; C is frozen and M_s never leaves evaluation mode. Dropout and stochastic depth are off in
+        both encoders, as in one alone they would give the domain away. D keeps its dropout.
         """
         self.network.train()
         self.network.label_head.eval()
         for module in self.network.features.modules():
-            if isinstance(module, nn.modules.dropout._DropoutNd):
+            if is_stochastic(module):
                 module.eval()

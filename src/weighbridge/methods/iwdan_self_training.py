@@ -29,6 +29,7 @@ from weighbridge.parts.losses import (
 from weighbridge.parts.networks import Network, follow
 from weighbridge.parts.reversal import reverse_gradient
 from weighbridge.parts.schedules import reversal_strength
+from weighbridge.parts.selection import AdaptiveThresholds
 from weighbridge.types import DomainPair
 
 
@@ -45,6 +46,7 @@ class IwdanSelfTraining(Method):
         ratios: the estimate of w_y, which is 1 before the first batch.
         alpha: share of the teacher's parameters that a step leaves as they were, in [0, 1].
         threshold: tau, the teacher's probability above which its label is learned, in [0, 1].
+        thresholds: of every class, in place of `threshold`; None for one of all.
         pseudo_label_weight: of the loss on these labels beside the label loss, >= 0.
         mcc_weight: mu, of the class confusion, >= 0.
         temperature: T > 0 of the class confusion's probability rescaling.
@@ -64,6 +66,7 @@ class IwdanSelfTraining(Method):
         *,
         alpha: float = 0.99,
         threshold: float = 0.95,
+        thresholds: AdaptiveThresholds | None = None,
         pseudo_label_weight: float = 1.0,
         mcc_weight: float = 1.0,
         temperature: float = 2.5,
@@ -76,6 +79,7 @@ class IwdanSelfTraining(Method):
         self.ratios = ratios
         self.alpha = alpha
         self.threshold = threshold
+        self.thresholds = thresholds
         self.pseudo_label_weight = pseudo_label_weight
         self.mcc_weight = mcc_weight
         self.temperature = temperature
@@ -100,7 +104,10 @@ class IwdanSelfTraining(Method):
 
         loss_y = label_loss(source_logits, source.labels, weights if self.weigh_labels else None)
         loss_mcc = minimum_class_confusion(student_logits, self.temperature)
-        sure = confident(teacher_logits, self.threshold)  # (B',)
+        if self.thresholds is None:
+            sure = confident(teacher_logits, self.threshold)  # (B',)
+        else:
+            sure = self.thresholds.update(teacher_logits)  # (B',)
         loss_u = pseudo_label_loss(student_logits, teacher_logits, sure)
 
         strength = self.strength(progress)
@@ -125,7 +132,8 @@ class IwdanSelfTraining(Method):
         return StepLog(scalars, weights)
 
     def modules(self) -> dict[str, nn.Module]:
-        return {"network": self.network, "student": self.student, "ratios": self.ratios}
+        thresholds = {} if self.thresholds is None else {"thresholds": self.thresholds}
+        return {"network": self.network, "student": self.student, "ratios": self.ratios, **thresholds}
 
     def train(self) -> None:
         self.student.train()

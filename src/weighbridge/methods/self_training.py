@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from weighbridge.methods.base import Method, StepLog, Update
 from weighbridge.parts.losses import confident, label_loss, minimum_class_confusion, pseudo_label_loss
 from weighbridge.parts.networks import Network, follow
+from weighbridge.parts.selection import AdaptiveThresholds
 from weighbridge.types import DomainPair
 
 
@@ -32,6 +33,7 @@ class SelfTraining(Method):
         optimizer: over the parameters of the student's `features` and `label_head`.
         alpha: share of the teacher's parameters that a step leaves as they were, in [0, 1].
         threshold: tau, the teacher's probability above which its label is learned, in [0, 1].
+        thresholds: of every class, in place of `threshold`; None for one of all.
         pseudo_label_weight: of the loss on these labels beside the label loss, >= 0.
         mcc_weight: mu, of the class confusion, >= 0.
         temperature: T > 0 of the class confusion's probability rescaling.
@@ -46,6 +48,7 @@ class SelfTraining(Method):
         *,
         alpha: float = 0.99,
         threshold: float = 0.95,
+        thresholds: AdaptiveThresholds | None = None,
         pseudo_label_weight: float = 1.0,
         mcc_weight: float = 1.0,
         temperature: float = 2.5,
@@ -55,6 +58,7 @@ class SelfTraining(Method):
         self.optimizers = {"student": optimizer}
         self.alpha = alpha
         self.threshold = threshold
+        self.thresholds = thresholds
         self.pseudo_label_weight = pseudo_label_weight
         self.mcc_weight = mcc_weight
         self.temperature = temperature
@@ -72,7 +76,10 @@ class SelfTraining(Method):
 
         loss_y = label_loss(source_logits, source.labels)
         loss_mcc = minimum_class_confusion(student_logits, self.temperature)
-        sure = confident(teacher_logits, self.threshold)  # (B',)
+        if self.thresholds is None:
+            sure = confident(teacher_logits, self.threshold)  # (B',)
+        else:
+            sure = self.thresholds.update(teacher_logits)  # (B',)
         loss_u = pseudo_label_loss(student_logits, teacher_logits, sure)
         loss = loss_y + self.mcc_weight * loss_mcc + self.pseudo_label_weight * loss_u
         update(loss, self.optimizers["student"])
@@ -88,7 +95,8 @@ class SelfTraining(Method):
         return StepLog(scalars)
 
     def modules(self) -> dict[str, nn.Module]:
-        return {"network": self.network, "student": self.student}
+        thresholds = {} if self.thresholds is None else {"thresholds": self.thresholds}
+        return {"network": self.network, "student": self.student, **thresholds}
 
     def train(self) -> None:
         self.student.train()

@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from weighbridge.parts.networks import Network, evaluating
+from weighbridge.parts.networks import Network, evaluating, is_stochastic
 from weighbridge.parts.weights import Weighting, class_likelihood
 from weighbridge.types import LabelledBatch
 
@@ -54,9 +54,8 @@ def exact_mode(network: Network) -> PtMode:
     """The cheapest way to read P_t that gives what an evaluation pass gives: without batch norm, dropout and stochastic
     depth in G_f, the features of the training pass do. If P_a is of the same pixels, w is then 1 at the first step.
     """
-    differs = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
-    drops_paths = ("StochasticDepth", "DropPath")  # torchvision's and timm's
-    inexact = any(isinstance(m, differs) or type(m).__name__ in drops_paths for m in network.features.modules())
+    batch_norm = nn.modules.batchnorm._BatchNorm
+    inexact = any(isinstance(m, batch_norm) or is_stochastic(m) for m in network.features.modules())
     return "evaluation-pass" if inexact else "shared-features"
 
 

@@ -12,6 +12,7 @@ __all__ = [
     "evaluating",
     "feature_network",
     "follow",
+    "is_stochastic",
     "parameter_count",
     "split_before_classifier",
     "with_dropout",
@@ -167,6 +168,14 @@ def with_dropout(head: nn.Module, share: float) -> nn.Module:
     for layer in head:
         layers += [layer, nn.Dropout(share)] if isinstance(layer, nn.ReLU) else [with_dropout(layer, share)]
     return nn.Sequential(*layers)
+
+
+def is_stochastic(module: nn.Module) -> bool:
+    """Whether a layer draws in training what it leaves out: any dropout, or the stochastic depth of torchvision
+    (`StochasticDepth`) and of timm (`DropPath`, `DropBlock2d`).
+    """
+    by_name = ("StochasticDepth", "DropPath", "DropBlock2d", "PatchDropout")
+    return isinstance(module, nn.modules.dropout._DropoutNd) or type(module).__name__ in by_name
 
 
 @contextmanager

@@ -20,7 +20,8 @@ def sgd(
     momentum: float = 0.9,
     weight_decay: float = 0.0,
     new_multiplier: float = 1.0,
-    decay: bool = True,
+    nesterov: bool = False,
+    rate_decay: float = 10.0,
     fused: bool = True,
 ) -> SGD:
     """SGD with momentum (Osumi et al. 2019, sec. 4.1).
@@ -29,37 +30,38 @@ def sgd(
         parameters: what learns at the learning rate.
         new_parameters: what learns `new_multiplier` times as fast: layers that start from random numbers while the
             rest is fine-tuned (JMLR 2016, sec. 5.2.2).
-        decay: whether `set_progress` lowers the learning rate as training goes on.
+        nesterov: Nesterov's form of the momentum, which must be above 0.
+        rate_decay: alpha of the factor by which `set_progress` lowers the learning rate; 0 for a constant one.
         fused: one kernel for all parameters, on CPUs and GPUs alike; the same numbers, sooner.
     """
     groups = [
         {"params": list(parameters), "lr": learning_rate},
         {"params": list(new_parameters), "lr": learning_rate * new_multiplier},
     ]
-    optimizer = SGD([g for g in groups if g["params"]], momentum=momentum, weight_decay=weight_decay, fused=fused)
-    _remember_first_rate(optimizer, decay)
+    given = [group for group in groups if group["params"]]
+    optimizer = SGD(given, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=fused)
+    _remember_first_rate(optimizer, rate_decay)
     return optimizer
 
 
 def adam(parameters: Iterable[Parameter], *, learning_rate: float, beta1: float = 0.5, fused: bool = True) -> Adam:
     """Adam at a constant learning rate; beta1 = 0.5 is what ADDA's authors set."""
     optimizer = Adam(list(parameters), lr=learning_rate, betas=(beta1, 0.999), fused=fused)
-    _remember_first_rate(optimizer, decay=False)
+    _remember_first_rate(optimizer, rate_decay=0.0)
     return optimizer
 
 
-def _remember_first_rate(optimizer: Optimizer, decay: bool) -> None:
+def _remember_first_rate(optimizer: Optimizer, rate_decay: float) -> None:
     for group in optimizer.param_groups:
         group["first_lr"] = group["lr"]
-        group["decay"] = decay
+        group["rate_decay"] = rate_decay
 
 
 def set_progress(optimizers: Iterable[Optimizer], progress: float) -> None:
     """Set every learning rate to its value at this progress in [0, 1]."""
-    factor = learning_rate_factor(progress)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = group["first_lr"] * (factor if group["decay"] else 1.0)
+            group["lr"] = group["first_lr"] * learning_rate_factor(progress, group["rate_decay"])
 
 
 class Updater:

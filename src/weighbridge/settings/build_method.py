@@ -22,7 +22,8 @@ from weighbridge.errors import ConfigError
 from weighbridge.methods.adabn import with_statistics_of
 from weighbridge.methods.adda import Adda
 from weighbridge.methods.base import Method
-from weighbridge.methods.cdan import Cdan, conditioned
+from weighbridge.methods.cdan import Cdan
+from weighbridge.methods.cdan_mcc import CdanMcc
 from weighbridge.methods.dann import Dann
 from weighbridge.methods.dann_mcc import DannMcc
 from weighbridge.methods.iwdan_mcc import IwdanMcc
@@ -34,6 +35,7 @@ from weighbridge.methods.source_only import SourceOnly
 from weighbridge.methods.weighted_dann import WeightedDann
 from weighbridge.parts import lite0
 from weighbridge.parts.class_ratios import ClassRatios
+from weighbridge.parts.conditioning import conditioned
 from weighbridge.parts.likelihoods import InstanceWeighting, PtMode, SourceLikelihood, exact_mode
 from weighbridge.parts.networks import (
     Network,
@@ -44,6 +46,7 @@ from weighbridge.parts.networks import (
 )
 from weighbridge.parts.optim import adam, sgd
 from weighbridge.parts.schedules import constant_strength, reversal_strength
+from weighbridge.parts.selection import AdaptiveThresholds
 from weighbridge.parts.weights import WEIGHTINGS
 from weighbridge.settings.config import SETTINGS, Config
 
@@ -52,10 +55,32 @@ def check_backbone(config: Config) -> None:
     """Build the network without memory for its weights, so that a setting that cannot work is met before any data.
 
     Raises:
-        ConfigError: if there is no such backbone or the images do not fit it.
+        ConfigError: if there is no such backbone, the images do not fit it, or a batch is too small for its batch norm.
     """
     with torch.device("meta"):
-        _network(config, classes=2, weights="none")
+        network = _network(config, classes=2, weights="none")
+        images = torch.empty(1, config.channels, config.image_size, config.image_size)
+    sizes = {"batch_source": config.batch_source}
+    if "target" in config.entry.has:
+        sizes["batch_target"] = config.batch_target
+    of_one = [name for name, size in sizes.items() if size == config.processes]  # one image a process
+    if of_one and not _normalises_one(network, images):
+        raise ConfigError(
+            f"backbone '{config.network_name}' at {config.image_size} pixels needs at least 2 images a batch in each "
+            f"process, for its batch norm, got {of_one[0]} = {sizes[of_one[0]]} in {config.processes}. "
+            f"Raise {of_one[0]} or image_size"
+        )
+
+
+def _normalises_one(network: Network, images: torch.Tensor) -> bool:
+    """Whether batch norm can train on a batch of one image: it has no variance where a channel has one value."""
+    try:
+        network.train().features(images)
+    except ValueError as error:
+        if "more than 1 value per channel" in str(error):
+            return False
+        raise
+    return True
 
 
 def frozen_backbone(config: Config, weights: str) -> torch.nn.Module:
@@ -180,6 +205,16 @@ def _dann_mcc(config: Config, network: Network, classes: int, weighting: Instanc
     )
 
 
+def _cdan_mcc(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
+    optimizer = _sgd_beside_new(config, network)
+    return CdanMcc(network, optimizer, **_conditional(config), weighting=weighting)
+
+
+def _cdan_e_mcc(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
+    optimizer = _sgd_beside_new(config, network)
+    return CdanMcc(network, optimizer, entropy=True, **_conditional(config), weighting=weighting)
+
+
 def _iwdan_mcc(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:
     return IwdanMcc(
         network,
@@ -208,6 +243,7 @@ def _self_training(config: Config, network: Network, classes: int, weighting: In
         _sgd_of_classifier(config, network),
         alpha=config.ema_decay,
         threshold=config.confidence_threshold,
+        thresholds=_thresholds(config, network, classes),
         pseudo_label_weight=config.pseudo_label_weight,
         **_confusion(config),
     )
@@ -220,6 +256,7 @@ def _iwdan_self_training(config: Config, network: Network, classes: int, weighti
         _ratios(network, classes),
         alpha=config.ema_decay,
         threshold=config.confidence_threshold,
+        thresholds=_thresholds(config, network, classes),
         pseudo_label_weight=config.pseudo_label_weight,
         **_confusion(config),
         weigh_labels=config.weigh_labels,
@@ -238,6 +275,8 @@ BUILDERS: dict[str, Builder] = {
     "cdan-e": _cdan_e,
     "mcc": _mcc,
     "dann-mcc": _dann_mcc,
+    "cdan-mcc": _cdan_mcc,
+    "cdan-e-mcc": _cdan_e_mcc,
     "iwdan-mcc": _iwdan_mcc,
     "mean-teacher": _mean_teacher,
     "self-training": _self_training,
@@ -280,6 +319,8 @@ LAYOUTS: dict[str, Callable[[Network, Config], Network]] = {
     "adda": _adda_layout,
     "cdan": _cdan_layout,
     "cdan-e": _cdan_layout,
+    "cdan-mcc": _cdan_layout,
+    "cdan-e-mcc": _cdan_layout,
 }
 
 
@@ -304,12 +345,23 @@ def _adversary(config: Config) -> dict[str, Any]:
     return {"strength": _strength(config), "domain_loss_weight": config.domain_loss_weight}
 
 
+def _conditional(config: Config) -> dict[str, Any]:
+    return _confusion(config) | _adversary(config)
+
+
 def _confusion(config: Config) -> dict[str, float]:
     return {"mcc_weight": config.mcc_weight, "temperature": config.mcc_temperature}
 
 
 def _ratios(network: Network, classes: int) -> ClassRatios:
     return ClassRatios(classes).to(next(network.parameters()).device)
+
+
+def _thresholds(config: Config, network: Network, classes: int) -> AdaptiveThresholds | None:
+    """None where one threshold is that of all. The running means are as long as that of the weights, as published."""
+    if config.selection == "threshold":
+        return None
+    return AdaptiveThresholds(classes, config.ema_decay).to(next(network.parameters()).device)
 
 
 def _classifier(network: Network) -> list[torch.nn.Parameter]:
@@ -329,6 +381,8 @@ def _sgd(
         new_multiplier=1.0 if all_new else config.of_method("new_layer_multiplier"),
         momentum=config.momentum,
         weight_decay=config.weight_decay,
+        nesterov=config.nesterov,
+        rate_decay=config.rate_decay,
         fused=config.fused,
     )
 

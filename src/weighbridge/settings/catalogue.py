@@ -81,6 +81,8 @@ _ENTRIES = (
     MethodEntry(name="cdan-e", shown="CDAN+E", start="scratch", has=_DANN),
     MethodEntry(name="mcc", shown="MCC", start="either", has=frozenset({"target", "class confusion"})),
     MethodEntry(name="dann-mcc", shown="DANN + MCC", start="either", has=_DANN | {"class confusion"}),
+    MethodEntry(name="cdan-mcc", shown="CDAN + MCC", start="either", has=_DANN | {"class confusion"}),
+    MethodEntry(name="cdan-e-mcc", shown="CDAN+E + MCC", start="either", has=_DANN | {"class confusion"}),
     MethodEntry(
         name="iwdan-mcc",
         shown="IWDAN + MCC",

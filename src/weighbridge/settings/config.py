@@ -117,6 +117,11 @@ def _fine_tuned(config: "Config") -> bool:
     return config.entry.optimizer == "sgd" and not config.from_scratch
 
 
+def _balances(config: "Config") -> bool:
+    """Whether every class has a threshold of its own."""
+    return "pseudo-labels" in config.entry.has and config.selection == "class-balanced"
+
+
 def _weighable(config: "Config") -> bool:
     return "domain loss" in config.entry.has and "class ratios" not in config.entry.has
 
@@ -127,12 +132,13 @@ _SGD = Readers(
 _FINE_TUNED = Readers("methods that fine-tune by SGD", _fine_tuned)
 _TARGET = _has("methods that see photos", "target")
 _REVERSAL = _has("methods with a reversal layer", "reversal")
-_TEACHER = _has("methods with a teacher", "teacher")
+_LABELS = _has("methods with pseudo-labels", "pseudo-labels")
 _AVERAGED = Readers(
     "methods with a teacher and source-only, whose running mean is a control",
     lambda config: "teacher" in config.entry.has or config.method in ("source-only", "source-only-ema"),
 )
 _CONFUSION = _has("methods with class confusion", "class confusion")
+_WITH_A_WEIGHT = ("dann", "cdan", "cdan-e", "cdan-mcc", "cdan-e-mcc")  # of the domain loss
 _WEIGHTING = Readers("methods that take a weighting, if one is set", lambda config: config.weighting_name is not None)
 
 
@@ -276,6 +282,10 @@ class _Optimisation:
     """Learning rate of new layers, as a multiple of the others'. With published weights the label head is new too."""
     momentum: Annotated[float, Setting(stage="pre-classifier", low=0, readers=_SGD)] = 0.9
     """Momentum of SGD."""
+    nesterov: Annotated[bool, Setting(stage="pre-classifier", readers=_SGD)] = False
+    """Use Nesterov's form of the momentum."""
+    rate_decay: Annotated[float, Setting(stage="pre-classifier", low=0, readers=_SGD)] = 10.0
+    """alpha of the factor (1 + alpha p)^-0.75 on the learning rate, p from 0 to 1. 0: a constant rate."""
     weight_decay: Annotated[float, Setting(stage="pre-classifier", low=0, readers=_SGD)] = 0.0
     """Weight decay of SGD."""
     clip_norm: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
@@ -309,7 +319,7 @@ class _Adversary:
         Setting(
             stage="adaptation",
             low=0,
-            readers=Readers("dann, cdan and cdan-e", lambda config: config.method in ("dann", "cdan", "cdan-e")),
+            readers=Readers("dann and the CDAN methods", lambda config: config.method in _WITH_A_WEIGHT),
         ),
     ] = 1.0
     """Weight of the domain loss, for domain classifier and features alike. The label loss has weight 1."""
@@ -332,11 +342,24 @@ class _Predictions:
     """Weight of the class-confusion loss. The label loss has weight 1."""
     mcc_temperature: Annotated[float, Setting(stage="adaptation", above=0, readers=_CONFUSION)] = 2.5
     """Temperature T of the class-confusion loss. It divides the target's logits."""
-    confidence_threshold: Annotated[float, Setting(stage="adaptation", low=0, high=1, readers=_TEACHER)] = 0.968
+    selection: Annotated[Literal["threshold", "class-balanced"], Setting(stage="adaptation", readers=_LABELS)] = (
+        "threshold"
+    )
+    """Labels to learn. threshold: above confidence_threshold. class-balanced: above a threshold of each class."""
+    confidence_threshold: Annotated[
+        float,
+        Setting(
+            stage="adaptation",
+            low=0,
+            high=1,
+            readers=Readers(
+                "methods with a teacher, unless selection = 'class-balanced'",
+                lambda config: "teacher" in config.entry.has and not _balances(config),
+            ),
+        ),
+    ] = 0.968
     """Probability above which the teacher's class for a photo is used."""
-    pseudo_label_weight: Annotated[
-        float, Setting(stage="adaptation", low=0, readers=_has("methods with pseudo-labels", "pseudo-labels"))
-    ] = 1.0
+    pseudo_label_weight: Annotated[float, Setting(stage="adaptation", low=0, readers=_LABELS)] = 1.0
     """Weight of the loss on the teacher's labels. The label loss has weight 1."""
     ema_decay: Annotated[float, Setting(stage="adaptation", low=0, high=1, readers=_AVERAGED)] = 0.99
     """Share of the running mean of the weights (EMA) that a step leaves as it was."""
@@ -673,6 +696,8 @@ def _check_together(config: Config) -> None:
             f"{method} has weights of its own, got weighting = '{weighting}'. Leave it out, "
             f"or take method = 'weighted-dann' (in a comparison: --methods weighted-dann:{weighting})"
         )
+    if config.nesterov and not config.momentum:
+        raise ConfigError("nesterov needs momentum above 0, got 0. Set momentum, or leave nesterov out")
     if "target" in has and config.batch_target < 1:
         raise ConfigError(f"{method} trains on target images: batch_target must be at least 1, got 0")
     if config.batch_source % config.processes or config.batch_target % config.processes:

@@ -27,8 +27,9 @@ class BaselineRecipe:
     source: str
 
 
-_SGD = {"momentum": 0.9, "weight_decay": 0.001}
-# All of these codes let lambda rise as 2 / (1 + exp(-i / 1000)) - 1 over i steps: eq. 3 with gamma = steps / 1000.
+_SGD = {"momentum": 0.9, "nesterov": True, "weight_decay": 0.001}
+# All of these codes let lambda rise as 2 / (1 + exp(-i / 1000)) - 1 over i steps: eq. 3 with gamma = steps / 1000. Most
+# lower the rate by (1 + 0.001 i)^-0.75: rate_decay = steps / 1000.
 RECIPES: dict[str, BaselineRecipe] = {
     "dann@caffe": BaselineRecipe(
         method="dann",
@@ -40,6 +41,7 @@ RECIPES: dict[str, BaselineRecipe] = {
             "schedule": "eq3",
             "gamma": 50.0,
             "learning_rate": 0.001,
+            "rate_decay": 50.0,
             "new_layer_multiplier": 10.0,
             "domain_loss_weight": 0.05,  # theirs: 0.1 of the mean over all images, which is half of our sum of means
             "domain_dropout": 0.5,
@@ -60,6 +62,7 @@ RECIPES: dict[str, BaselineRecipe] = {
             "schedule": "eq3",
             "gamma": 20.0,
             "learning_rate": 0.001,
+            "rate_decay": 20.0,
             "new_layer_multiplier": 10.0,
             "domain_loss_weight": 0.5,
             "batch_source": 32,
@@ -78,6 +81,7 @@ RECIPES: dict[str, BaselineRecipe] = {
             "schedule": "eq3",
             "gamma": 100.0,
             "learning_rate": 0.001,
+            "rate_decay": 100.0,
             "new_layer_multiplier": 10.0,
             "domain_loss_weight": 0.5,
             "domain_dropout": 0.5,
@@ -95,6 +99,7 @@ RECIPES: dict[str, BaselineRecipe] = {
             "pre_steps": 25_000,
             "steps": 25_004,
             "learning_rate": 0.0003,
+            "rate_decay": 50.0,
             "new_layer_multiplier": 10.0,
             "mcc_weight": 1.0,
             "mcc_temperature": 2.5,
@@ -117,6 +122,7 @@ RECIPES: dict[str, BaselineRecipe] = {
             "mcc_weight": 0.0,
             "weigh_labels": True,
             "learning_rate": 0.001,
+            "rate_decay": 100.0,
             "new_layer_multiplier": 10.0,
             "domain_dropout": 0.5,
             "batch_source": 36,
@@ -125,6 +131,95 @@ RECIPES: dict[str, BaselineRecipe] = {
         },
         source="microsoft/Domain-Adaptation-with-Conditional-Distribution-Matching-and-Generalized-Label-Shift, "
         "train_image.py, network.py and loss.py",
+    ),
+    "weighted-dann@tll": BaselineRecipe(
+        method="weighted-dann",
+        shown="TLL settings of DANN",
+        settings={
+            "pre_steps": 10_000,
+            "steps": 10_000,
+            "strength": 1.0,
+            "schedule": "constant",  # as the method has it; its domain loss is already the mean of the two means
+            "gamma": 10.0,
+            "learning_rate": 0.001,
+            "fine_tune_rate": 0.001,
+            "rate_decay": 10.0,  # of each stage, which counts its own steps
+            "new_layer_multiplier": 10.0,
+            "batch_source": 32,
+            "batch_target": 32,
+            **_SGD,
+        },
+        source="thuml/Transfer-Learning-Library, examples/domain_adaptation/image_classification/dann.py; "
+        "Osumi et al. publish the momentum alone",
+    ),
+    "cdan-mcc@authors": BaselineRecipe(
+        method="cdan-mcc",
+        shown="settings of CDAN's and MCC's authors",
+        settings={
+            "start": "scratch",
+            "pre_steps": 50_000,
+            "steps": 50_004,
+            "strength": 1.0,
+            "schedule": "eq3",
+            "gamma": 100.0,
+            "learning_rate": 0.001,
+            "rate_decay": 100.0,
+            "new_layer_multiplier": 10.0,
+            "domain_loss_weight": 0.5,
+            "domain_dropout": 0.5,
+            "mcc_weight": 1.0,
+            "mcc_temperature": 2.5,
+            "batch_source": 36,
+            "batch_target": 36,
+            **_SGD,
+        },
+        source="thuml/CDAN, pytorch/train_image.py, network.py and loss.py; "
+        "thuml/Versatile-Domain-Adaptation, pytorch/train_image_office.py",
+    ),
+    "self-training@tll": BaselineRecipe(
+        method="self-training",
+        shown="TLL settings of FixMatch",
+        settings={
+            "start": "scratch",
+            "pre_steps": 10_000,
+            "steps": 10_000,
+            "learning_rate": 0.0003,
+            "rate_decay": 8.0,  # (1 + 0.0004 i)^-0.75
+            "new_layer_multiplier": 10.0,
+            "confidence_threshold": 0.9,
+            "pseudo_label_weight": 1.0,
+            "mcc_weight": 0.0,
+            "batch_source": 32,
+            "batch_target": 32,
+            **_SGD,
+        },
+        source="thuml/Transfer-Learning-Library, examples/domain_adaptation/image_classification/fixmatch.py",
+    ),
+    "iwdan-self-training@authors": BaselineRecipe(
+        method="iwdan-self-training",
+        shown="settings of IWDAN's and FixMatch's authors",
+        settings={
+            "start": "scratch",
+            "pre_steps": 50_000,
+            "steps": 50_000,
+            "schedule": "eq3",
+            "gamma": 100.0,
+            "strength": 0.5,
+            "mcc_weight": 0.0,
+            "weigh_labels": True,
+            "confidence_threshold": 0.95,
+            "pseudo_label_weight": 1.0,
+            "ema_decay": 0.999,
+            "learning_rate": 0.001,
+            "rate_decay": 100.0,
+            "new_layer_multiplier": 10.0,
+            "domain_dropout": 0.5,
+            "batch_source": 36,
+            "batch_target": 36,
+            **_SGD,
+        },
+        source="microsoft/Domain-Adaptation-with-Conditional-Distribution-Matching-and-Generalized-Label-Shift, "
+        "train_image.py, network.py and loss.py; google-research/fixmatch, fixmatch.py",
     ),
     "adda@authors": BaselineRecipe(
         method="adda",

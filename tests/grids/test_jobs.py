@@ -579,12 +579,7 @@ def wait_for(found, process, seconds=240):
 def uninterrupted(place):
     """The long grid as nobody disturbed it. It is trained here, which spares three processes that load PyTorch."""
     (place / "grid.toml").write_text(LONG)
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # as many as each of two workers has: the same sums
-    try:
-        compare_grid(Path("grid.toml"), Path("whole"))  # relative, as below: paths are part of what a grid is
-    finally:
-        torch.set_num_threads(before)
+    compare_grid(Path("grid.toml"), Path("whole"))  # relative, as below: paths are part of what a grid is
     return place
 
 

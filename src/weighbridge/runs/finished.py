@@ -62,7 +62,8 @@ class Run:
 
     def network(self) -> Network:
         """The trained network, in evaluation mode on this machine's device."""
-        machine = build_machine.build_machine(self.config.replace(processes=1, device="auto", precision="fp32"))
+        settled = {"processes": 1, "device": "auto", "precision": "fp32", "threads": torch.get_num_threads()}
+        machine = build_machine.build_machine(self.config.replace(**settled))
         device = Fabric(accelerator="cuda" if machine.device == "cuda" else "cpu", devices=1).device
         # The weights come from the run, not from the hub or file that training started with.
         network = build_method.new_network(

@@ -67,17 +67,17 @@ def test_the_faster_number_of_threads_is_taken_and_of_equal_ones_the_larger(pair
 
 
 def test_two_ways_are_timed_in_turn_until_there_is_enough():
-    done, ticks = [], itertools.count()
+    done, time = [], itertools.accumulate(itertools.count(1))  # 1 3 6 10 15 ...
     pairs = in_turn(
         lambda: done.append("a"),
         lambda: done.append("b"),
         enough=lambda pairs: len(pairs) == 3,
         seconds=math.inf,
-        clock=lambda: next(ticks) ** 2,
+        clock=lambda: next(time),
     )
     assert "".join(done) == "abbaabba"
-    # Clock readings 0 1 | 4 9 belong to the first pair, which pays for set-up and is left out.
-    assert pairs == [(49 - 36, 25 - 16), (81 - 64, 121 - 100), (225 - 196, 169 - 144)]
+    # 1 sets the end, 3 6 10 15 time the first pair, which pays for set-up and is left out, and 21 looks at the time.
+    assert pairs == [(55 - 45, 36 - 28), (91 - 78, 120 - 105), (210 - 190, 171 - 153)]
 
 
 def test_when_time_is_up_one_pair_has_been_timed():

@@ -24,7 +24,7 @@ Precision = Literal["fp32", "bf16"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # glibc's mallopt parameters
 _WORTH_IT = 1.3  # bf16 must be this much faster before its rounding is accepted by default
-_LONGEST = 0.5  # seconds for one measurement; the pair that is timed then is still finished
+_LONGEST = 0.5  # seconds of one measurement; the pair that is timed then is still finished
 _PYTORCHS_THREADS = torch.get_num_threads()  # as it starts: one for every core that it finds, or OMP_NUM_THREADS
 _WIDTH, _SIDE, _PIXELS = 32, 64, 4096  # of the step that threads are measured by: channels, side, pixels per thread
 
@@ -113,7 +113,7 @@ def bf16_pays(device: str) -> bool:
     """Whether training in bf16 is worth its rounding: what the processor says, else what is measured.
 
     A measurement compares 512 x 512 matrix products until it is sure that bf16 is or is not 1.3 times faster, for half
-    a second at most. What is not sure by then does not pay.
+    a second of the processor's time at most. What is not sure by then does not pay.
     """
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -137,7 +137,7 @@ def bf16_by_flags(flags: frozenset[str]) -> bool | None:
 
 def _bf16_is_measured_to_pay() -> bool:
     full, half = (torch.ones(512, 512, dtype=dtype) for dtype in (torch.float32, torch.bfloat16))
-    with _on_threads(1):  # timed by this thread's own work, so that other processes count little
+    with _on_threads(1):  # by the processor's time for this thread: other processes then count little
         pairs = in_turn(
             lambda: torch.mm(full, full),
             lambda: torch.mm(half, half),

@@ -27,12 +27,12 @@ def in_turn(
 
     Args:
         enough: whether these pairs suffice.
-        seconds: real time after which no pair is begun.
-        clock: what a way is timed by.
+        seconds: by the clock, after which no pair is begun.
+        clock: real time, or what is spent of it in one thread.
     """
     pairs: list[tuple[float, float]] = []
-    until = time.perf_counter() + seconds
-    while not pairs or (time.perf_counter() < until and not enough(pairs[1:])):
+    until = clock() + seconds
+    while not pairs or (clock() < until and not enough(pairs[1:])):
         times = {}
         for way in (first, second) if len(pairs) % 2 == 0 else (second, first):
             start = clock()

@@ -9,6 +9,7 @@ Steps are those of the probe, at the batch's scale, timed in turn with one threa
 """
 
 import argparse
+import functools
 import json
 import multiprocessing
 import os
@@ -42,8 +43,7 @@ def bf16_before() -> bool:
     return seconds[torch.float32] / seconds[torch.bfloat16] > 1.3
 
 
-def loop(niceness: int) -> None:
-    os.nice(niceness)
+def loop() -> None:
     while True:
         pass
 
@@ -51,7 +51,7 @@ def loop(niceness: int) -> None:
 @contextmanager
 def beside(loops: int) -> Iterator[None]:
     """Endless loops in processes of their own, as nice as this one."""
-    running = [multiprocessing.get_context("spawn").Process(target=loop, args=(0,), daemon=True) for _ in range(loops)]
+    running = [multiprocessing.get_context("spawn").Process(target=loop, daemon=True) for _ in range(loops)]
     for process in running:
         process.start()
     try:
@@ -113,14 +113,8 @@ def main() -> None:
         found["bf16, as the processor says"] = choices(lambda: machine.bf16_pays("cpu"), options.repeats)
         found["bf16, measured"] = choices(machine._bf16_is_measured_to_pay, options.repeats)
         for name, batch in CASES.items():
-            probe = machine.probe
-            precision = "bf16" if half else "fp32"
-            found[f"threads, {name}"] = choices(
-                lambda batch=batch, probe=probe, precision=precision: (
-                    probe(device="cpu", precision=precision, batch=batch).threads
-                ),
-                options.repeats // 3,
-            )
+            choose = functools.partial(machine.probe, device="cpu", precision="bf16" if half else "fp32", batch=batch)
+            found[f"threads, {name}"] = choices(lambda choose=choose: choose().threads, options.repeats // 3)
             found[f"one against {most}, {name}"] = one_against_all(batch, most, half, options.seconds)
     for name, figures in found.items():
         print(f"{name}: {figures}")

@@ -283,12 +283,17 @@ def test_the_runs_of_a_table_have_one_number_of_threads(place, monkeypatch):
     places = jobs.Workplaces("fp32", None, Quiet())
     places.of(task, config)
     assert places.threads == 1  # OMP_NUM_THREADS; what is found first holds for the others
-    out = compare_grid(place / "grid.toml", place / "out")
-    assert jobs.threads_of(out, grid) == 1
-    facts = out / "bright-to-photos" / "seed-0" / "dann" / "run.json"
-    facts.write_text(facts.read_text().replace('"threads": 1', '"threads": 2'))
+
+
+def test_threads_of_runs_that_differ_are_measured_anew(place):
+    (place / "grid.toml").write_text(SMALL)
+    grid, out = read_grid(place / "grid.toml"), place / "out"
     assert jobs.threads_of(out, grid) is None
-    assert jobs.threads_of(place / "nothing", grid) is None
+    for row, threads, known in (("dann", 3, 3), ("pre-classifier", 3, 3), ("source-only", 1, None)):
+        folder = out / "bright-to-photos" / "seed-0" / row
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text(json.dumps({"machine": {"threads": threads}}))
+        assert jobs.threads_of(out, grid) == known
 
 
 def test_length_in_epochs_goes_on_like_any_other(place):

@@ -116,8 +116,9 @@ def bf16_pays(device: str) -> bool:
     a second of the processor's time at most. What is not sure by then does not pay.
     """
     if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    said = bf16_by_flags(_processor_flags()) if torch.backends.mkldnn.is_available() else None
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    with_onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    said = bf16_by_flags(_processor_flags()) if with_onednn else None
     return _bf16_is_measured_to_pay() if said is None else said
 
 

@@ -24,7 +24,9 @@ atexit.register(shutil.rmtree, os.environ["WEIGHBRIDGE_CACHE"], ignore_errors=Tr
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-torch.set_num_threads(1)  # the networks are tiny: threads would only wait for each other
+# The networks are tiny: threads would only wait for each other. No run measures what it was told.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def stripes(kind: int, count: int, *, size: int = 16, shade: int = 255, seed: int = 0) -> list[np.ndarray]:

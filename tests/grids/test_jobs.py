@@ -21,7 +21,7 @@ from conftest import small_config, stripes, write_classes
 from weighbridge.errors import DataError, RunFolderError
 from weighbridge.grids import jobs, record
 from weighbridge.grids.compare import compare, compare_grid
-from weighbridge.grids.grid import grid_of
+from weighbridge.grids.grid import grid_of, read_grid
 from weighbridge.report.page import write_report
 from weighbridge.settings.config import Config, read_toml, write_toml
 from weighbridge.watch import Quiet
@@ -265,6 +265,35 @@ def test_runs_of_two_precisions_never_share_a_table(place):
     facts.write_text(facts.read_text().replace('"precision": "fp32"', '"precision": "bf16"'))
     with pytest.raises(RunFolderError, match=r"the runs of a table must have one precision, found fp32 in .* and bf16"):
         compare_grid(place / "grid.toml", place / "out")
+
+
+def test_the_runs_of_a_table_have_one_number_of_threads(place, monkeypatch):
+    (place / "grid.toml").write_text(SMALL)
+    grid = read_grid(place / "grid.toml")
+    task, config = grid.tasks[0], grid.rows[0].config
+    monkeypatch.setattr(jobs, "cpu_count", lambda: 4)
+    try:
+        for at_once, expected in ((1, 3), (2, 2), (8, 1)):  # runs that are there have 3
+            places = jobs.Workplaces("fp32", 3, Quiet(), at_once=at_once)
+            assert places.of(task, config).machine.threads == torch.get_num_threads() == expected
+            assert places.of(task, config.replace(threads=5)).machine.threads == 5
+            assert places.threads == expected
+    finally:
+        torch.set_num_threads(1)
+    places = jobs.Workplaces("fp32", None, Quiet())
+    places.of(task, config)
+    assert places.threads == 1  # OMP_NUM_THREADS; what is found first holds for the others
+
+
+def test_threads_of_runs_that_differ_are_measured_anew(place):
+    (place / "grid.toml").write_text(SMALL)
+    grid, out = read_grid(place / "grid.toml"), place / "out"
+    assert jobs.threads_of(out, grid) is None
+    for row, threads, known in (("dann", 3, 3), ("pre-classifier", 3, 3), ("source-only", 1, None)):
+        folder = out / "bright-to-photos" / "seed-0" / row
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text(json.dumps({"machine": {"threads": threads}}))
+        assert jobs.threads_of(out, grid) == known
 
 
 def test_length_in_epochs_goes_on_like_any_other(place):
@@ -579,12 +608,7 @@ def wait_for(found, process, seconds=240):
 def uninterrupted(place):
     """The long grid as nobody disturbed it. It is trained here, which spares three processes that load PyTorch."""
     (place / "grid.toml").write_text(LONG)
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # as many as each of two workers has: the same sums
-    try:
-        compare_grid(Path("grid.toml"), Path("whole"))  # relative, as below: paths are part of what a grid is
-    finally:
-        torch.set_num_threads(before)
+    compare_grid(Path("grid.toml"), Path("whole"))  # relative, as below: paths are part of what a grid is
     return place
 
 

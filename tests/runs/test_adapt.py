@@ -19,6 +19,7 @@ from weighbridge.engine.signals import Interrupted
 from weighbridge.errors import ConfigError, DataError, RunFolderError, ToldWarning
 from weighbridge.parts import likelihoods
 from weighbridge.run_folder import RunFolder
+from weighbridge.runs import adapt as adapting
 from weighbridge.runs.adapt import _folds, adapt, resume
 from weighbridge.runs.finished import Run
 from weighbridge.runs.workplace import open_workplace
@@ -52,6 +53,7 @@ def test_a_run_folder_holds_everything_that_comes_after(renders, photos, labelle
     facts = folder.facts()
     assert facts["classes"] == ["level", "spot", "upright"]
     assert facts["machine"]["precision"] == "fp32"
+    assert facts["machine"]["threads"] == torch.get_num_threads() == 1  # OMP_NUM_THREADS
     assert facts["data"]["source"] == [{"name": "renders", "images": 32}]
     assert facts["data"]["held_out"] == 4
     assert facts["p_t"] == ("shared-features" if method == "weighted-dann" else None)
@@ -201,6 +203,38 @@ def test_a_run_resumed_from_its_folder_equals_one_that_was_left_alone(renders, p
     assert same(straight, resumed)
     assert (resumed.path / "weights.csv").read_text() == (straight.path / "weights.csv").read_text()
     assert resume(tmp_path / "broken").complete  # a finished run is left alone
+
+
+@pytest.mark.parametrize(("cpus", "threads"), [(2, 2), (1, 1)])
+def test_a_run_goes_on_with_its_threads_or_with_those_that_there_are(
+    renders, photos, tmp_path, monkeypatch, cpus, threads
+):
+    with pytest.raises(Interrupted):
+        adapt(
+            [renders], photos, small_config(method="dann", steps=0, pre_steps=3), tmp_path / "run", StopIn("adapt", 1)
+        )
+    facts = tmp_path / "run" / "run.json"
+    facts.write_text(facts.read_text().replace('"threads": 1', '"threads": 2'))
+    monkeypatch.setattr(adapting, "cpu_count", lambda: cpus)
+    told = []
+
+    class Listener(Quiet):
+        def tell(self, sentence):
+            told.append(sentence)
+
+    try:
+        resume(tmp_path / "run", Listener())
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(1)
+    assert [sentence for sentence in told if "threads" in sentence] == (
+        []
+        if cpus == 2
+        else [
+            "the run started with 2 threads and goes on with 1, as there are fewer CPUs now. "
+            "Sums over another number of threads may differ in the last digits"
+        ]
+    )
 
 
 def test_a_run_from_when_its_network_was_not_written_down_predicts_and_goes_on(renders, photos, tmp_path):

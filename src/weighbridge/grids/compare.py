@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import torch
 from filelock import FileLock, Timeout
 
 from weighbridge.errors import ConfigError, RunFolderError
@@ -21,6 +22,7 @@ from weighbridge.grids.jobs import (
     check_settings,
     check_weights,
     precision_of,
+    threads_of,
     train_all,
 )
 from weighbridge.grids.record import results_of
@@ -95,9 +97,11 @@ def _train_and_record(
 ) -> Path | None:
     """Check, train, test, write; `begin` notes in the folder what was asked for, once nothing speaks against it."""
     started = time.perf_counter()
-    places = Workplaces(precision_of(out, grid), watch)
+    apart, threads = _apart(at_once, backend), torch.get_num_threads()
+    share = at_once if apart and backend == "loky" else 1
+    places = Workplaces(precision_of(out, grid), threads_of(out, grid), watch, at_once=share)
     alike = len(grid.tasks) == 1 and len({build_data.build_reading(row.config) for row in grid.rows}) == 1
-    keep = alike and not _apart(at_once, backend)
+    keep = alike and not apart
     workplaces = {task: _checked(task, grid, out, places, keep=keep) for task in grid.tasks}
     fabric = next(iter(workplaces.values())).fabric
     fabric.barrier()  # all have looked before one of them writes
@@ -105,6 +109,8 @@ def _train_and_record(
         if fabric.is_global_zero:
             begin()
         diverged = train_all(grid, out, places, at_once=at_once, backend=backend)
+        if apart:
+            torch.set_num_threads(threads)  # its workers are gone, and it tests their models alone
         if fabric.is_global_zero:
             write_json(out / "results.json", results_of(grid, out, workplaces, diverged, watch, started))
             write_tables(out)

@@ -8,6 +8,7 @@ __all__ = [
     "check_weights",
     "precision_of",
     "run_folder",
+    "threads_of",
     "train_all",
 ]
 
@@ -20,6 +21,7 @@ from pathlib import Path
 import torch
 
 from weighbridge.data.pairs import BATCHES
+from weighbridge.data.threads import cpu_count
 from weighbridge.errors import DivergenceError, RunFolderError
 from weighbridge.grids.grid import Grid, Row, Task, pre_classifier_settings
 from weighbridge.grids.processes import STOPPED, spread
@@ -44,10 +46,12 @@ class Workplaces:
 
     Args:
         precision: that of the runs that are there already; one comparison has one, however often it is measured.
+        threads: those of the runs that are there already. What is measured first holds for all runs of a comparison.
+        at_once: how many runs share the CPUs of this machine.
     """
 
-    def __init__(self, precision: str | None, watch: Watch) -> None:
-        self.precision, self.watch = precision, watch
+    def __init__(self, precision: str | None, threads: int | None, watch: Watch, *, at_once: int = 1) -> None:
+        self.precision, self.threads, self.watch, self.at_once = precision, threads, watch, at_once
         self._open: tuple[object, Workplace] | None = None
         self._featured: tuple[object, Workplace] | None = None
 
@@ -56,8 +60,18 @@ class Workplaces:
         key = (task, config.upto("workplace"))
         if self._open is None or self._open[0] != key:
             self._open = self._featured = None  # before another one is filled
-            opened = open_workplace(task.source, task.target, config, self.watch, precision=self.precision)
+            opened = open_workplace(
+                task.source,
+                task.target,
+                config,
+                self.watch,
+                precision=self.precision,
+                threads=self.threads and min(self.threads, max(1, cpu_count() // self.at_once)),
+                at_once=self.at_once,
+            )
             self.precision = opened.machine.precision
+            if not config.threads:  # else it is this row's alone
+                self.threads = opened.machine.threads
             self._open = key, opened
         return self._open[1]
 
@@ -142,6 +156,13 @@ def precision_of(out: Path, grid: Grid) -> str | None:
         runs = " and ".join(f"{precision} in '{path}'" for precision, path in met.items())
         raise RunFolderError(f"the runs of a table must have one precision, found {runs}. Delete those of one of them")
     return next(iter(met), None)
+
+
+def threads_of(out: Path, grid: Grid) -> int | None:
+    """The number of threads of the runs that are there already; None if there are none, or they differ."""
+    folders = (RunFolder(path) for job in _jobs(grid, out) for path in (job.home, job.folder))
+    met = {int(folder.facts()["machine"]["threads"]) for folder in folders if folder.started}
+    return met.pop() if len(met) == 1 else None
 
 
 def check_settings(grid: Grid, out: Path, task: Task) -> None:
@@ -281,7 +302,8 @@ def _train_apart(jobs: Sequence[_Job], places: Workplaces, at_once: int, backend
         if not possible:
             continue
         places.watch.about(f"{min(at_once, len(possible))} at once", done, total)
-        work = functools.partial(_train_in_worker, precision=places.precision)
+        threads = places.threads if backend == "loky" else None  # what is measured here holds for no other machine
+        work = functools.partial(_train_in_worker, precision=places.precision, threads=threads)
         results = spread(work, possible, at_once=at_once, backend=backend, gpu=_wants_gpu(jobs))
         left = len(possible)
         try:
@@ -331,12 +353,12 @@ def _train(job: _Job, places: Workplaces) -> _Diverged | None:
 
 
 @functools.cache
-def _places_of_this_process(precision: str | None) -> Workplaces:
-    return Workplaces(precision, Quiet())
+def _places_of_this_process(precision: str | None, threads: int | None) -> Workplaces:
+    return Workplaces(precision, threads, Quiet())
 
 
-def _train_in_worker(job: _Job, *, precision: str | None) -> _Diverged | None:
-    return _train(job, _places_of_this_process(precision))
+def _train_in_worker(job: _Job, *, precision: str | None, threads: int | None) -> _Diverged | None:
+    return _train(job, _places_of_this_process(precision, threads))
 
 
 def _outcome(job: _Job, ending: _Diverged | str | None) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import torch
 from joblib import Parallel, delayed, parallel_config
 
+from weighbridge.data.threads import cpu_count
 from weighbridge.errors import ConfigError
 from weighbridge.stopping import SIGNALS, answered_by, end_with
 
@@ -39,7 +40,7 @@ def spread(
 
     Args:
         work: can be pickled, as the jobs can.
-        at_once: how many; on this machine they share its cores.
+        at_once: how many; on this machine they share its CPUs.
         backend: `loky` for processes of this machine, `ray` for those of the cluster that RAY_ADDRESS names.
         gpu: whether Ray has to give every worker a GPU.
 
@@ -50,7 +51,7 @@ def spread(
     if backend == "ray":
         _register_ray()
         remote = {"ray_remote_args": {"num_gpus": 1}} if gpu else {}
-    threads = max(1, (os.cpu_count() or 1) // at_once) if backend == "loky" else None
+    threads = max(1, cpu_count() // at_once) if backend == "loky" else None
     worker = _Worker(work, threads, str(Path.cwd()), os.getpid() if backend == "loky" else None)
     asked = _Asked()
     # One job per worker and none in waiting: what is not begun when somebody asks to stop is not begun at all.

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from weighbridge.data.columns import Column
 from weighbridge.data.domains import LabelledDomain
 from weighbridge.data.order import walked
+from weighbridge.data.threads import cpu_count
 from weighbridge.engine.checkpoint import load_network, save_network
 from weighbridge.engine.evaluate import evaluate, predict, prepared_batches, stored_likelihood
 from weighbridge.engine.history import WeightHistory
@@ -69,6 +70,9 @@ def adapt(source: Sequence[Path], target: Path, config: Config, out: Path, watch
 def resume(path: Path, watch: Watch | None = None) -> RunFolder:
     """Go on with a run where its last checkpoint left it; a finished run is left alone.
 
+    It goes on in the precision and with the threads that it started with, as its numbers depend on both. Where its
+    processes have fewer CPUs now, they take one thread for each, which is said.
+
     Raises:
         RunFolderError: if there is no run, or its images or its initial weights are not those it started with.
     """
@@ -82,8 +86,15 @@ def resume(path: Path, watch: Watch | None = None) -> RunFolder:
     refuse_other_weights(config, folder)
     build_method.check_weights(config)
     sources = [found_again(entry) for entry in facts["paths"]["source"]]
-    target, precision = found_again(facts["paths"]["target"]), facts["machine"]["precision"]
-    workplace = open_workplace(sources, target, config, watch, precision=precision)
+    target, machine = found_again(facts["paths"]["target"]), facts["machine"]
+    before, possible = machine["threads"], max(1, cpu_count() // config.processes)
+    threads = min(before, possible)
+    workplace = open_workplace(sources, target, config, watch, precision=machine["precision"], threads=threads)
+    if workplace.machine.threads < before:
+        workplace.watch.tell(
+            f"the run started with {before} threads and goes on with {threads}, as there are fewer CPUs now. "
+            "Sums over another number of threads may differ in the last digits"
+        )
     folder = RunFolder.open(path, writes=workplace.fabric.is_global_zero)
     refuse_other_images(workplace, folder)
     _advise(workplace, config)

@@ -76,7 +76,8 @@ class Run:
         return network.eval()
 
     def _machine(self, precision: Precision) -> tuple[Machine, torch.device]:
-        machine = build_machine.build_machine(self.config.replace(processes=1, device="auto", precision=precision))
+        settled = {"processes": 1, "device": "auto", "precision": precision, "threads": torch.get_num_threads()}
+        machine = build_machine.build_machine(self.config.replace(**settled))
         return machine, Fabric(accelerator="cuda" if machine.device == "cuda" else "cpu", devices=1).device
 
     def _backbone(self, machine: Machine, device: torch.device) -> nn.Module:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from lightning_fabric import Fabric
 
 from weighbridge.data.domains import LabelledDomain, UnlabelledDomain
@@ -60,18 +61,27 @@ def open_workplace(
     watch: Watch | None = None,
     *,
     precision: str | None = None,
+    threads: int | None = None,
+    at_once: int = 1,
 ) -> Workplace:
     """Settle the machine, start the processes and read both domains; nothing is written yet.
 
     Args:
         precision: what a run that goes on was started in; `auto` is not measured again.
+        threads: those of a run that goes on, or of the runs beside it, if the settings name no number.
+        at_once: how many such runs share this machine.
     """
-    watch, config = watch or Quiet(), config.replace(precision=precision or config.precision).upto("workplace")
+    watch = watch or Quiet()
+    whole = config.replace(precision=precision or config.precision, threads=config.threads or threads or 0)
+    config = whole.upto("workplace")
     build_method.check_backbone(config)
     build_machine.check_processes(config)
-    machine = build_machine.build_machine(config)
+    machine = build_machine.build_machine(
+        whole, at_once=at_once
+    )  # of later settings it reads the batch, to measure at its scale
     fabric = build_machine.build_fabric(machine)
     fabric.launch()
+    torch.set_num_threads(machine.threads)  # here, as Fabric sets a number of its own where it starts processes
     with fabric.rank_zero_first():  # the others find the scan and the cache done
         training, held_out = build_data.open_source(source, config, watch.reading("source"))
         data = build_data.Data(training, held_out, build_data.open_target(target, config, watch.reading("target")))

@@ -11,7 +11,7 @@ from weighbridge.engine.machine import Machine, probe
 from weighbridge.errors import ConfigError
 from weighbridge.settings.config import Config
 
-_PRECISION = "WEIGHBRIDGE_PRECISION"
+_PRECISION, _THREADS = "WEIGHBRIDGE_PRECISION", "WEIGHBRIDGE_THREADS"
 
 
 def check_processes(config: Config) -> None:
@@ -28,16 +28,27 @@ def check_processes(config: Config) -> None:
         )
 
 
-def build_machine(config: Config) -> Machine:
+def build_machine(config: Config, *, at_once: int = 1) -> Machine:
+    """What these settings and this machine come to.
+
+    Args:
+        config: threads are measured at the scale of its batch.
+        at_once: how many such runs share the machine.
+    """
+    told = os.environ if config.processes > 1 else {}  # by the process that started this one
     machine = probe(
         device=config.device,
         processes=config.processes,
-        precision=os.environ.get(_PRECISION, config.precision) if config.precision == "auto" else config.precision,
+        at_once=at_once,
+        precision=told.get(_PRECISION, config.precision) if config.precision == "auto" else config.precision,
+        threads=config.threads or int(told.get(_THREADS, "0")),
+        batch=(config.batch_source // config.processes, config.channels, config.image_size, config.image_size),
         channels_last=config.channels_last,
         keep_memory=config.keep_memory,
     )
     if machine.processes > 1:
         os.environ[_PRECISION] = machine.precision  # processes started from here must not measure for themselves
+        os.environ[_THREADS] = str(machine.threads)
     return machine
 
 

@@ -419,7 +419,9 @@ class _Machine:
     processes: Annotated[int, Setting(stage="workplace", low=1)] = 1
     """Number of training processes. They share every batch."""
     precision: Annotated[Literal["auto", "fp32", "bf16"], Setting(stage="workplace")] = "auto"
-    """Number format. auto: bf16 if it is measured to be faster on this machine, else fp32."""
+    """Number format. auto: bf16 if the processor is made for it or is measured to be faster with it, else fp32."""
+    threads: Annotated[int, Setting(stage="workplace", low=0)] = 0
+    """Threads of each training process. 0: one or all of its CPUs, whichever is measured to be faster at the start."""
     channels_last: Annotated[bool, Setting(stage="workplace")] = True
     """Use the channels-last memory layout for images and convolutions."""
     keep_memory: Annotated[bool, Setting(stage="workplace")] = True

@@ -12,18 +12,19 @@ __all__ = [
     "open_target",
 ]
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from weighbridge.data.augmix import AugMix
 from weighbridge.data.domains import LabelledDomain, Split, UnlabelledDomain, split_off
 from weighbridge.data.images import View
 from weighbridge.data.pairs import PairStream
 from weighbridge.data.reading import Reading, check_labelled, read_labelled, read_unlabelled
 from weighbridge.data.strong import StrongAugmentation
-from weighbridge.data.transforms import Augmentation, Preparation
+from weighbridge.data.transforms import Augmentation, Preparation, Strong
 from weighbridge.engine.machine import Machine
 from weighbridge.methods.base import Method
 from weighbridge.settings.config import Config
@@ -84,8 +85,12 @@ def build_reading(config: Config) -> Reading:
 
 
 def build_preparation(config: Config) -> Preparation:
-    strong = StrongAugmentation(config.strong_augmentation) if config.strong_augmentation else None
+    kind = _STRONG_KINDS[config.strong_kind]
+    strong = kind(config.strong_augmentation) if config.strong_augmentation else None
     return Preparation(_augmentation(config), config.normalisation, strong)
+
+
+_STRONG_KINDS: dict[str, Callable[[float], Strong]] = {"camera": StrongAugmentation, "augmix": AugMix}
 
 
 def _augmentation(config: Config) -> Augmentation:
@@ -95,6 +100,8 @@ def _augmentation(config: Config) -> Augmentation:
         zoom=config.zoom,
         shear=config.shear,
         flip=config.flip,
+        resized_crop=config.resized_crop if config.resized_crop < 1 else 0.0,
+        jitter=config.jitter,
         brightness=config.brightness,
         contrast=config.contrast,
         noise=config.noise,
@@ -104,6 +111,8 @@ def _augmentation(config: Config) -> Augmentation:
 
 def caution(config: Config) -> str | None:
     """What whoever trains with these settings, or reads the results, should know; None if there is nothing."""
+    if config.method == "adabn" and config.batch_norm == "frozen":
+        return "batch_norm = 'frozen' leaves no statistics to read anew, so this is source-only again"
     moves = _augmentation(config) != Augmentation() or config.strong_augmentation or build_reading(config).view.slack
     if "teacher" not in config.entry.has or moves:
         return None

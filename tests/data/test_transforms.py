@@ -2,8 +2,12 @@
 
 import pytest
 import torch
+from torchvision.transforms import RandomResizedCrop
+from torchvision.transforms.v2 import functional as tv
 
-from weighbridge.data.transforms import Augmentation, PixelScale, Preparation
+from weighbridge.data import colour, transforms
+from weighbridge.data.strong import StrongAugmentation
+from weighbridge.data.transforms import Augmentation, PixelScale, Preparation, resized_crop
 
 
 def images(count=6):
@@ -71,6 +75,8 @@ def test_no_augmentation_is_the_plain_preparation():
         {"contrast": 0.5},
         {"noise": 0.2},
         {"invert": 0.5},
+        {"resized_crop": 0.5},
+        {"jitter": 0.4},
     ],
 )
 def test_every_augmentation_does_something_the_seed_decides_and_pixels_stay_in_range(option):
@@ -106,3 +112,92 @@ def test_a_shift_moves_a_dot_by_at_most_its_share():
     assert (rows - 10).abs().max() <= 2
     assert (columns - 10).abs().max() <= 2
     assert rows.unique().numel() >= 3
+
+
+# ---- crops and jitter, beside torchvision's own ----
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_resized_crop_is_torchvision_s(channels):
+    pixels = torch.rand(4, channels, 12, 12, generator=seeded())
+    boxes = torch.tensor([[0, 0, 12, 12], [2, 3, 9, 8], [5, 0, 7, 10], [1, 4, 1, 8]])
+    ours = resized_crop(pixels, boxes.float())
+    theirs = torch.stack(
+        [tv.resized_crop(one, *box.tolist(), [12, 12]) for one, box in zip(pixels, boxes, strict=True)]
+    )
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+
+
+def test_crops_keep_the_share_the_aspect_and_the_image_that_they_should():
+    tops, lefts, heights, widths = transforms._boxes(torch.zeros(4000, 1, 200, 200), 0.7, seeded()).unbind(1)
+    shares, aspects = heights * widths / 200**2, widths / heights
+    assert 0.69 < shares.min() < 0.72
+    assert shares.max() > 0.97
+    assert 0.745 < aspects.min() < 0.77
+    assert 1.30 < aspects.max() < 1.345
+    assert tops.min() == lefts.min() == 0
+    assert (tops + heights).max() == (lefts + widths).max() == 200
+    theirs = [RandomResizedCrop.get_params(torch.zeros(1, 200, 200), (0.7, 1.0), (3 / 4, 4 / 3)) for _ in range(2000)]
+    mean = sum(height * width for _, _, height, width in theirs) / 2000 / 200**2
+    assert shares.mean().item() == pytest.approx(mean, abs=0.01)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("ours", "theirs", "amounts"),
+    [
+        (colour.adjust_brightness, tv.adjust_brightness, [0.0, 0.6, 1.0, 1.7]),
+        (colour.adjust_contrast, tv.adjust_contrast, [0.0, 0.6, 1.0, 1.7]),
+        (colour.adjust_saturation, tv.adjust_saturation, [0.0, 0.6, 1.0, 1.7]),
+        (colour.adjust_hue, tv.adjust_hue, [-0.5, -0.1, 0.0, 0.25]),
+    ],
+)
+def test_colours_change_as_torchvision_s_do_by_an_amount_for_each_image(ours, theirs, amounts, channels):
+    pixels = (torch.rand(4, channels, 12, 12, generator=seeded()) * 4).round() / 4  # equal channels and greys too
+    wanted = torch.stack([theirs(one, amount) for one, amount in zip(pixels, amounts, strict=True)])
+    torch.testing.assert_close(ours(pixels, torch.tensor(amounts).view(4, 1, 1, 1)), wanted, rtol=0, atol=1e-5)
+
+
+def test_jitter_is_torchvision_s_with_a_quarter_of_it_for_hue(monkeypatch):
+    seen = {}
+    for name in ("adjust_brightness", "adjust_contrast", "adjust_saturation", "adjust_hue"):
+        monkeypatch.setattr(
+            transforms, name, lambda pixels, amount, name=name: (seen.update({name: amount}), pixels)[1]
+        )
+    Augmentation(jitter=0.4)(torch.rand(500, 3, 4, 4), seeded())
+    for name, (low, high) in {
+        "brightness": (0.6, 1.4),
+        "contrast": (0.6, 1.4),
+        "saturation": (0.6, 1.4),
+        "hue": (-0.1, 0.1),
+    }.items():
+        amounts = seen[f"adjust_{name}"]
+        assert amounts.shape == (500, 1, 1, 1)
+        assert [amounts.min().item(), amounts.max().item()] == pytest.approx([low, high], abs=0.01)
+
+
+# ---- what is off draws nothing ----
+
+EVERY = {"rotate": 20.0, "shift": 0.1, "zoom": 0.3, "shear": 0.2, "flip": True}
+STILL = {"flip": True, "brightness": 0.2, "contrast": 0.4, "noise": 0.1, "invert": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("preparation", "values"),
+    [
+        (Preparation(Augmentation(flip=True)), [-0.83529, -0.33333, 0.64706, 0.41176]),
+        (Preparation(Augmentation(**(EVERY | STILL))), [-0.53225, 0.21081, 0.52072, 0.84116]),
+        (Preparation(Augmentation(**STILL), "per-image"), [1.31458, 0.3936, -1.23653, -0.74258]),
+        (
+            Preparation(Augmentation(**(EVERY | STILL)), "per-image", StrongAugmentation(0.5)),
+            [-0.94738, -0.01317, 0.55945, 0.91936],
+        ),
+        (Preparation(strong=StrongAugmentation(0.5)), [-0.63886, -0.13176, -0.19071, 0.16825]),
+    ],
+)
+def test_pixels_are_those_of_the_same_seed_before_there_were_crops_jitter_and_augmix(preparation, values):
+    prepared = preparation.training(images(), seeded(), seeded(1))
+    if preparation.strong is None:
+        assert torch.equal(prepared, preparation.training(images(), seeded()))
+    seen = prepared[[0, 2, 4, 5], [0, 1, 2, 0], [0, 3, 6, 11], [1, 5, 9, 11]]
+    torch.testing.assert_close(seen, torch.tensor(values), rtol=0, atol=2e-4)

@@ -87,6 +87,8 @@ RESUMED = [
     *({"method": method, "rotate": 10.0, "confidence_threshold": 0.4} for method in build_method.BUILDERS),
     {"method": "weighted-dann", "fine_tune_rate": 0.02, "rotate": 10.0, "noise": 0.1},
     {"method": "weighted-dann", "weighting": "permuted"},
+    {"method": "cdan", "optimizer": "adamw", "rate_schedule": "cosine", "warmup": 0.3, "layer_decay": 0.7},
+    {"method": "self-training", "strong_kind": "augmix", "resized_crop": 0.6, "jitter": 0.3},
     {"method": "dann", "backbone": "small-batchnorm"},
     {"method": "mcc", "backbone": "small-batchnorm"},
     {"method": "dann-mcc", "weighting": "paper"},

@@ -118,10 +118,13 @@ def test_a_table_never_mixes_precisions(tmp_path):
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_of_the_authors_is_a_row_of_its_own(tmp_path, name):
     recipe = RECIPES[name]
-    grid = read(tmp_path, PLAIN.replace('"weighted-dann:permuted"', f'"{name}"') + "[settings]\nimage_size = 48\n")
+    grid = read(
+        tmp_path, PLAIN.replace('"weighted-dann:permuted"', f'"{name}"') + "[settings]\nimage_size = 48\nepochs = 2.0\n"
+    )
     row = grid.rows[1]
     assert (row.config.method, row.config.image_size, row.variant) == (recipe.method, 48, True)
     assert {key: getattr(row.config, key) for key in recipe.settings} == recipe.settings
+    assert row.config.epochs == (None if "steps" in recipe.settings else 2.0)
     if "reversal" in row.config.entry.has:
         assert {"strength", "schedule", "gamma"} <= set(recipe.settings), "whatever the comparison says of lambda"
     assert row.shown == f"{entry_of(recipe.method).shown}, {recipe.shown}"

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from weighbridge.methods.adabn import with_statistics_of
-from weighbridge.parts.networks import Network, build_network
+from weighbridge.parts.networks import Network, build_network, freeze_statistics
 
 
 @pytest.fixture
@@ -69,3 +69,10 @@ def test_without_batch_norm_the_network_is_the_same():
     network = build_network("small", classes=3, channels=1, size=16)
     adapted, shown = with_statistics_of(network, [torch.randn(8, 1, 16, 16)]), torch.randn(4, 1, 16, 16)
     assert torch.equal(adapted(shown), network.eval()(shown))
+
+
+def test_frozen_statistics_are_not_read_anew(network):
+    freeze_statistics(network)
+    adapted = with_statistics_of(network, [images(64)])
+    assert adapted is not network
+    assert all(torch.equal(value, network.state_dict()[name]) for name, value in adapted.state_dict().items())

@@ -268,3 +268,63 @@ def test_adam_has_a_rate_of_its_own_and_sgd_that_of_all(name):
         for group in o.param_groups
     }
     assert (0.5 in rates) == (CATALOGUE[name].optimizer == "sgd")
+
+
+# ---- what settings do to every method ----
+
+
+def fine_tuned(name, **settings):
+    """The method around a network with batch norm, whose weights stand for published ones."""
+    config = Config(method=name, **({"image_size": SIZE, "channels": 1, "weights": "published.pth"} | settings))
+    torch.manual_seed(0)
+    method = build_method(
+        config,
+        start_from(build_network("small-batchnorm", classes=3, channels=1, size=SIZE), config),
+        3,
+        stored(torch.rand(B)),
+    )
+    method.train()
+    return method
+
+
+@EVERY
+def test_frozen_statistics_move_in_no_network_of_any_method(name):
+    found = {}
+    for policy in ("frozen", "train"):
+        method = fine_tuned(name, batch_norm=policy, confidence_threshold=0.0)
+        networks = torch.nn.ModuleDict(method.modules())
+        statistics = [buffer for part, buffer in networks.named_buffers() if "running" in part]
+        gammas = [
+            p for part in learner(method).features.modules() if hasattr(part, "running_mean") for p in part.parameters()
+        ]
+        before = copy.deepcopy(statistics), copy.deepcopy(gammas)
+        for k in range(2):
+            method.train()
+            method.step(pair(), k / 2, update)
+        found[policy] = any(not torch.equal(*both) for both in zip(statistics, before[0], strict=True))
+        assert all(not torch.equal(*both) for both in zip(gammas, before[1], strict=True)), "gamma and beta learn"
+    assert found == {"frozen": False, "train": True}
+
+
+@EVERY
+def test_adamw_and_lower_rates_nearer_to_the_pixels_reach_whatever_trains_by_sgd(name):
+    settings = {
+        "optimizer": "adamw",
+        "layer_decay": 0.5,
+        "learning_rate": 0.4,
+        "fine_tune_rate": 0.4,
+        "weight_decay": 0.1,
+    }
+    method = fine_tuned(name, new_layer_multiplier=10.0, **settings)
+    if CATALOGUE[name].optimizer == "adam":
+        assert all(type(optimizer) is torch.optim.Adam for optimizer in method.optimizers.values())
+        return
+    (optimizer,) = method.optimizers.values()
+    assert type(optimizer) is torch.optim.AdamW
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    network = learner(method)
+    convolutions = [layer for layer in network.features if isinstance(layer, torch.nn.Conv2d)]
+    assert [rates[id(layer.weight)] for layer in convolutions] == pytest.approx([0.05, 0.1, 0.2, 0.4])
+    heads = {part: rates.get(id(next(getattr(network, part).parameters()))) for part in ("label_head", "domain_head")}
+    new_head = 4.0 if CATALOGUE[name].start == "scratch" else 0.4  # else it is the pre-classifier's
+    assert heads == {"label_head": new_head, "domain_head": 4.0 if "domain loss" in CATALOGUE[name].has else None}

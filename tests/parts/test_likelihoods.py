@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from weighbridge.parts.likelihoods import InstanceWeighting, exact_mode, own_pass, per_step, stored
-from weighbridge.parts.networks import Network, build_network
+from weighbridge.parts.networks import Network, build_network, freeze_statistics
 from weighbridge.parts.weights import class_likelihood, paper_weights
 from weighbridge.types import LabelledBatch
 
@@ -66,9 +66,12 @@ def test_stochastic_depth_calls_for_a_pass_of_its_own():
     assert exact_mode(build_network("convnext_tiny", classes=3, channels=3, size=32)) == "evaluation-pass"
 
 
-@pytest.mark.parametrize("backbone", ["lenet", "small", "small-batchnorm", "dropout"])
+@pytest.mark.parametrize("backbone", ["lenet", "small", "small-batchnorm", "dropout", "frozen"])
 def test_the_exact_mode_gives_weights_of_one_at_the_start_in_every_network(backbone):
-    net = network("lenet" if backbone == "dropout" else backbone)
+    net = network({"dropout": "lenet", "frozen": "small-batchnorm"}.get(backbone, backbone))
+    if backbone == "frozen":
+        freeze_statistics(net)
+        assert exact_mode(net) == "shared-features"
     if backbone == "dropout":
         net.label_head.insert(2, nn.Dropout(0.5))
     source = batch()

@@ -1,11 +1,21 @@
 """Which layer is the last convolution output, in every kind of network."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
 from weighbridge.errors import ConfigError
-from weighbridge.parts.networks import build_network, evaluating, parameter_count, split_before_classifier
+from weighbridge.parts.networks import (
+    FrozenStatistics,
+    build_network,
+    evaluating,
+    freeze_statistics,
+    parameter_count,
+    split_before_classifier,
+    stages,
+)
 
 
 def shapes(backbone, channels, size, classes=5, **options):
@@ -134,3 +144,87 @@ def test_a_failed_evaluation_leaves_no_part_in_evaluation_mode():
     with pytest.raises(KeyboardInterrupt):
         fail()
     assert all(part.training for part in network.modules())
+
+
+# ---- frozen statistics, and stages ----
+
+
+def with_statistics(module):
+    """Statistics as a training leaves them."""
+    torch.manual_seed(5)
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean.normal_()
+            layer.running_var.uniform_(0.5, 2.0)
+    return module
+
+
+def test_frozen_statistics_stay_in_every_mode_and_scales_and_shifts_learn():
+    network = with_statistics(build_network("small-batchnorm", classes=3, channels=1, size=16))
+    images, plain = torch.randn(4, 1, 16, 16), copy.deepcopy(network).eval()
+    names = list(network.state_dict())
+    freeze_statistics(network)
+    freeze_statistics(network)  # again changes nothing
+    assert list(network.state_dict()) == names
+    before = {name: value.clone() for name, value in network.named_buffers()}
+    for one in (network.train(), copy.deepcopy(network).train()):
+        assert torch.equal(one(images), plain(images))
+        one(images).sum().backward()
+        layers = [layer for layer in one.modules() if isinstance(layer, FrozenStatistics)]
+        assert len(layers) == 4
+        assert all(layer.weight.grad.abs().sum() > 0 and layer.bias.grad.abs().sum() > 0 for layer in layers)
+        assert all(torch.equal(value, before[name]) for name, value in one.named_buffers())
+    with evaluating(network):
+        pass
+    assert torch.equal(network(images), plain(images))
+    assert network.training
+
+
+def test_a_batch_norm_that_keeps_no_statistics_is_left_alone():
+    layers = nn.Sequential(nn.BatchNorm2d(2, track_running_stats=False))
+    freeze_statistics(layers)
+    assert type(layers[0]) is nn.BatchNorm2d
+
+
+def test_timm_s_batch_norm_with_an_activation_is_frozen_too():
+    pytest.importorskip("timm")
+    network = build_network("timm:tf_efficientnet_lite0", classes=3, channels=3, size=32)
+    with_statistics(network)
+    images = torch.rand(2, 3, 32, 32)
+    wanted = network.eval().features(images)
+    freeze_statistics(network)
+    torch.testing.assert_close(network.train().features(images), wanted)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "firsts"),
+    [
+        ("resnet18", ["0.0.weight", *(f"0.{k}.0.conv1.weight" for k in (4, 5, 6, 7))]),
+        ("small", [f"{k}.weight" for k in (0, 3, 7, 10, 14, 17)]),
+        ("lenet", ["0.weight", "3.weight"]),
+        ("mobilenet_v3_small", None),
+        ("swin_t", None),
+    ],
+)
+def test_stages_are_all_parameters_from_the_pixels_up(backbone, firsts):
+    features = build_network(backbone, classes=3, channels=3, size=32).features
+    found = stages(features)
+    assert [id(p) for stage in found for p in stage] == [id(p) for p in features.parameters()]
+    names = {id(parameter): name for name, parameter in features.named_parameters()}
+    assert firsts is None or [names[id(stage[0])] for stage in found] == firsts
+    assert len(found) == {"mobilenet_v3_small": 13, "swin_t": 8}.get(backbone, len(found))
+
+
+def test_networks_of_timm_say_what_their_stages_are():
+    pytest.importorskip("timm")
+    features = build_network("timm:tf_efficientnet_lite0", classes=3, channels=3, size=32).features
+    for module in (features, nn.Sequential(features, nn.Flatten())):  # however it is wrapped
+        names = {id(parameter): name for name, parameter in module.named_parameters()}
+        found = [names[id(stage[0])].removeprefix("0.") for stage in stages(module)]
+        assert found[0] == "conv_stem.weight"
+        assert [name.split(".")[:2] for name in found[1:]] == [["blocks", str(k)] for k in range(7)]
+        assert sum(map(len, stages(module))) == len(names)
+
+
+def test_what_has_no_parameters_has_one_stage_of_none():
+    assert stages(nn.Sequential(nn.Flatten())) == [[]]

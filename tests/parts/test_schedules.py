@@ -4,7 +4,13 @@ import math
 
 import pytest
 
-from weighbridge.parts.schedules import constant_strength, learning_rate_factor, reversal_strength
+from weighbridge.parts.schedules import (
+    constant_strength,
+    cosine_factor,
+    learning_rate_factor,
+    reversal_strength,
+    warmed_up,
+)
 
 
 def test_strength_starts_at_zero():
@@ -36,3 +42,18 @@ def test_learning_rate_falls_to_eleven_to_the_minus_three_quarters():
 
 def test_alpha_zero_keeps_the_learning_rate():
     assert learning_rate_factor(0.7, alpha=0.0) == 1.0
+
+
+def test_a_cosine_falls_to_nothing():
+    assert [cosine_factor(p) for p in (0.0, 0.5, 1.0)] == pytest.approx([1.0, 0.5, 0.0], abs=1e-12)
+    assert cosine_factor(0.25) == pytest.approx(0.5 + math.sqrt(0.125))
+
+
+@pytest.mark.parametrize("schedule", [cosine_factor, learning_rate_factor])
+def test_a_warm_up_is_a_line_and_the_whole_schedule_follows(schedule):
+    warm = warmed_up(schedule, 0.2)
+    assert [warm(p) for p in (0.0, 0.05, 0.1)] == pytest.approx([0.0, 0.25, 0.5])
+    assert [warm(0.2 + 0.8 * q) for q in (0.0, 0.25, 0.5, 1.0)] == pytest.approx(
+        [schedule(q) for q in (0.0, 0.25, 0.5, 1.0)], abs=1e-12
+    )
+    assert [warmed_up(schedule, 0.0)(p) for p in (0.0, 0.3, 1.0)] == [schedule(p) for p in (0.0, 0.3, 1.0)]

@@ -87,6 +87,13 @@ def test_whole_numbers_are_taken_where_shares_are_meant():
         ({"consistency_weight": -1.0}, "consistency_weight must be at least 0, got -1.0"),
         ({"class_balance_weight": -1.0}, "class_balance_weight must be at least 0, got -1.0"),
         ({"invert": 1.5}, "invert must be in [0, 1], got 1.5"),
+        (
+            {"batch_norm": "frozen"},
+            "batch_norm = 'frozen' keeps the statistics of published weights, got weights = 'none'. "
+            "Set weights, or leave batch_norm out",
+        ),
+        ({"layer_decay": 0.0}, "layer_decay must be in (0, 1], got 0.0"),
+        ({"warmup": 1.0}, "warmup must be in [0, 1), got 1.0"),
         ({"strong_augmentation": 1.5}, "strong_augmentation must be in [0, 1], got 1.5"),
     ],
 )
@@ -150,6 +157,9 @@ def test_the_page_of_all_settings_is_what_the_code_says():
         ({"selection": "class-balanced", "confidence_threshold": 0.5}, ("confidence_threshold",)),
         ({"method": "mean-teacher", "start": "scratch", "nesterov": True, "rate_decay": 5}, ("nesterov", "rate_decay")),
         ({"method": "cdan-mcc", "domain_loss_weight": 0.5}, ()),
+        ({"method": "dann", "momentum": 0.5, "optimizer": "adamw"}, ("momentum",)),
+        ({"method": "mean-teacher", "start": "scratch", "layer_decay": 0.5, "warmup": 0.1}, ("warmup", "layer_decay")),
+        ({"strong_augmentation": 0.0, "strong_kind": "augmix"}, ("strong_kind",)),
     ],
 )
 def test_a_setting_that_the_method_never_reads_is_known(settings, unread):
@@ -173,6 +183,7 @@ def test_what_was_set_in_vain_is_told_with_who_reads_it():
 @pytest.mark.parametrize("name", [name for name in SETTINGS if name != "method"])
 def test_whoever_does_not_read_a_setting_can_be_told_who_does(name):
     ways = [{"method": method} for method in METHODS]
+    ways += [{"strong_augmentation": 0.0}]
     ways += [{"method": "mean-teacher", "start": "scratch"}, {"epochs": 2.0, "pre_epochs": 2.0}]
     always = all(SETTINGS[name].readers.read(Config(**way)) for way in ways)
     assert always == (not SETTINGS[name].readers.words)

@@ -4,9 +4,10 @@ One `Preparation` serves both domains. Different augmentation or scaling per dom
 cue that has nothing to do with the images.
 """
 
-__all__ = ["Augmentation", "Normalisation", "PixelScale", "Preparation"]
+__all__ = ["Augmentation", "Normalisation", "PixelScale", "Preparation", "Strong", "resized_crop"]
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,8 +15,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from weighbridge.data.strong import StrongAugmentation, root_mean_square
+from weighbridge.data.colour import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation
+from weighbridge.data.strong import root_mean_square
 
+Strong = Callable[[Tensor, torch.Generator], Tensor]
+"""A strong augmentation, `StrongAugmentation` or `AugMix`: (B, C, H, W) in [0, 1] and a CPU generator -> the same."""
 Normalisation = Literal["half", "imagenet", "per-image"]
 
 
@@ -43,6 +47,11 @@ class Augmentation:
         zoom: 0.2 draws factors from 1/1.2 to 1.2.
         shear: tangent of the angle.
         flip: mirror left-right, half of the images.
+        resized_crop: least share of the area, in [0, 1), of a random crop of aspect 3/4 to 4/3 that is then resized to
+            the whole (Szegedy et al., CVPR 2015, sec. 6). Boxes are drawn as torchvision's RandomResizedCrop does.
+        jitter: largest change of brightness, contrast and saturation, in [0, 1], and of hue a quarter of it, as
+            torchvision's ColorJitter defines them (in the proportions of SimCLR, ICML 2020, app. A). Grey images have
+            no saturation and no hue.
         brightness: added to pixels in [0, 1].
         contrast: 0.3 draws factors from 1/1.3 to 1.3, around the image's mean.
         noise: largest standard deviation of Gaussian pixel noise, in [0, 1].
@@ -54,6 +63,8 @@ class Augmentation:
     zoom: float = 0.0
     shear: float = 0.0
     flip: bool = False
+    resized_crop: float = 0.0
+    jitter: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
     noise: float = 0.0
@@ -77,10 +88,14 @@ class Augmentation:
 
     def __call__(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
         """(B, C, H, W) in [0, 1] -> the same; draws come from a CPU generator, so every device sees the same ones."""
+        if self.resized_crop:
+            pixels = resized_crop(pixels, _boxes(pixels, self.resized_crop, generator))
         if self.rotate or self.shift or self.zoom or self.shear:
             pixels = self._move(pixels, generator)
         else:
             pixels = self.mirror(pixels, generator)
+        if self.jitter:
+            pixels = self._jittered(pixels, generator)
         if self.invert:
             chosen = torch.rand(len(pixels), 1, 1, 1, generator=generator) < self.invert
             pixels = torch.where(chosen.to(pixels.device), 1.0 - pixels, pixels)
@@ -94,6 +109,17 @@ class Augmentation:
             size = torch.rand(len(pixels), 1, 1, 1, generator=generator) * self.noise
             pixels = pixels + (torch.randn(pixels.shape, generator=generator) * size).to(pixels.device)
         return pixels.clamp(0.0, 1.0)
+
+    def _jittered(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+        """Four changes in an order that is drawn for the batch, each by as much as is drawn for the image."""
+        factors = [1.0 + _uniform(pixels, self.jitter, generator) for _ in range(3)]
+        turn = _uniform(pixels, self.jitter / 4, generator)
+        for change in torch.randperm(4, generator=generator).tolist():
+            if change < 3:
+                pixels = (adjust_brightness, adjust_contrast, adjust_saturation)[change](pixels, factors[change])
+            else:
+                pixels = adjust_hue(pixels, turn)
+        return pixels
 
     def _move(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
         count = len(pixels)
@@ -117,6 +143,45 @@ class Augmentation:
         return functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
 
 
+def resized_crop(pixels: Tensor, boxes: Tensor) -> Tensor:
+    """A part of every image at the size of the whole, bilinear, as torchvision's function of the same name.
+
+    Args:
+        pixels: (B, C, H, W).
+        boxes: top, left, height and width in whole pixels, (B, 4); within the image.
+    """
+    rows = _looked_up(boxes[:, 0], boxes[:, 2], pixels.shape[2])  # (B, H)
+    columns = _looked_up(boxes[:, 1], boxes[:, 3], pixels.shape[3])  # (B, W)
+    grid = torch.stack(
+        [columns[:, None].expand(-1, rows.shape[1], -1), rows[..., None].expand(-1, -1, columns.shape[1])], dim=3
+    )  # (B, H, W, 2)
+    return functional.grid_sample(pixels, grid.to(pixels), padding_mode="border", align_corners=False)
+
+
+def _looked_up(start: Tensor, length: Tensor, side: int) -> Tensor:
+    """Where each of `side` pixels is fetched from, (B, side) with the image from -1 to 1; never from beyond the box."""
+    start, length = start[:, None].float(), length[:, None].float()
+    place = (torch.arange(side) + 0.5) * length / side  # (B, side), in pixels from the edge of the box
+    place = torch.minimum(place.clamp_min(0.5), length - 0.5)
+    return 2.0 * (start + place) / side - 1.0
+
+
+def _boxes(pixels: Tensor, least: float, generator: torch.Generator) -> Tensor:
+    """Boxes of at least this share of the area, (B, 4); of ten that are drawn the first that fits, else the whole."""
+    height, width = pixels.shape[-2:]
+    share, aspect, top, left = torch.rand(4, len(pixels), 10, generator=generator)  # (B, 10) each
+    area = (least + (1.0 - least) * share) * (height * width)
+    ratio = torch.exp((2.0 * aspect - 1.0) * math.log(4 / 3))
+    widths, heights = (area * ratio).sqrt().round(), (area / ratio).sqrt().round()
+    fits = (widths >= 1) & (widths <= width) & (heights >= 1) & (heights <= height)
+    tops, lefts = (top * (height - heights + 1)).floor(), (left * (width - widths + 1)).floor()
+    first = fits.int().argmax(dim=1, keepdim=True)  # (B, 1)
+    boxes = torch.stack([tops, lefts, heights, widths], dim=2)  # (B, 10, 4)
+    chosen = boxes.gather(1, first[..., None].expand(-1, -1, 4)).squeeze(1)
+    whole = torch.tensor([0.0, 0.0, height, width])
+    return torch.where(fits.any(dim=1, keepdim=True), chosen, whole)
+
+
 @dataclass(frozen=True)
 class Preparation:
     """uint8 -> normalised float: to [0, 1], augmentation when training, then the network's scale.
@@ -131,7 +196,7 @@ class Preparation:
 
     augmentation: Augmentation = Augmentation()
     normalisation: Normalisation | PixelScale = "half"
-    strong: StrongAugmentation | None = None
+    strong: Strong | None = None
 
     def training(self, images: Tensor, generator: torch.Generator, for_strong: torch.Generator | None = None) -> Tensor:
         """(B, C, H, W) uint8 -> float, augmented; B = 0 where a method does not look at the target.

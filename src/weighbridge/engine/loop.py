@@ -20,6 +20,7 @@ from weighbridge.engine.runaway import Runaway, refuse_broken_weights
 from weighbridge.engine.signals import Interrupted, stop_on_signals
 from weighbridge.methods.base import Method, StepLog
 from weighbridge.parts.optim import Updater, set_progress
+from weighbridge.parts.schedules import RateSchedule, learning_rate_factor
 from weighbridge.run_folder import RunFolder
 from weighbridge.types import DomainPair
 from weighbridge.watch import Quiet, Watch
@@ -37,6 +38,7 @@ def fit(
     classes: int,
     folder: RunFolder,
     history: WeightHistory | None = None,
+    rate_schedule: RateSchedule = learning_rate_factor,
     clip_norm: float | None = None,
     log_every: int = 10,
     checkpoint_every: int = 0,
@@ -49,6 +51,7 @@ def fit(
         stage: what the log calls it, `pre-classifier` or `adapt`.
         classes: K, for telling a runaway label loss from chance.
         history: where the source images' weights are kept, for methods that have them.
+        rate_schedule: how learning rates move: a function of progress, so that a resumed run has the same.
         checkpoint_every: in steps; 0 for a tenth of them.
         resume: go on from the folder's checkpoint, if it has one.
 
@@ -93,7 +96,7 @@ def fit(
     try:
         with stop_on_signals() as stop_asked, _ahead(pairs, done, steps) as stream:
             for step, pair in stream:
-                set_progress(method.optimizers.values(), step / steps)
+                set_progress(method.optimizers.values(), step / steps, rate_schedule)
                 torch.manual_seed(pairs.noise_seed(step))  # dropout is a function of (seed, step) too
                 with fabric.autocast():
                     log = method.step(pair, step / steps, update)

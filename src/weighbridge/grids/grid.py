@@ -140,8 +140,7 @@ def method_row(name: str, config: Config) -> Row:
     if "@" in name:
         recipe = recipe_of(name)
         shown = f"{entry_of(recipe.method).shown}, {recipe.shown}"
-        length = {"epochs": None, "pre_epochs": None}  # a recipe has its own
-        own = config.replace(**length, **recipe.settings, method=recipe.method, weighting="default")
+        own = config.replace(**recipe.own_length, **recipe.settings, method=recipe.method, weighting="default")
         return Row(name, own, shown, variant=True)
     method, _, weighting = name.partition(":")
     entry = entry_of(method)
@@ -272,7 +271,8 @@ def _variant(name: str, changes: Any, settings: Mapping[str, Any], where: str) -
     row = method_row(changes["method"], Config())
     recipe: dict[str, Any] = {}
     if "@" in changes["method"]:
-        recipe = {"epochs": None, "pre_epochs": None, **recipe_of(changes["method"]).settings}
+        named = recipe_of(changes["method"])
+        recipe = {**named.own_length, **named.settings}
     own = {**settings, "weighting": row.config.weighting, **recipe, **changes, "method": row.config.method}
     return Row(name, from_mapping(own, where=f"[variants.{name}] {where}"), name, variant=True)
 

@@ -13,11 +13,14 @@ import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from weighbridge.parts.networks import Network, Standardised
+from weighbridge.parts.networks import FrozenStatistics, Network, Standardised
 
 
 def with_statistics_of(network: Network, batches: Iterable[Tensor]) -> Network:
     """A copy of a network whose batch norm has the mean and variance of other images; the same where it has none.
+
+    Frozen statistics stay too. The network learned on that scale, which is of neither domain but of the published
+    weights. So a network in which all are frozen comes back as it is.
 
     Args:
         network: trained on the source.
@@ -31,7 +34,7 @@ def with_statistics_of(network: Network, batches: Iterable[Tensor]) -> Network:
     if fixed is not None:  # behind a frozen backbone, whose features it meets first
         fixed.read(*_moments(batches))
         return adapted
-    layers = [module for module in adapted.modules() if isinstance(module, _BatchNorm)]
+    layers = [m for m in adapted.modules() if isinstance(m, _BatchNorm) and not isinstance(m, FrozenStatistics)]
     if not layers:
         return adapted
     momenta = [layer.momentum for layer in layers]

@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from weighbridge.parts.networks import Network, evaluating, is_stochastic
+from weighbridge.parts.networks import FrozenStatistics, Network, evaluating, is_stochastic
 from weighbridge.parts.weights import Weighting, class_likelihood
 from weighbridge.types import LabelledBatch
 
@@ -51,11 +51,14 @@ def per_step(pre_classifier: Network) -> SourceLikelihood:
 
 
 def exact_mode(network: Network) -> PtMode:
-    """The cheapest way to read P_t that gives what an evaluation pass gives: without batch norm, dropout and stochastic
-    depth in G_f, the features of the training pass do. If P_a is of the same pixels, w is then 1 at the first step.
+    """The cheapest way to read P_t that gives what an evaluation pass gives.
+
+    The features of the training pass do where G_f has no dropout, no stochastic depth, and no batch norm but a frozen
+    one. If P_a is of the same pixels, w is then 1 at the first step.
     """
     batch_norm = nn.modules.batchnorm._BatchNorm
-    inexact = any(isinstance(m, batch_norm) or is_stochastic(m) for m in network.features.modules())
+    moving = (m for m in network.features.modules() if not isinstance(m, FrozenStatistics))
+    inexact = any(isinstance(m, batch_norm) or is_stochastic(m) for m in moving)
     return "evaluation-pass" if inexact else "shared-features"
 
 
@@ -67,9 +70,9 @@ class InstanceWeighting:
         p_a: gives P_a of a batch.
         rule: (P_a, P_t) -> w; one of `weights.WEIGHTINGS`.
         p_t_mode: `shared-features`: the features of the training pass, the label predictor in evaluation mode (no
-            dropout), exact for networks whose G_f has neither dropout nor batch norm; `training-pass`: the label
-            logits of the training pass as they are, dropout and all; `evaluation-pass`: a second pass of the whole
-            network in evaluation mode, exact for any network, at the price of a forward pass.
+            dropout), exact for networks whose G_f has neither dropout nor batch norm, but with frozen statistics;
+            `training-pass`: the label logits of the training pass as they are, dropout and all; `evaluation-pass`: a
+            second pass of the whole network in evaluation mode, exact for any network, at the price of a forward pass.
     """
 
     p_a: SourceLikelihood

@@ -6,15 +6,18 @@ layer that is, is said at each network below.
 
 __all__ = [
     "BACKBONES",
+    "FrozenStatistics",
     "Network",
     "Standardised",
     "build_network",
     "evaluating",
     "feature_network",
     "follow",
+    "freeze_statistics",
     "is_stochastic",
     "parameter_count",
     "split_before_classifier",
+    "stages",
     "with_dropout",
 ]
 
@@ -22,10 +25,13 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Self
 
 import torch
 import torchvision
 from torch import Tensor, nn
+from torch.nn import Parameter
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from weighbridge.errors import ConfigError
 from weighbridge.parts.lite0 import LITE0
@@ -204,6 +210,67 @@ def follow(teacher: nn.Module, student: nn.Module, alpha: float, *, buffers: boo
             statistic.lerp_(newer, 1.0 - alpha)
         else:  # how many batches were seen
             statistic.copy_(newer)
+
+
+class FrozenStatistics(nn.Module):
+    """Batch norm that is in evaluation mode whatever mode its network is put into. See `freeze_statistics`."""
+
+    def train(self, mode: bool = True) -> Self:
+        return super().train(False)
+
+
+def freeze_statistics(module: nn.Module) -> None:
+    """Keep the mean and variance of every batch norm as they are; scales (gamma) and shifts (beta) still learn.
+
+    Each layer becomes one of its own kind, such as timm's with an activation, that never enters training mode; nor do
+    copies of it. So training and evaluation passes are the same function, and no batch reaches the statistics. State
+    dicts keep their names.
+
+    Args:
+        module: changed in place. A batch norm that keeps no statistics stays as it is.
+    """
+    for layer in module.modules():
+        if isinstance(layer, _BatchNorm) and layer.running_mean is not None and not isinstance(layer, FrozenStatistics):
+            kind = type(layer)
+            layer.__class__ = type(f"Frozen{kind.__name__}", (FrozenStatistics, kind), {})  # as parametrize does
+            layer.train(False)
+
+
+def stages(features: nn.Module) -> list[list[Parameter]]:
+    """The parameters of a feature extractor stage by stage, from the pixels up; together they are all of them.
+
+    Networks of timm say themselves what their stages are: stem, groups of blocks, blocks of a transformer. Elsewhere a
+    stage is a child of the trunk that has parameters: of a ResNet the stem and `layer1` to `layer4`, of a torchvision
+    network with `features` its entries. A norm layer belongs to the stage before it.
+    """
+    found = next((_timm_stages(module) for module in features.modules() if hasattr(module, "group_matcher")), None)
+    found = found or _child_stages(features) or [[]]
+    staged = {id(parameter) for stage in found for parameter in stage}
+    found[-1] += [parameter for parameter in features.parameters() if id(parameter) not in staged]
+    return found
+
+
+def _timm_stages(model: nn.Module) -> list[list[Parameter]]:
+    from timm.models import group_parameters
+
+    by_name = dict(model.named_parameters())
+    groups = group_parameters(model, model.group_matcher(coarse=True))  # type: ignore[operator]
+    return [[by_name[name] for name in names] for _, names in sorted(groups.items())]
+
+
+def _child_stages(module: nn.Module) -> list[list[Parameter]]:
+    found: list[list[Parameter]] = []
+    inner: list[nn.Module] = []
+    for child in module.children():
+        parameters = list(child.parameters())
+        if found and isinstance(child, _NormBase | nn.GroupNorm | nn.LayerNorm):
+            found[-1] += parameters
+        elif parameters:
+            found.append(parameters)
+            inner.append(child)
+    if len(inner) == 1 and next(inner[0].children(), None) is not None:  # a trunk inside
+        return _child_stages(inner[0])
+    return found
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -1,15 +1,16 @@
 """Optimisers and the one place where a loss becomes a step."""
 
-__all__ = ["Updater", "adam", "set_progress", "sgd"]
+__all__ = ["Updater", "adam", "adamw", "set_progress", "sgd"]
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
-from torch.optim import SGD, Adam, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from weighbridge.parts.schedules import learning_rate_factor
+from weighbridge.parts.schedules import RateSchedule, learning_rate_factor
 
 
 def sgd(
@@ -21,7 +22,9 @@ def sgd(
     weight_decay: float = 0.0,
     new_multiplier: float = 1.0,
     nesterov: bool = False,
-    rate_decay: float = 10.0,
+    earlier: Sequence[Iterable[Parameter]] = (),
+    layer_decay: float = 1.0,
+    decay: bool = True,
     fused: bool = True,
 ) -> SGD:
     """SGD with momentum (Osumi et al. 2019, sec. 4.1).
@@ -31,37 +34,86 @@ def sgd(
         new_parameters: what learns `new_multiplier` times as fast: layers that start from random numbers while the
             rest is fine-tuned (JMLR 2016, sec. 5.2.2).
         nesterov: Nesterov's form of the momentum, which must be above 0.
-        rate_decay: alpha of the factor by which `set_progress` lowers the learning rate; 0 for a constant one.
+        weight_decay: of every parameter, as in the DANN paper.
+        earlier: stages nearer to the pixels than `parameters`, from the pixels up.
+        layer_decay: how fast a stage of `earlier` learns, as a multiple of the stage after it. The last of them learns
+            `layer_decay` times as fast as `parameters`.
+        decay: whether `set_progress` moves the learning rate as training goes on.
         fused: one kernel for all parameters, on CPUs and GPUs alike; the same numbers, sooner.
     """
-    groups = [
-        {"params": list(parameters), "lr": learning_rate},
-        {"params": list(new_parameters), "lr": learning_rate * new_multiplier},
-    ]
-    given = [group for group in groups if group["params"]]
-    optimizer = SGD(given, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=fused)
-    _remember_first_rate(optimizer, rate_decay)
+    groups = _rate_groups(parameters, new_parameters, learning_rate, new_multiplier, earlier, layer_decay)
+    optimizer = SGD(groups, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=fused)
+    _remember_first_rate(optimizer, decay)
     return optimizer
+
+
+def adamw(
+    parameters: Iterable[Parameter],
+    new_parameters: Iterable[Parameter] = (),
+    *,
+    learning_rate: float,
+    weight_decay: float = 0.0,
+    new_multiplier: float = 1.0,
+    earlier: Sequence[Iterable[Parameter]] = (),
+    layer_decay: float = 1.0,
+    decay: bool = True,
+    fused: bool = True,
+) -> AdamW:
+    """Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019, algorithm 2); betas 0.9 and 0.999.
+
+    Args:
+        weight_decay: each step takes this share, times the learning rate, off the weights. Parameters of one dimension
+            are left out: biases, and the scales and shifts of norm layers.
+
+    The other arguments are those of `sgd`.
+    """
+    groups = [
+        {"params": chosen, "lr": group["lr"], "weight_decay": share}
+        for group in _rate_groups(parameters, new_parameters, learning_rate, new_multiplier, earlier, layer_decay)
+        for flat, share in ((False, weight_decay), (True, 0.0))
+        if (chosen := [parameter for parameter in group["params"] if (parameter.ndim <= 1) == flat])
+    ]
+    optimizer = AdamW(groups, betas=(0.9, 0.999), fused=fused)
+    _remember_first_rate(optimizer, decay)
+    return optimizer
+
+
+def _rate_groups(
+    parameters: Iterable[Parameter],
+    new_parameters: Iterable[Parameter],
+    learning_rate: float,
+    new_multiplier: float,
+    earlier: Sequence[Iterable[Parameter]],
+    layer_decay: float,
+) -> list[dict[str, Any]]:
+    """Groups as torch's optimisers take them, those with parameters. The first has `learning_rate`, which is logged."""
+    rates = [(parameters, 1.0), (new_parameters, new_multiplier)]
+    rates += [(stage, layer_decay**distance) for distance, stage in enumerate(reversed(earlier), start=1)]
+    groups = [{"params": list(members), "lr": learning_rate * multiple} for members, multiple in rates]
+    return [group for group in groups if group["params"]]
 
 
 def adam(parameters: Iterable[Parameter], *, learning_rate: float, beta1: float = 0.5, fused: bool = True) -> Adam:
     """Adam at a constant learning rate; beta1 = 0.5 is what ADDA's authors set."""
     optimizer = Adam(list(parameters), lr=learning_rate, betas=(beta1, 0.999), fused=fused)
-    _remember_first_rate(optimizer, rate_decay=0.0)
+    _remember_first_rate(optimizer, decay=False)
     return optimizer
 
 
-def _remember_first_rate(optimizer: Optimizer, rate_decay: float) -> None:
+def _remember_first_rate(optimizer: Optimizer, decay: bool) -> None:
     for group in optimizer.param_groups:
         group["first_lr"] = group["lr"]
-        group["rate_decay"] = rate_decay
+        group["decay"] = decay
 
 
-def set_progress(optimizers: Iterable[Optimizer], progress: float) -> None:
+def set_progress(
+    optimizers: Iterable[Optimizer], progress: float, schedule: RateSchedule = learning_rate_factor
+) -> None:
     """Set every learning rate to its value at this progress in [0, 1]."""
+    factor = schedule(progress)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = group["first_lr"] * learning_rate_factor(progress, group["rate_decay"])
+            group["lr"] = group["first_lr"] * (factor if group["decay"] else 1.0)
 
 
 class Updater:

@@ -1,9 +1,19 @@
 """What changes while training runs, as functions of progress in [0, 1]. Whoever loops does the counting."""
 
-__all__ = ["constant_strength", "learning_rate_factor", "reversal_strength"]
+__all__ = [
+    "RateSchedule",
+    "constant_strength",
+    "cosine_factor",
+    "learning_rate_factor",
+    "reversal_strength",
+    "warmed_up",
+]
 
 import math
 from collections.abc import Callable
+
+RateSchedule = Callable[[float], float]
+"""Progress in [0, 1] -> factor on every first learning rate."""
 
 
 def reversal_strength(progress: float, gamma: float = 10.0) -> float:
@@ -30,3 +40,21 @@ def learning_rate_factor(progress: float, alpha: float = 10.0, beta: float = 0.7
         beta: 0.75 in the paper.
     """
     return float((1.0 + alpha * progress) ** -beta)
+
+
+def cosine_factor(progress: float) -> float:
+    """(1 + cos(pi p)) / 2, from 1 to 0 (Loshchilov and Hutter, ICLR 2017, eq. 5, without restarts and down to 0).
+
+    Args:
+        progress: p, the share of all steps that is done, in [0, 1].
+    """
+    return 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def warmed_up(schedule: RateSchedule, share: float) -> RateSchedule:
+    """A linear rise from 0 to 1, then the whole schedule over the steps that are left (Goyal et al., 2017, sec. 2.2).
+
+    Args:
+        share: of all steps, in [0, 1); 0 gives the schedule as it is. The first step of a rise has the factor 0.
+    """
+    return lambda progress: progress / share if progress < share else schedule((progress - share) / (1.0 - share))

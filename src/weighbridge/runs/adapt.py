@@ -237,6 +237,7 @@ def _train(
         classes=len(data.classes),
         folder=folder,
         history=history,
+        rate_schedule=build_method.rate_schedule(config),
         clip_norm=config.clip_norm or None,
         log_every=config.log_every,
         checkpoint_every=config.checkpoint_every,

@@ -14,18 +14,19 @@ __all__ = [
     "published_pixels",
 ]
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from weighbridge.data.augmix import AugMix
 from weighbridge.data.domains import LabelledDomain, Split, UnlabelledDomain, split_off
 from weighbridge.data.images import View
 from weighbridge.data.pairs import PairStream
 from weighbridge.data.reading import Reading, check_labelled, read_labelled, read_unlabelled
 from weighbridge.data.strong import StrongAugmentation
-from weighbridge.data.transforms import Augmentation, Normalisation, PixelScale, Preparation
+from weighbridge.data.transforms import Augmentation, Normalisation, PixelScale, Preparation, Strong
 from weighbridge.data.vectors import AsTheyAre
 from weighbridge.engine.machine import Machine
 from weighbridge.methods.base import Method
@@ -103,7 +104,8 @@ def published_pixels(config: Config) -> PublishedPixels | None:
 
 def build_preparation(config: Config) -> Preparation:
     """Of images."""
-    strong = StrongAugmentation(config.strong_augmentation) if config.strong_augmentation else None
+    kind = _STRONG_KINDS[config.strong_kind]
+    strong = kind(config.strong_augmentation) if config.strong_augmentation else None
     return Preparation(_augmentation(config), _pixel_scale(config), strong)
 
 
@@ -113,6 +115,9 @@ def _pixel_scale(config: Config) -> Normalisation | PixelScale:
     return "per-image" if config.normalisation == "auto" else config.normalisation
 
 
+_STRONG_KINDS: dict[str, Callable[[float], Strong]] = {"camera": StrongAugmentation, "augmix": AugMix}
+
+
 def _augmentation(config: Config) -> Augmentation:
     return Augmentation(
         rotate=config.rotate,
@@ -120,6 +125,8 @@ def _augmentation(config: Config) -> Augmentation:
         zoom=config.zoom,
         shear=config.shear,
         flip=config.flip,
+        resized_crop=config.resized_crop if config.resized_crop < 1 else 0.0,
+        jitter=config.jitter,
         brightness=config.brightness,
         contrast=config.contrast,
         noise=config.noise,
@@ -129,6 +136,8 @@ def _augmentation(config: Config) -> Augmentation:
 
 def caution(config: Config) -> str | None:
     """What whoever trains with these settings, or reads the results, should know; None if there is nothing."""
+    if config.method == "adabn" and config.batch_norm == "frozen":
+        return "batch_norm = 'frozen' leaves no statistics to read anew, so this is source-only again"
     moves = _augmentation(config) != Augmentation() or config.strong_augmentation or build_reading(config).view.slack
     if "teacher" not in config.entry.has or moves:
         return None

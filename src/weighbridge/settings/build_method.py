@@ -6,9 +6,12 @@ __all__ = [
     "build_method",
     "check_backbone",
     "check_weights",
+    "frozen_backbone",
+    "new_head",
     "new_network",
     "p_t_mode",
     "random_start",
+    "rate_schedule",
     "start_from",
 ]
 
@@ -17,6 +20,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from torch.nn import Parameter
 
 from weighbridge.errors import ConfigError
 from weighbridge.methods.adabn import with_statistics_of
@@ -41,11 +45,20 @@ from weighbridge.parts.networks import (
     Network,
     build_network,
     feature_network,
+    freeze_statistics,
     split_before_classifier,
+    stages,
     with_dropout,
 )
-from weighbridge.parts.optim import adam, sgd
-from weighbridge.parts.schedules import constant_strength, reversal_strength
+from weighbridge.parts.optim import adam, adamw, sgd
+from weighbridge.parts.schedules import (
+    RateSchedule,
+    constant_strength,
+    cosine_factor,
+    learning_rate_factor,
+    reversal_strength,
+    warmed_up,
+)
 from weighbridge.parts.selection import AdaptiveThresholds
 from weighbridge.parts.weights import WEIGHTINGS
 from weighbridge.settings.config import SETTINGS, Config
@@ -299,6 +312,8 @@ def start_from(pre_classifier: Network, config: Config) -> Network:
 
 def _laid_out(network: Network, config: Config) -> Network:
     """The layers as the method divides them, with a discriminator of its own where it has another than DANN's."""
+    if config.batch_norm == "frozen":
+        freeze_statistics(network)
     if config.method in LAYOUTS:
         torch.manual_seed(config.seed)
         network = LAYOUTS[config.method](network, config)
@@ -327,6 +342,16 @@ LAYOUTS: dict[str, Callable[[Network, Config], Network]] = {
 def p_t_mode(config: Config, network: Network) -> PtMode:
     """How P_t will be read, `auto` resolved."""
     return exact_mode(network) if config.p_t == "auto" else config.p_t
+
+
+def rate_schedule(config: Config) -> RateSchedule:
+    """How the learning rates of `optimizer` move over the steps of a stage."""
+    falling = cosine_factor if config.rate_schedule == "cosine" else _falling_as_in_dann(config.rate_decay)
+    return warmed_up(falling, config.warmup)
+
+
+def _falling_as_in_dann(alpha: float) -> RateSchedule:
+    return lambda progress: learning_rate_factor(progress, alpha)
 
 
 def _weighting(config: Config, network: Network, p_a: SourceLikelihood | None) -> InstanceWeighting | None:
@@ -364,39 +389,43 @@ def _thresholds(config: Config, network: Network, classes: int) -> AdaptiveThres
     return AdaptiveThresholds(classes, config.ema_decay).to(next(network.parameters()).device)
 
 
-def _classifier(network: Network) -> list[torch.nn.Parameter]:
+def _classifier(network: Network) -> list[Parameter]:
     """What classifies: G_f and G_y, without G_d."""
     return [*network.features.parameters(), *network.label_head.parameters()]
 
 
 def _sgd(
-    config: Config, parameters: Iterable[torch.nn.Parameter], new: Iterable[torch.nn.Parameter] = ()
+    config: Config, network: Network, known: Iterable[Parameter] = (), new: Iterable[Parameter] = ()
 ) -> torch.optim.Optimizer:
-    """SGD at the rate that the start asks for; `new` at a multiple of it where the rest is not new."""
+    """SGD, or AdamW if it is set, at the rate that the start asks for; over G_f and two more.
+
+    Args:
+        known: learns as the last stage of G_f does.
+        new: learns at a multiple of that where the rest is not new.
+    """
     all_new = config.from_scratch and (config.on_features or config.weights_name == "none")
-    return sgd(
-        parameters,
-        new,
-        learning_rate=config.learning_rate if config.from_scratch else config.of_method("fine_tune_rate"),
-        new_multiplier=1.0 if all_new else config.of_method("new_layer_multiplier"),
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        nesterov=config.nesterov,
-        rate_decay=config.rate_decay,
-        fused=config.fused,
-    )
+    *earlier, last = [list(network.features.parameters())] if config.layer_decay == 1 else stages(network.features)
+    of_both: dict[str, Any] = {
+        "learning_rate": config.learning_rate if config.from_scratch else config.of_method("fine_tune_rate"),
+        "new_multiplier": 1.0 if all_new else config.of_method("new_layer_multiplier"),
+        "weight_decay": config.weight_decay,
+        "layer_decay": config.layer_decay,
+        "fused": config.fused,
+    }
+    if config.optimizer == "adamw":
+        return adamw([*last, *known], new, earlier=earlier, **of_both)
+    return sgd([*last, *known], new, earlier=earlier, momentum=config.momentum, nesterov=config.nesterov, **of_both)
 
 
 def _sgd_beside_new(config: Config, network: Network) -> torch.optim.Optimizer:
     """SGD over all three parts. G_d is new, and so is G_y where the start is not the pre-classifier."""
+    label_head, domain_head = network.label_head.parameters(), network.domain_head.parameters()
     if config.from_scratch:
-        heads = [*network.label_head.parameters(), *network.domain_head.parameters()]
-        return _sgd(config, network.features.parameters(), heads)
-    return _sgd(config, _classifier(network), network.domain_head.parameters())
+        return _sgd(config, network, new=[*label_head, *domain_head])
+    return _sgd(config, network, label_head, domain_head)
 
 
 def _sgd_of_classifier(config: Config, network: Network) -> torch.optim.Optimizer:
     """SGD over G_f and G_y."""
-    if config.from_scratch:
-        return _sgd(config, network.features.parameters(), network.label_head.parameters())
-    return _sgd(config, _classifier(network))
+    label_head = network.label_head.parameters()
+    return _sgd(config, network, new=label_head) if config.from_scratch else _sgd(config, network, label_head)

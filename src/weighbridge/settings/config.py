@@ -126,10 +126,15 @@ def _weighable(config: "Config") -> bool:
     return "domain loss" in config.entry.has and "class ratios" not in config.entry.has
 
 
-_SGD = Readers(
-    "whatever trains by SGD", lambda config: config.entry.optimizer == "sgd" or not config.from_scratch
-)  # a pre-classifier's too
-_FINE_TUNED = Readers("methods that fine-tune by SGD", _fine_tuned)
+def _by_sgd(config: "Config") -> bool:
+    """Whether anything trains at the rates that all methods share; a pre-classifier does."""
+    return config.entry.optimizer == "sgd" or not config.from_scratch
+
+
+_SGD = Readers("whatever trains by SGD or AdamW", _by_sgd)
+_MOMENTUM = Readers("whatever trains by SGD", lambda config: _by_sgd(config) and config.optimizer == "sgd")
+_FINE_TUNED = Readers("methods that fine-tune by SGD or AdamW", _fine_tuned)
+_STRONG = Readers("all, unless strong_augmentation is 0", lambda config: config.strong_augmentation > 0)
 _TARGET = _has("methods that see photos", "target")
 _REVERSAL = _has("methods with a reversal layer", "reversal")
 _LABELS = _has("methods with pseudo-labels", "pseudo-labels")
@@ -239,6 +244,10 @@ class _Augmentation:
     """Largest shear, as the tangent of its angle."""
     flip: Annotated[bool, Setting(stage="pre-classifier")] = False
     """Mirror half of the images left to right."""
+    resized_crop: Annotated[float, Setting(stage="pre-classifier", low=0, high=1)] = 0.0
+    """Smallest share of the area that a random crop keeps before it is resized, such as 0.7. 0 or 1: no crops."""
+    jitter: Annotated[float, Setting(stage="pre-classifier", low=0, high=1)] = 0.0
+    """Largest change of brightness, contrast and saturation, and of hue a quarter of it, as torchvision has them."""
     brightness: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
     """Largest change of brightness, for pixels in [0, 1]."""
     contrast: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
@@ -248,7 +257,9 @@ class _Augmentation:
     invert: Annotated[float, Setting(stage="pre-classifier", low=0, high=1)] = 0.0
     """Probability of turning an image into its negative."""
     strong_augmentation: Annotated[float, Setting(stage="pre-classifier", low=0, high=1)] = 0.5
-    """Strength of blur, shade, noise and a hole in the training images. A teacher sees its photos without them."""
+    """Strength of what strong_kind does to the training images. A teacher sees its photos without it."""
+    strong_kind: Annotated[Literal["camera", "augmix"], Setting(stage="pre-classifier", readers=_STRONG)] = "camera"
+    """camera: blur, shade, noise and a hole. augmix: mixed chains of operations; severity 3 is strength 0.3."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,14 +291,34 @@ class _Optimisation:
         ),
     ] = None
     """Learning rate of new layers, as a multiple of the others'. With published weights the label head is new too."""
-    momentum: Annotated[float, Setting(stage="pre-classifier", low=0, readers=_SGD)] = 0.9
+    optimizer: Annotated[Literal["sgd", "adamw"], Setting(stage="pre-classifier", readers=_SGD)] = "sgd"
+    """Optimiser of all that does not train by Adam. adamw wants learning rates of 0.001 or less."""
+    rate_schedule: Annotated[Literal["dann", "cosine"], Setting(stage="pre-classifier", readers=_SGD)] = "dann"
+    """How learning rates fall. dann: (1 + 10 p)^-0.75 at progress p, to 17 %. cosine: to 0 along half a cosine."""
+    warmup: Annotated[float, Setting(stage="pre-classifier", low=0, below=1, readers=_SGD)] = 0.0
+    """Share of the steps in which learning rates rise from 0, before they fall by rate_schedule."""
+    layer_decay: Annotated[float, Setting(stage="pre-classifier", above=0, high=1, readers=_SGD)] = 1.0
+    """Learning rate of each stage of the backbone, as a multiple of that of the next. 1: all the same."""
+    momentum: Annotated[float, Setting(stage="pre-classifier", low=0, readers=_MOMENTUM)] = 0.9
     """Momentum of SGD."""
-    nesterov: Annotated[bool, Setting(stage="pre-classifier", readers=_SGD)] = False
+    nesterov: Annotated[bool, Setting(stage="pre-classifier", readers=_MOMENTUM)] = False
     """Use Nesterov's form of the momentum."""
-    rate_decay: Annotated[float, Setting(stage="pre-classifier", low=0, readers=_SGD)] = 10.0
+    rate_decay: Annotated[
+        float,
+        Setting(
+            stage="pre-classifier",
+            low=0,
+            readers=Readers(
+                "whatever trains by SGD or AdamW, if rate_schedule = 'dann'",
+                lambda config: _by_sgd(config) and config.rate_schedule == "dann",
+            ),
+        ),
+    ] = 10.0
     """alpha of the factor (1 + alpha p)^-0.75 on the learning rate, p from 0 to 1. 0: a constant rate."""
     weight_decay: Annotated[float, Setting(stage="pre-classifier", low=0, readers=_SGD)] = 0.0
-    """Weight decay of SGD."""
+    """Weight decay. With adamw it leaves out biases and norm layers."""
+    batch_norm: Annotated[Literal["train", "frozen"], Setting(stage="pre-classifier")] = "train"
+    """frozen: batch norm keeps the mean and variance of published weights. Its scales and shifts still learn."""
     clip_norm: Annotated[float, Setting(stage="pre-classifier", low=0)] = 0.0
     """Largest gradient norm; longer gradients are shortened to it. 0: no clipping."""
 
@@ -682,6 +713,11 @@ def _check_together(config: Config) -> None:
         raise ConfigError(
             "normalisation = 'imagenet' is for colour images, got channels = 1. "
             "Set normalisation = 'half' or 'per-image', or channels = 3"
+        )
+    if config.batch_norm == "frozen" and config.weights == "none":
+        raise ConfigError(
+            "batch_norm = 'frozen' keeps the statistics of published weights, got weights = 'none'. "
+            "Set weights, or leave batch_norm out"
         )
     if config.pre_steps < 1 and config.pre_epochs is None and (not config.from_scratch or weighted):
         raise ConfigError(f"{method} needs a pre-classifier: pre_steps must be at least 1, got 0")

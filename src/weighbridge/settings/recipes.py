@@ -3,11 +3,12 @@
 docs/guides/methods/README.md says what these settings cannot say, and the page of each method what else differs.
 """
 
-__all__ = ["RECIPES", "BaselineRecipe", "recipe_of"]
+__all__ = ["RECIPES", "BaselineRecipe", "fine_tuning", "recipe_of"]
 
 from dataclasses import dataclass
 
 from weighbridge.errors import ConfigError, did_you_mean
+from weighbridge.settings.catalogue import CATALOGUE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +18,8 @@ class BaselineRecipe:
     Attributes:
         method: the name in the catalogue.
         shown: what tables add to the method.
-        settings: those that are not this project's defaults. Lengths are in steps; a run from scratch has the sum.
+        settings: those that are not this project's defaults. Lengths are in steps; a run from scratch has the sum. A
+            recipe without lengths has those of whoever compares.
         source: where they stand.
     """
 
@@ -26,7 +28,45 @@ class BaselineRecipe:
     settings: dict[str, float | int | str | bool]
     source: str
 
+    @property
+    def own_length(self) -> dict[str, None]:
+        """What takes lengths in epochs out of the way of a recipe's steps."""
+        return dict.fromkeys(("epochs", "pre_epochs")) if "steps" in self.settings else {}
 
+
+def fine_tuning(method: str) -> dict[str, float | int | str | bool]:
+    """How published weights, or features with a head trained on them, are fine-tuned as a whole, for any method.
+
+    Ritter et al., "CAD Models to Real-World Images", 2023. Lambda is the method's own; lengths, batches and weights are
+    left to whoever asks.
+
+    Args:
+        method: a name in the catalogue.
+
+    Returns:
+        Settings by name, such as `optimizer`; those only that the method reads.
+    """
+    entry = CATALOGUE[method]
+    settings: dict[str, float | int | str | bool] = {
+        "optimizer": "adamw",
+        "learning_rate": 1e-5,
+        "weight_decay": 0.01,
+        "rate_schedule": "cosine",
+        "warmup": 0.1,
+        "resized_crop": 0.7,
+        "flip": True,
+        "strong_kind": "augmix",
+        "strong_augmentation": 0.3,  # AugMix of severity 3, its authors' and torchvision's default
+    }
+    if entry.start in ("either", "pre-classifier") and entry.optimizer == "sgd":
+        settings["fine_tune_rate"] = 1e-5
+    if "reversal" in entry.has:
+        settings |= {name: entry.defaults.get(name, usual) for name, usual in (("strength", 1.0), ("schedule", "eq3"))}
+        settings |= {"gamma": 10.0} if settings["schedule"] == "eq3" else {}
+    return settings
+
+
+_FINE_TUNED = ("source-only", "cdan", "cdan-e", "cdan-mcc", "mcc", "dann-mcc", "self-training", "iwdan-self-training")
 _SGD = {"momentum": 0.9, "nesterov": True, "weight_decay": 0.001}
 # All of these codes let lambda rise as 2 / (1 + exp(-i / 1000)) - 1 over i steps: eq. 3 with gamma = steps / 1000. Most
 # lower the rate by (1 + 0.001 i)^-0.75: rate_decay = steps / 1000.
@@ -233,6 +273,15 @@ RECIPES: dict[str, BaselineRecipe] = {
         },
         source="erictzeng/adda, scripts/svhn-mnist.sh and tools/train_adda.py",
     ),
+    **{
+        f"{method}@ritter": BaselineRecipe(
+            method=method,
+            shown="fine-tuned as by Ritter et al.",
+            settings=fine_tuning(method),
+            source="Ritter et al., CAD Models to Real-World Images, 2023, whose lengths and batches are not taken over",
+        )
+        for method in _FINE_TUNED
+    },
 }
 
 

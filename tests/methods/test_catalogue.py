@@ -275,7 +275,9 @@ def test_adam_has_a_rate_of_its_own_and_sgd_that_of_all(name):
 
 def fine_tuned(name, **settings):
     """The method around a network with batch norm, whose weights stand for published ones."""
-    config = Config(method=name, **({"image_size": SIZE, "channels": 1, "weights": "published.pth"} | settings))
+    config = Config(
+        method=name, **({"image_size": SIZE, "channels": 1, "weights": "published.pth", "training": "full"} | settings)
+    )
     torch.manual_seed(0)
     method = build_method(
         config,

@@ -66,13 +66,13 @@ class ClassRatios(nn.Module):
             self.ratios.copy_(shares / source_shares)
             return shrunk(self.ratios, source_shares, self.shrinkage * self.spread).clamp_max(_CAP)
 
-    def _rate(self, batch: int) -> float:
-        """What a batch of this size counts in the averages, in [0, 1]."""
+    def _rate(self, batch: int) -> Tensor:
+        """What a batch of this size counts in the averages, () in [0, 1]."""
         usual = 1.0 - self.momentum
         wanted = batch / max(self.images_per_class * len(self.ratios), 1.0)  # 1 / batches of a window that holds enough
-        grown = usual / (1.0 + usual * int(self.batches))  # the mean over all batches so far, and 1 / usual before them
+        grown = usual / (1.0 + usual * self.batches)  # the mean over all batches so far, and 1 / usual before them
         self.batches += 1
-        return max(min(usual, wanted), grown)
+        return grown.clamp_min(min(usual, wanted))
 
 
 def shrunk(ratios: Tensor, source_shares: Tensor, spread: Tensor) -> Tensor:

@@ -261,9 +261,12 @@ def _timm_stages(model: nn.Module) -> list[list[Parameter]]:
 def _child_stages(module: nn.Module) -> list[list[Parameter]]:
     found: list[list[Parameter]] = []
     inner: list[nn.Module] = []
-    for child in module.children():
+    for name, child in module.named_children():
         parameters = list(child.parameters())
-        if found and isinstance(child, _NormBase | nn.GroupNorm | nn.LayerNorm):
+        if name == "features":  # hidden layers of a classifier may follow
+            found += _child_stages(child)
+            inner += child.children()
+        elif found and isinstance(child, _NormBase | nn.GroupNorm | nn.LayerNorm):
             found[-1] += parameters
         elif parameters:
             found.append(parameters)

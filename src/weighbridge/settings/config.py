@@ -714,7 +714,7 @@ def _check_together(config: Config) -> None:
             "normalisation = 'imagenet' is for colour images, got channels = 1. "
             "Set normalisation = 'half' or 'per-image', or channels = 3"
         )
-    if config.batch_norm == "frozen" and config.weights == "none":
+    if config.batch_norm == "frozen" and config.weights_name == "none":
         raise ConfigError(
             "batch_norm = 'frozen' keeps the statistics of published weights, got weights = 'none'. "
             "Set weights, or leave batch_norm out"

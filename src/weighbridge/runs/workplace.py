@@ -4,7 +4,7 @@ __all__ = ["Workplace", "begin_run", "found_again", "fresh_network", "open_workp
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class Workplace:
     fabric: Fabric
     paths: dict[str, Any]  # {"source": [noted path, ...], "target": noted path}, for run.json
     watch: Watch = field(default_factory=Quiet)
+    proposed: Mapping[str, Any] | None = None  # which settings were chosen by the images, and why, for run.json
 
 
 def open_workplace(
@@ -98,6 +99,7 @@ def begin_run(workplace: Workplace, config: Config, path: Path) -> RunFolder:
         "data": _data_facts(workplace),
         "parameters": parameter_count(network),
         "machine": workplace.machine.facts(),
+        "proposed": workplace.proposed,
     }
     writes = workplace.fabric.is_global_zero
     RunFolder.refuse_existing(path)

@@ -337,7 +337,9 @@ def test_a_setting_that_does_not_exist_is_refused(domains):
 
 def test_four_lines_say_what_was_seen_and_chosen(domains):
     large = domains(lambda k: scene(k, (160, 160)), lambda k: scene(k, (300, 197)))
-    found = propose_for(*large, {"device": "cpu", "pre_steps": 1000, "flip": False}, estimate=lambda config, *images: 4.4)
+    found = propose_for(
+        *large, {"device": "cpu", "pre_steps": 1000, "flip": False}, estimate=lambda config, *images: 4.4
+    )
     assert found.lines == (
         "2 classes: a 8, b 8",
         "8 photos, median 300 x 197 px: the middle 197 x 197 px shrunk to 160 x 160 px",

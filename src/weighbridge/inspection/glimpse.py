@@ -141,7 +141,8 @@ def _places(content: Content, labelled: bool) -> NDArray[np.int32]:
     splits, words = content.column("split")
     if labelled or "train" not in words:
         return order
-    return order[splits[order] == words.index("train")]
+    chosen: NDArray[np.int32] = order[splits[order] == words.index("train")]
+    return chosen
 
 
 def _columns(sample: Sequence[tuple[Content, NDArray[np.int32]]]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
@@ -185,7 +186,8 @@ def _small_grey(pixels: NDArray[np.uint8]) -> Brightness:
     if factor < 1.0:
         size = max(1, round(width * factor)), max(1, round(height * factor))
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
-    return (pixels @ LUMA)[..., 0]
+    grey: Brightness = (pixels @ LUMA)[..., 0]
+    return grey
 
 
 def _otsu(grey: Brightness) -> tuple[float, float]:

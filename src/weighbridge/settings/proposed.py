@@ -262,7 +262,7 @@ def _batches(source: Glimpse, target: Glimpse, processes: int) -> list[Change]:
 
 def _power(count: int) -> int:
     """The power of two that is at least so large."""
-    return 2 ** math.ceil(math.log2(count))
+    return 1 << math.ceil(math.log2(count))
 
 
 def _balance(source: Glimpse) -> list[Change]:

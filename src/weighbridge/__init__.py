@@ -10,6 +10,7 @@ for prediction in run.predict("photos/"):
 __all__ = ["Run", "__version__", "adapt", "domain_loss", "paper_weights", "reverse_gradient"]
 
 import importlib
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ def adapt(
     target: str | Path,
     out: str | Path,
     progress: bool = True,
+    plain: bool = False,
     **settings: Any,
 ) -> "Run":
     """Train a classifier for the target from labelled source images and unlabelled target images.
@@ -45,6 +47,8 @@ def adapt(
         target: a flat or nested folder of images, a CSV manifest or an .npz; labels in it are never read.
         out: the run folder to make.
         progress: draw progress bars on standard error; without them, what they would tell comes as warnings.
+        plain: leave settings that are not given at their defaults; otherwise they are chosen by the images, see
+            `weighbridge.settings.proposed`. Four lines say what was chosen, where progress is shown.
         settings: any of docs/guides/settings.md, such as method="dann" or image_size=64; fields of
             `weighbridge.settings.config.Config`.
 
@@ -56,18 +60,23 @@ def adapt(
     """
     from weighbridge.progress import ProgressBars
     from weighbridge.report.page import write_report
+    from weighbridge.run_folder import RunFolder
     from weighbridge.runs.adapt import adapt as run_adapt
     from weighbridge.runs.finished import Run
     from weighbridge.settings.config import from_mapping
+    from weighbridge.settings.proposed import propose_for
     from weighbridge.watch import Warns
 
     sources = [Path(path) for path in (source if isinstance(source, list) else [source])]
-    config = from_mapping(settings)
-    if progress:
-        with ProgressBars() as bars:
-            folder = run_adapt(sources, Path(target), config, Path(out), bars)
-    else:
-        folder = run_adapt(sources, Path(target), config, Path(out), Warns())
+    config, proposed = from_mapping(settings), None
+    RunFolder.refuse_existing(Path(out))  # before minutes of reading
+    with ProgressBars() if progress else nullcontext(Warns()) as watch:
+        if not plain:
+            proposal = propose_for(sources, Path(target), settings, progress=watch.reading("images"))
+            config, proposed = proposal.config, proposal.facts()
+            if progress:
+                print(*proposal.lines, sep="\n", flush=True)
+        folder = run_adapt(sources, Path(target), config, Path(out), watch, proposed)
     if folder.writes:
         write_report(folder.path)
     return Run(folder.path)

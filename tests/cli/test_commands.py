@@ -167,7 +167,7 @@ def test_compare_writes_one_table_and_goes_on_where_it_was(call, renders, photos
 
 def test_a_teacher_without_augmentation_is_said_at_the_start_and_under_the_table(call, renders, photos):
     words = ["compare", "--source", renders, "--target", photos, "--methods", "mean-teacher", "--seeds", "2", *QUICK]
-    words += ["--strong-augmentation", "0"]
+    words += ["--strong-augmentation", "0", "--plain"]
     said = "mean teacher: no augmentation is set, so student and teacher see the same image"
     status, out, err = call(*words, "--out", "plain")
     assert status == 0

@@ -5,13 +5,13 @@ __all__ = ["adapt", "app", "report"]
 import csv
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Group, Parameter
 
-from weighbridge.cli.options import Options, config_of
+from weighbridge.cli.options import Options, given_of
 from weighbridge.cli.terminal import (
     counting,
     progress_bars,
@@ -20,11 +20,14 @@ from weighbridge.cli.terminal import (
     same_command,
     scan_first,
     scan_path,
+    show_command,
+    show_proposal,
     show_tables,
 )
 from weighbridge.errors import ConfigError
 from weighbridge.run_folder import RunFolder, called_as
 from weighbridge.settings.catalogue import DEFAULT_METHODS
+from weighbridge.settings.config import Config
 from weighbridge.version import __version__
 
 _DATA = Group("Data", sort_key=0)
@@ -48,6 +51,16 @@ FinishedRun = Annotated[Path, Parameter(help="Folder of a finished run.")]
 ConfigFile = Annotated[
     Path | None,
     Parameter(name="--config", group=_DATA, help="TOML file with settings. Options on the command line override it."),
+]
+
+Plain = Annotated[
+    bool,
+    Parameter(
+        name="--plain",
+        negative=(),
+        group=_DATA,
+        help="Leave what is not given at its default, instead of choosing it by the images.",
+    ),
 ]
 
 app = App(
@@ -83,18 +96,26 @@ def adapt(
     resume: Annotated[
         Path | None, Parameter(group=_DATA, help="Run folder to continue, with the settings and paths stored in it.")
     ] = None,
+    plain: Plain = False,
     settings: Settings = Options(),  # noqa: B008 (frozen)
 ) -> None:
     """Train a classifier for unlabelled target images from labelled source images."""
     path = resume or _required(out, "--out")
     with progress_bars(lambda: resume_command(path)) as bars:
         if resume is None:
-            renders, photos, chosen = _required(source, "--source"), _required(target, "--target"), config_of(settings)
+            renders, photos, given = _required(source, "--source"), _required(target, "--target"), given_of(settings)
+            chosen, proposed = Config(**given), None
             RunFolder.refuse_existing(path)  # before minutes of reading
             scan_first(bars, {"source": renders, "target": [photos]})
+            if not plain:
+                from weighbridge.settings.proposed import propose_for
+
+                proposal = propose_for(renders, photos, given)
+                show_proposal(proposal)
+                chosen, proposed = proposal.config, proposal.facts()
             from weighbridge.runs.adapt import adapt as run_adapt
 
-            folder = run_adapt(renders, photos, chosen, path, bars)
+            folder = run_adapt(renders, photos, chosen, path, bars, proposed)
         else:
             from weighbridge.runs.adapt import resume as run_resume
 
@@ -130,6 +151,7 @@ def compare(
     ] = None,
     seeds: Annotated[int | None, Parameter(group=_DATA, help="Number of paired seeds (default 5).")] = None,
     title: Annotated[str | None, Parameter(group=_DATA, help="Heading of the report. Default: Comparison.")] = None,
+    plain: Plain = False,
     grid: Annotated[
         Path | None,
         Parameter(
@@ -158,28 +180,50 @@ def compare(
             "config": config,
             "methods": methods,
         }
-        given |= {"seeds": seeds, "title": title, "settings": None if settings == Options() else settings}
+        given |= {"seeds": seeds, "title": title, "plain": plain or None, "settings": given_of(settings) or None}
         _compare_grid(grid, path, jobs, backend, [name for name, value in given.items() if value is not None])
         return
     renders, photos = _required(source, "--source"), _required(target, "--target")
+    names = methods or DEFAULT_METHODS
+    Config(**given_of(settings))  # what is wrong with a setting is told before minutes of reading
     with progress_bars(lambda: same_command(path)) as bars:
         scan_first(bars, {"source": renders, "target": [photos], "evaluation": [evaluation] if evaluation else []})
+        chosen, proposed = _chosen_for_comparison(renders, photos, given_of(settings), path, plain, names)
         from weighbridge.grids.compare import compare as run_compare
 
         folder = run_compare(
             renders,
             photos,
-            config_of(settings),
+            chosen,
             path,
-            methods=methods or DEFAULT_METHODS,
+            methods=names,
             seeds=range(5 if seeds is None else seeds),
             evaluation=evaluation,
             title=title or "Comparison",
             watch=bars,
             at_once=jobs,
             backend=backend,
+            proposed=proposed,
         )
     show_tables(folder)
+
+
+def _chosen_for_comparison(
+    source: list[Path], target: Path, given: dict[str, Any], out: Path, plain: bool, methods: Sequence[str]
+) -> tuple[Config, dict[str, Any] | None]:
+    """The settings, and what was proposed. A comparison that goes on keeps what it began with."""
+    if plain:
+        return Config(**given), None
+    from weighbridge.grids.compare import begun, proposed_for
+
+    if begun(out):
+        before = proposed_for(out)
+        return Config(**((before["changes"] if before else {}) | given)), before
+    from weighbridge.settings.proposed import propose_for
+
+    proposal = propose_for(source, target, given, methods=methods)
+    show_proposal(proposal)
+    return proposal.config, proposal.facts()
 
 
 def _compare_grid(file: Path, out: Path, jobs: int, backend: str, beside: list[str]) -> None:
@@ -355,13 +399,18 @@ def inspect(
     with reading("images", "The images examined so far are remembered. Run the same command to continue") as progress:
         found = inspect(paths, sample=sample, progress=progress)
     print(text(found))
+    from weighbridge.settings.proposed import propose_for
+
+    proposal = propose_for([paths[0]], paths[1], {}) if len(paths) > 1 else None
     if out is not None:
         from weighbridge.files import write_json
 
         out.mkdir(parents=True, exist_ok=True)
-        write_json(out / "inspection.json", found.facts())
+        write_json(out / "inspection.json", found.facts() | {"proposed": proposal and proposal.facts()})
         contact_sheet(found, out / "contact-sheet.png")
-        print(f"\nfacts   {out / 'inspection.json'}\npicture {out / 'contact-sheet.png'}")
+        print(f"facts   {out / 'inspection.json'}\npicture {out / 'contact-sheet.png'}\n")
+    if proposal is not None:
+        show_command(proposal, paths[0], paths[1])
 
 
 @app.command

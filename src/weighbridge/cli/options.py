@@ -1,6 +1,6 @@
 """The settings as options: a group for each section, in the order of config.py."""
 
-__all__ = ["Options", "config_of"]
+__all__ = ["Options", "given_of"]
 
 import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +24,13 @@ def _group(place: int, section: Section) -> Group:
     return Group(section.title, help=about, sort_key=_FIRST_GROUP + place)
 
 
+def _remembering(cls: Any, **given: Any) -> Any:
+    """Options that know which of them were given: one at its default counts too."""
+    options = object.__new__(cls)
+    object.__setattr__(options, "given", given)  # frozen
+    return options
+
+
 if TYPE_CHECKING:
     Options = Config
 else:
@@ -36,14 +43,11 @@ else:
         ],
         frozen=True,
         kw_only=True,
+        namespace={"__new__": _remembering},
     )
     Options.__module__ = __name__  # cyclopts looks into no class of the standard library
 
 
-def config_of(options: Any) -> Config:
-    """The settings that were given as options.
-
-    Raises:
-        ConfigError: for a value that cannot work.
-    """
-    return Config(**dataclasses.asdict(options))
+def given_of(options: Any) -> dict[str, Any]:
+    """The settings that were given as options, or in the file given with --config."""
+    return dict(options.given)

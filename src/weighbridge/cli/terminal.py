@@ -8,23 +8,28 @@ __all__ = [
     "same_command",
     "scan_first",
     "scan_path",
+    "show_command",
+    "show_proposal",
     "show_tables",
 ]
 
 import os
 import shlex
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weighbridge.files import printable
 from weighbridge.run_folder import called_as
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from weighbridge.report.summary import Table
+    from weighbridge.settings.proposed import Proposal
     from weighbridge.watch import Watch
 
 
@@ -96,6 +101,25 @@ def resume_command(run: Path) -> str | None:
 
 def same_command(out: Path) -> str | None:
     return shlex.join([called_as(), *sys.argv[1:]]) if out.is_dir() else None
+
+
+def show_proposal(proposal: "Proposal") -> None:
+    """What was seen and chosen, in four lines."""
+    if _speaks():
+        print(*proposal.lines, sep="\n", flush=True)
+
+
+def show_command(proposal: "Proposal", source: Path, target: Path) -> None:
+    """What the images ask for, each with its reason, and one command to paste."""
+    if not proposal.lines:
+        return
+    print("What the images ask for")
+    for name, value in proposal.changes.items():
+        said = f"{name} = {value}: {proposal.reasons[name]}"
+        print(*textwrap.wrap(printable(said), 80, initial_indent="  - ", subsequent_indent="    "), sep="\n")
+    print("", *proposal.lines[:2], "", sep="\n")
+    paths = ["--source", str(source), "--target", str(target), "--out", "runs/first"]
+    print(shlex.join([called_as(), "adapt", *paths]), proposal.options())
 
 
 def show_tables(folder: Path | None) -> None:

@@ -3,8 +3,7 @@
 __all__ = ["ArrayRows"]
 
 import hashlib
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ class ArrayRows:
 
     def __init__(self, path: Path, pixels: NDArray[np.uint8] | None = None) -> None:
         self._path, self.pixels = path, read_pixels(path) if pixels is None else pixels
+        self._glances: dict[int, tuple[int, bytes]] = {}  # of the images that were asked for
         self.tally = {"used": len(self.pixels), "quarantined": 0, "ignored": 0}
 
     def __len__(self) -> int:
@@ -50,9 +50,15 @@ class ArrayRows:
         return np.zeros(len(self), dtype=np.int32), [""]
 
     def table(self, *columns: str) -> Iterator[tuple[Any, ...]]:
+        return self.rows(range(len(self)), *columns)
+
+    def rows(self, places: Iterable[int], *columns: str) -> Iterator[tuple[Any, ...]]:
         shape = str(self.pixels.shape[1:]).encode()
-        for place, (difference_hash, thumbnail) in enumerate(self._glances):
+        for place in places:
             image = self.image(place)
+            if place not in self._glances:
+                self._glances[place] = glance(image)
+            difference_hash, thumbnail = self._glances[place]
             facts = {
                 "hash": hashlib.sha256(shape + self.pixels[place].tobytes()).digest(),
                 "width": image.width,
@@ -65,7 +71,3 @@ class ArrayRows:
                 "thumbnail": thumbnail,
             }
             yield tuple(facts[column] for column in columns)
-
-    @cached_property
-    def _glances(self) -> list[tuple[int, bytes]]:
-        return [glance(self.image(place)) for place in range(len(self))]

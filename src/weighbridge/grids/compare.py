@@ -1,13 +1,15 @@
 """Methods, sources, targets and seeds on the same terms, and honest tables. Behind `weighbridge compare` and `demo`."""
 
-__all__ = ["compare", "compare_grid"]
+__all__ = ["begun", "compare", "compare_grid", "proposed_for"]
 
 import dataclasses
 import functools
+import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -33,6 +35,8 @@ from weighbridge.settings import build_data
 from weighbridge.settings.config import SETTINGS, Config, from_mapping, read_toml, write_toml
 from weighbridge.watch import Quiet, Watch
 
+_PROPOSED = "proposed.json"
+
 
 def compare(
     source: Sequence[Path],
@@ -47,6 +51,7 @@ def compare(
     watch: Watch | None = None,
     at_once: int = 1,
     backend: str = "loky",
+    proposed: Mapping[str, Any] | None = None,
 ) -> Path | None:
     """Train every method on every seed and write tables and a report; finished runs in the folder are kept.
 
@@ -58,6 +63,7 @@ def compare(
         evaluation: labelled images of the target domain. They are read after all training, for the table alone.
         at_once: runs that are trained at the same time, each in a process of its own.
         backend: see `spread`.
+        proposed: which of the settings were chosen by the images, and why, for proposed.json.
 
     Returns:
         The folder; None in all training processes but the first.
@@ -65,12 +71,31 @@ def compare(
     grid = grid_of(source, target, config, methods=methods, seeds=seeds, evaluation=evaluation, title=title)
     if config.processes > 1 and _apart(at_once, backend):
         raise ConfigError(f"--jobs trains whole runs at once, each in one process; got processes = {config.processes}")
-    if (out / "config.toml").is_file():
+    if begun(out):
         _refuse_other_settings(out, config)
     else:
         _refuse_somebody_s(out, "comparison")
-    begin = functools.partial(write_toml, out / "config.toml", dataclasses.asdict(config))
+
+    def begin() -> None:
+        write_toml(out / "config.toml", dataclasses.asdict(config))
+        if proposed is not None:
+            write_json(out / _PROPOSED, proposed)
+
     return _train_and_record(grid, out, begin, watch or Quiet(), at_once, backend)
+
+
+def begun(out: Path) -> bool:
+    """Whether a comparison lies in this folder."""
+    return (out / "config.toml").is_file()
+
+
+def proposed_for(out: Path) -> dict[str, Any] | None:
+    """What was chosen by the images when the comparison in this folder began; None if nothing was."""
+    path = out / _PROPOSED
+    if not path.is_file():
+        return None
+    proposed: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return proposed
 
 
 def compare_grid(file: Path, out: Path, *, at_once: int = 1, backend: str = "loky", watch: Watch | None = None) -> Path:

@@ -1,6 +1,6 @@
 """Domains opened for inspection: what an index knows of all their images, read once."""
 
-__all__ = ["LUMA", "Flags", "Look", "Numbers", "look"]
+__all__ = ["LUMA", "Flags", "Look", "Numbers", "look", "pixels_of"]
 
 from collections import Counter
 from collections.abc import Sequence
@@ -59,10 +59,7 @@ class Look:
 
     def pixels(self, place: int, least: int | None = None) -> NDArray[np.uint8]:
         """(H, W, 3) of an image, upright; whole, or smaller with both sides at least so long."""
-        if isinstance(self.content, ArrayRows):
-            return np.asarray(self.content.image(place).convert("RGB"))
-        stored = self.content.read(place)
-        return decode_upright(stored.content, channels=3, least=least, name=stored.name)
+        return pixels_of(self.content, place, least)
 
     def has_exif(self, place: int) -> bool:
         if isinstance(self.content, ArrayRows):
@@ -72,6 +69,14 @@ class Look:
             with content.open("rb") as file:
                 content = file.read(_HEAD)
         return any(mark in content[:_HEAD] for mark in (b"Exif\0\0", b"eXIf", b"EXIF"))
+
+
+def pixels_of(content: Index | ArrayRows, place: int, least: int | None = None) -> NDArray[np.uint8]:
+    """See `Look.pixels`."""
+    if isinstance(content, ArrayRows):
+        return np.asarray(content.image(place).convert("RGB"))
+    stored = content.read(place)
+    return decode_upright(stored.content, channels=3, least=least, name=stored.name)
 
 
 def look(path: Path, name: str, home: Path | None, progress: Progress | None) -> Look:

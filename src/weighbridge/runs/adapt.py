@@ -14,8 +14,9 @@ __all__ = [
 import copy
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,11 +61,23 @@ def adapt_in(workplace: Workplace, config: Config, out: Path) -> RunFolder:
     return folder
 
 
-def adapt(source: Sequence[Path], target: Path, config: Config, out: Path, watch: Watch | None = None) -> RunFolder:
-    """Read both domains, train, and leave a run folder."""
+def adapt(
+    source: Sequence[Path],
+    target: Path,
+    config: Config,
+    out: Path,
+    watch: Watch | None = None,
+    proposed: Mapping[str, Any] | None = None,
+) -> RunFolder:
+    """Read both domains, train, and leave a run folder.
+
+    Args:
+        proposed: which of the settings were chosen by the images, and why, for run.json.
+    """
     RunFolder.refuse_existing(out)  # before minutes of decoding
     build_method.check_weights(config)
-    return adapt_in(open_workplace(source, target, config, watch), config, out)
+    workplace = open_workplace(source, target, config, watch)
+    return adapt_in(dataclasses.replace(workplace, proposed=proposed), config, out)
 
 
 def resume(path: Path, watch: Watch | None = None) -> RunFolder:

@@ -14,7 +14,7 @@ __all__ = [
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ class Workplace:
     paths: dict[str, Any]  # {"source": [noted path, ...], "target": noted path}, for run.json
     watch: Watch = field(default_factory=Quiet)
     frozen: Frozen | None = None  # whose features stand in the place of images
+    proposed: Mapping[str, Any] | None = None  # which settings were chosen by the images, and why, for run.json
 
 
 def open_workplace(
@@ -188,6 +189,7 @@ def begin_run(workplace: Workplace, config: Config, path: Path) -> RunFolder:
         "pixels": _pixel_facts(config),
         "parameters": parameter_count(network),
         "machine": workplace.machine.facts(),
+        "proposed": workplace.proposed,
     }
     writes = workplace.fabric.is_global_zero
     RunFolder.refuse_existing(path)

@@ -2,6 +2,7 @@
 
 import shutil
 
+from weighbridge.data.transforms import PixelScale
 from weighbridge.settings import build_data
 from weighbridge.settings.config import Config
 
@@ -17,3 +18,17 @@ def test_near_duplicates_are_grouped_to_evaluate_and_not_to_train(renders):
     copies = [k for k in range(len(labelled)) if "copy" in labelled.files[k] or "spot/000" in labelled.files[k]]
     assert len(copies) == 4
     assert len(set(labelled.groups[:][copies].tolist())) == 1
+
+
+def test_pixels_follow_the_weights_unless_they_are_set():
+    trained = Config(backbone="resnet18", weights="some.pth")
+    assert build_data.build_preparation(trained).normalisation == PixelScale(
+        (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    )
+    assert build_data.build_reading(trained).view.interpolation == "bilinear"
+    for setting in ("half", "imagenet", "per-image"):
+        by_hand = trained.replace(normalisation=setting)
+        assert build_data.build_preparation(by_hand).normalisation == setting
+        assert build_data.build_reading(by_hand).view.interpolation == "bicubic"
+    assert build_data.build_preparation(Config()).normalisation == "per-image"
+    assert build_data.build_reading(Config()).view.interpolation == "bicubic"

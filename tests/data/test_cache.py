@@ -55,6 +55,16 @@ def test_all_ways_of_keeping_pixels_agree(renders, tmp_path):
         assert torch.equal(first, other)
 
 
+def test_another_interpolation_is_another_cache(renders, tmp_path):
+    made = [
+        pixels(read_unlabelled(renders, Reading(View(7, 1, interpolation=name), cache="disk", home=tmp_path)))
+        for name in ("bicubic", "bilinear", "bicubic")
+    ]
+    assert len(cache_folders(tmp_path)) == 2
+    assert torch.equal(made[0], made[2])
+    assert not torch.equal(made[0], made[1])
+
+
 def test_a_cache_is_made_once_and_again_when_the_images_change(renders, tmp_path, monkeypatch):
     names = decoded_names(monkeypatch)
     pixels(read(renders, tmp_path))

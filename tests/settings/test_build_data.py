@@ -3,6 +3,7 @@
 import shutil
 
 from weighbridge.data.augmix import AugMix
+from weighbridge.data.transforms import PixelScale
 from weighbridge.settings import build_data
 from weighbridge.settings.config import Config
 
@@ -33,3 +34,17 @@ def test_adabn_with_frozen_statistics_says_what_it_is():
         "batch_norm = 'frozen' leaves no statistics to read anew, so this is source-only again"
     )
     assert build_data.caution(frozen.replace(batch_norm="train")) is None
+
+
+def test_pixels_follow_the_weights_unless_they_are_set():
+    trained = Config(backbone="resnet18", weights="some.pth")
+    assert build_data.build_preparation(trained).normalisation == PixelScale(
+        (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    )
+    assert build_data.build_reading(trained).view.interpolation == "bilinear"
+    for setting in ("half", "imagenet", "per-image"):
+        by_hand = trained.replace(normalisation=setting)
+        assert build_data.build_preparation(by_hand).normalisation == setting
+        assert build_data.build_reading(by_hand).view.interpolation == "bicubic"
+    assert build_data.build_preparation(Config()).normalisation == "per-image"
+    assert build_data.build_reading(Config()).view.interpolation == "bicubic"

@@ -108,9 +108,10 @@ def adapt(
             RunFolder.refuse_existing(path)  # before minutes of reading
             scan_first(bars, {"source": renders, "target": [photos]})
             if not plain:
+                from weighbridge.runs.estimate import minutes
                 from weighbridge.settings.proposed import propose_for
 
-                proposal = propose_for(renders, photos, given)
+                proposal = propose_for(renders, photos, given, estimate=minutes)
                 show_proposal(proposal)
                 chosen, proposed = proposal.config, proposal.facts()
             from weighbridge.runs.adapt import adapt as run_adapt

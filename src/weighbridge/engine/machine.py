@@ -3,6 +3,7 @@
 __all__ = ["Machine", "Precision", "bf16_by_flags", "bf16_pays", "give_back_memory", "keep_freed_memory", "probe"]
 
 import ctypes
+import functools
 import os
 import platform
 import sys
@@ -95,7 +96,7 @@ def probe(
     if not threads:
         threads = max(1, min(_PYTORCHS_THREADS, cpu_count() // (processes * at_once)))
         if threads > 1 and device == "cpu":
-            threads = _faster_threads(threads, _small_step(batch, threads, precision == "bf16", channels_last))
+            threads = _measured_threads(threads, batch, precision == "bf16", channels_last)
     return Machine(
         device=device,
         processes=processes,
@@ -147,6 +148,11 @@ def _bf16_is_measured_to_pay() -> bool:
             clock=time.thread_time,
         )
     return above(pairs, _WORTH_IT) is True
+
+
+@functools.cache  # what was measured for an estimate holds for the training
+def _measured_threads(most: int, batch: tuple[int, int, int, int], half: bool, channels_last: bool) -> int:
+    return _faster_threads(most, _small_step(batch, most, half, channels_last))
 
 
 def _faster_threads(most: int, step: Callable[[], object]) -> int:

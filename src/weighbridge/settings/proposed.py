@@ -19,8 +19,8 @@ from weighbridge.inspection.glimpse import Glimpse, glimpse, open_content
 from weighbridge.settings.config import SETTINGS, Config, from_mapping
 from weighbridge.watch import Progress
 
-Estimate = Callable[[Config, int, int], float | None]
-"""Minutes in all of settings, source images and target images; None if nobody knows."""
+Estimate = Callable[[Config, int, int, int], float | None]
+"""Minutes in all of settings, source images, target images and classes; None if nobody knows."""
 Change = tuple[str, Any, str]
 """A setting, its value, and why."""
 
@@ -333,7 +333,11 @@ def _stages_line(
         stages = f"{lasting.total_steps:,} steps of {config.method}"
     else:
         stages = f"{lasting.pre_steps:,} steps of the pre-classifier, then {lasting.steps:,} of {config.method}"
-    minutes = estimate(config, source.images, target.images) if estimate else None
+    if config.on_features:
+        looks = (source.images + target.images) * (1 + config.views)
+        stages = f"features of {looks:,} looks at images, once; {stages}"
+    images = (trained, target.images, len(source.classes))
+    minutes = estimate(config, *images) if estimate and not methods else None
     lasts = f", about {max(1, round(minutes))} min in all" if minutes is not None else ""
     return f"{stages}{lasts} (--plain: defaults, whatever the images)"
 

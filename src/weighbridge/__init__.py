@@ -75,7 +75,8 @@ def adapt(
             proposal = propose_for(sources, Path(target), settings, progress=watch.reading("images"))
             config, proposed = proposal.config, proposal.facts()
             if progress:
-                print(*proposal.lines, sep="\n", flush=True)
+                for line in proposal.lines:
+                    watch.tell(line)
         folder = run_adapt(sources, Path(target), config, Path(out), watch, proposed)
     if folder.writes:
         write_report(folder.path)

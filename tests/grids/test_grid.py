@@ -130,7 +130,7 @@ def test_a_recipe_of_the_authors_is_a_row_of_its_own(tmp_path, name):
     assert row.shown == f"{entry_of(recipe.method).shown}, {recipe.shown}"
     unread = set(row.config.unread())
     assert unread <= {"new_layer_multiplier"}, "new layers are told from others where weights are published"
-    assert not row.config.replace(weights="imagenet").unread()
+    assert not row.config.replace(weights="imagenet", training="full").unread()
     assert recipe.source
 
 

@@ -24,7 +24,7 @@ def test_two_processes_train_what_one_trains(renders, photos, tmp_path, method):
         words = ["adapt", "--source", renders, "--target", photos, "--out", out, "--processes", processes]
         words += ["--method", method, "--backbone", "small", "--image-size", 16, "--channels", 1]
         words += ["--batch-source", 8, "--batch-target", 8, "--pre-steps", 5, "--steps", 6, "--device", "cpu"]
-        words += ["--strong-augmentation", 0]  # each process draws the augmentation of its share
+        words += ["--plain", "--strong-augmentation", 0]  # each process draws the augmentation of its share
         done = subprocess.run(
             [sys.executable, "-m", "weighbridge", *map(str, words), "--precision", "fp32"],
             capture_output=True,

@@ -343,10 +343,10 @@ def test_four_lines_say_what_was_seen_and_chosen(domains):
     assert found.lines == (
         "2 classes: a 8, b 8",
         "8 photos, median 300 x 197 px: the middle 197 x 197 px shrunk to 160 x 160 px",
-        f"network {found.config.network_name}, random weights, colour images, rotate 8, shift 0.06, zoom 0.12, "
+        "network efficientnet-lite0, weights imagenet, frozen, colour images, rotate 8, shift 0.06, zoom 0.12, "
         "batch_source 16, batch_target 8",
-        "1,000 steps of the pre-classifier, then 300 of iwdan-self-training, about 4 min in all "
-        "(--plain: defaults, whatever the images)",
+        "features of 120 looks at images, once; 1,000 steps of the pre-classifier, then 300 of iwdan-self-training, "
+        "about 4 min in all (--plain: defaults, whatever the images)",
     )
 
 

@@ -22,6 +22,8 @@ _COLOURS = {  # after Okabe and Ito: told apart by colour-blind readers too
     "mcc": "#CC79A7",
     "dann-mcc": "#56B4E9",
     "iwdan-mcc": "#882255",
+    "cdan-mcc": "#44AA99",
+    "cdan-e-mcc": "#DDCC77",
     "mean-teacher": "#D55E00",
     "self-training": "#332288",
     "iwdan-self-training": "#661100",

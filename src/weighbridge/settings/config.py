@@ -175,7 +175,7 @@ class _First:
             readers=Readers("training on features", lambda config: config.on_features),
         ),
     ] = 4
-    """Augmented views of every image, beside the plain one, of which features are computed once."""
+    """Number of augmented views of every image. Their features are computed once, with those of the plain image."""
     pre_steps: Annotated[
         int,
         Setting(
@@ -298,7 +298,7 @@ class _Optimisation:
     warmup: Annotated[float, Setting(stage="pre-classifier", low=0, below=1, readers=_SGD)] = 0.0
     """Share of the steps in which learning rates rise from 0, before they fall by rate_schedule."""
     layer_decay: Annotated[float, Setting(stage="pre-classifier", above=0, high=1, readers=_SGD)] = 1.0
-    """Learning rate of each stage of the backbone, as a multiple of that of the next. 1: all the same."""
+    """Learning rate of each stage of the backbone, as a multiple of the next stage's. 1: all the same."""
     momentum: Annotated[float, Setting(stage="pre-classifier", low=0, readers=_MOMENTUM)] = 0.9
     """Momentum of SGD."""
     nesterov: Annotated[bool, Setting(stage="pre-classifier", readers=_MOMENTUM)] = False

@@ -89,6 +89,15 @@ def test_every_augmentation_does_something_the_seed_decides_and_pixels_stay_in_r
     assert once.max() <= 1
 
 
+def test_grey_takes_the_colour_from_a_share_of_the_images_as_torchvision_does():
+    pixels = torch.rand(400, 3, 4, 4)
+    made = Augmentation(grey=0.3)(pixels, seeded())
+    grey = (made.amax(1) - made.amin(1)).amax(dim=(1, 2)) < 1e-6
+    assert 0.22 < grey.float().mean() < 0.38
+    torch.testing.assert_close(made[grey], tv.rgb_to_grayscale(pixels[grey], 3))
+    assert torch.equal(made[~grey], pixels[~grey])
+
+
 def test_inverting_always_gives_the_negative():
     pixels = images().float() / 255
     assert torch.equal(Augmentation(invert=1.0)(pixels, seeded()), 1 - pixels)

@@ -332,6 +332,14 @@ def test_a_setting_that_does_not_exist_is_refused(domains):
         propose_for(*domains(scene, scene), {"stpes": 3})
 
 
+@pytest.mark.parametrize(("renders", "photos", "grey"), [(0, 2, 0.3), (2, 0, 0.3), (0, 0, None), (2, 2, None)])
+def test_grey_is_proposed_where_one_domain_alone_has_grey_images(domains, renders, photos, grey):
+    def some(every):
+        return lambda k: scene(k, (160, 160), grey=every > 0 and k % every == 0)
+
+    assert changes(domains(some(renders), some(photos))).get("grey") == grey
+
+
 # ---- what is said ----
 
 

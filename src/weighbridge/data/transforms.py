@@ -56,6 +56,7 @@ class Augmentation:
         contrast: 0.3 draws factors from 1/1.3 to 1.3, around the image's mean.
         noise: largest standard deviation of Gaussian pixel noise, in [0, 1].
         invert: probability of a photographic negative.
+        grey: probability of an image without colour, as torchvision's RandomGrayscale makes it.
     """
 
     rotate: float = 0.0
@@ -69,6 +70,7 @@ class Augmentation:
     contrast: float = 0.0
     noise: float = 0.0
     invert: float = 0.0
+    grey: float = 0.0
 
     @property
     def only_mirrors(self) -> bool:
@@ -99,6 +101,9 @@ class Augmentation:
         if self.invert:
             chosen = torch.rand(len(pixels), 1, 1, 1, generator=generator) < self.invert
             pixels = torch.where(chosen.to(pixels.device), 1.0 - pixels, pixels)
+        if self.grey:
+            chosen = torch.rand(len(pixels), 1, 1, 1, generator=generator) < self.grey
+            pixels = adjust_saturation(pixels, 1.0 - chosen.to(pixels))
         if self.contrast:
             factor = torch.exp(_uniform(pixels, math.log1p(self.contrast), generator))
             mean = pixels.mean(dim=(1, 2, 3), keepdim=True)

@@ -6,6 +6,7 @@ that was killed goes on to the same numbers.
 
 __all__ = ["computed"]
 
+import dataclasses
 import hashlib
 import math
 import os
@@ -63,7 +64,8 @@ def computed(
     Raises:
         DataError: if the disk is full, or a feature is not finite as float16.
     """
-    digest = hashlib.sha256(f"{_FORMAT} {images.digest} {preparation} {views} {named}".encode()).hexdigest()[:20]
+    text = f"{_FORMAT} {images.digest} {_spelled(preparation)} {views} {named}"
+    digest = hashlib.sha256(text.encode()).hexdigest()[:20]
     if home is None:
         return Vectors(_in_memory(backbone(), images, preparation, views, autocast, progress), digest)
     folder = home / "features" / digest
@@ -166,6 +168,18 @@ def _looks(
                 vectors = []
                 if progress:
                     progress(min(start + _AT_ONCE, len(images)), len(images))
+
+
+def _spelled(preparation: object) -> str:
+    """What differs from the defaults, field by field, so that a field that is added later changes no name."""
+    if not dataclasses.is_dataclass(preparation):
+        return repr(preparation)
+    parts = [
+        f"{field.name}={_spelled(value)}"
+        for field in dataclasses.fields(preparation)
+        if (value := getattr(preparation, field.name)) != field.default
+    ]
+    return f"{type(preparation).__name__}({', '.join(parts)})"
 
 
 def _as_float16(features: Tensor) -> NDArray[np.float16]:

@@ -131,6 +131,7 @@ def _augmentation(config: Config) -> Augmentation:
         contrast=config.contrast,
         noise=config.noise,
         invert=config.invert,
+        grey=config.grey,
     )
 
 

@@ -256,6 +256,8 @@ class _Augmentation:
     """Largest standard deviation of pixel noise, for pixels in [0, 1]."""
     invert: Annotated[float, Setting(stage="pre-classifier", low=0, high=1)] = 0.0
     """Probability of turning an image into its negative."""
+    grey: Annotated[float, Setting(stage="pre-classifier", low=0, high=1)] = 0.0
+    """Probability of taking the colour from an image."""
     strong_augmentation: Annotated[float, Setting(stage="pre-classifier", low=0, high=1)] = 0.5
     """Strength of what strong_kind does to the training images. A teacher sees its photos without it."""
     strong_kind: Annotated[Literal["camera", "augmix"], Setting(stage="pre-classifier", readers=_STRONG)] = "camera"

@@ -30,6 +30,7 @@ _LARGE_SIDES = (96, 128, 160, 224)
 _CPU_SIDE = 160  # of a pre-trained network without a GPU
 _OWN_NETWORKS = ("lenet", "small", "small-batchnorm", "slim-batchnorm")  # that take small and grey images
 _ALL_GREY = 0.95
+_GREY_APART = 0.02  # between shares of grey images
 _CUT_OFF = 0.4  # share of the details of an image: 0.32 for Caltech-101, whose objects lie in the middle
 _ALIKE = 1.25  # factor between aspect ratios
 _TWO_TONES = 0.8  # print 0.84 to 0.97; signs, objects and scenes up to 0.77
@@ -135,6 +136,7 @@ def propose(
         *_channels(small, source, target, given),
         *_fit(source, target),
         *_invert(source, target),
+        *(_grey(source, target) if not small else []),
         *_moves(),
         *(_flip(source) if not small else []),
         *_batches(source, target, asked.processes),
@@ -230,6 +232,14 @@ def _invert(source: Glimpse, target: Glimpse) -> list[Change]:
         return []
     light = f"{100 * source.light_on_dark:.0f} % of renders and {100 * target.light_on_dark:.0f} % of photos"
     return [("invert", 0.5, f"Images have two tones, and {light} are light on dark")]
+
+
+def _grey(source: Glimpse, target: Glimpse) -> list[Change]:
+    """Where one domain alone has grey images, being grey would tell them apart, and stand for a class."""
+    if abs(source.grey - target.grey) < _GREY_APART:
+        return []
+    shares = f"{100 * source.grey:.0f} % of renders and {100 * target.grey:.0f} % of photos"
+    return [("grey", 0.3, f"Being grey must not tell a class: {shares} are grey")]
 
 
 def _moves() -> list[Change]:

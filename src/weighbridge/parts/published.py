@@ -231,7 +231,10 @@ def _resampled(name: str, size: int, state: State) -> State:
 
 def _last_layer(model: nn.Module) -> str:
     """The name of the layer that makes classes of features."""
-    return [name for name, part in model.named_modules() if any(True for _ in part.parameters(recurse=False))][-1]
+    names: list[str] = [
+        name for name, part in model.named_modules() if any(True for _ in part.parameters(recurse=False))
+    ]
+    return names[-1]
 
 
 def _outermost(model: nn.Module, name: str) -> str:

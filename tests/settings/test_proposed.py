@@ -66,7 +66,7 @@ def test_small_photos_keep_the_small_network_at_about_their_size(domains, photo,
     assert (found.config.backbone, found.config.image_size) == ("small-batchnorm", side)
 
 
-@pytest.mark.parametrize(("render", "photo", "side"), [(160, 300, 160), (64, 300, 96), (300, 100, 128), (49, 64, 96)])
+@pytest.mark.parametrize(("render", "photo", "side"), [(160, 300, 160), (64, 300, 160), (300, 100, 160), (50, 64, 128)])
 def test_large_photos_are_seen_at_what_both_domains_have(domains, render, photo, side):
     found = changes(domains(lambda k: scene(k, (render, render)), lambda k: scene(k, (photo + 10, photo))))
     assert found["image_size"] == side
@@ -92,7 +92,7 @@ def test_the_network_that_is_given_decides_the_size(domains):
 
 def test_given_weights_ask_for_a_network_that_has_some(domains):
     small = domains(lambda k: scene(k), lambda k: scene(k))
-    assert changes(small, weights="imagenet")["image_size"] == 96
+    assert changes(small, weights="imagenet")["image_size"] == 128
     assert "backbone" not in changes(small, weights="imagenet")
 
 

@@ -63,12 +63,12 @@ def adapt(
     from weighbridge.run_folder import RunFolder
     from weighbridge.runs.adapt import adapt as run_adapt
     from weighbridge.runs.finished import Run
-    from weighbridge.settings.config import from_mapping
+    from weighbridge.settings.config import at_some_size, from_mapping
     from weighbridge.settings.proposed import propose_for
     from weighbridge.watch import Warns
 
     sources = [Path(path) for path in (source if isinstance(source, list) else [source])]
-    config, proposed = from_mapping(settings), None
+    config, proposed = from_mapping(settings) if plain else at_some_size(settings), None
     RunFolder.refuse_existing(Path(out))  # before minutes of reading
     with ProgressBars() if progress else nullcontext(Warns()) as watch:
         if not plain:

@@ -43,7 +43,9 @@ def features(home, *, module=None, of=None, preparation=PREPARATION, views=VIEWS
 
 
 def everything(vectors):
-    return np.array(vectors._features)
+    """(N, 1 + V, F)."""
+    rows, looks = torch.arange(len(vectors)), range(1 + vectors._augmented.shape[1])
+    return np.stack([vectors.fetch(rows, torch.full((len(rows),), look)).numpy() for look in looks], axis=1)
 
 
 def test_the_plain_look_is_what_the_backbone_says_in_evaluation_mode(tmp_path):
@@ -99,16 +101,27 @@ def test_a_build_that_was_stopped_goes_on_to_the_same_numbers(tmp_path):
 
     def stop(count, total):
         done.append(count)
-        if len(done) == 2:
+        if len(done) == 5:  # the second part of the augmented looks
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         features(tmp_path, progress=stop)
-    assert done == [32, 64]
+    assert done == [32, 64, 70, 32, 64]
     later = []
     continued = features(tmp_path, progress=lambda count, total: later.append((count, total)))
     assert later == [(70, COUNT)]
     assert np.array_equal(everything(continued), everything(features(None)))
+
+
+def test_plain_looks_are_shared_whatever_the_augmentation(tmp_path):
+    features(tmp_path)
+    seen = []
+    features(
+        tmp_path, views=0, preparation=Preparation(normalisation="half"), progress=lambda *count: seen.append(count)
+    )
+    assert not seen
+    features(tmp_path, preparation=Preparation(Augmentation(shift=0.9)), progress=lambda *count: seen.append(count))
+    assert seen == [(32, COUNT), (64, COUNT), (70, COUNT)]  # the augmented ones alone
 
 
 def test_features_beyond_float16_are_told(tmp_path):

@@ -2,11 +2,13 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+import torchvision
+from safetensors.torch import load_file, save_file
 
 from conftest import small_config
 from weighbridge.errors import ConfigError, RunFolderError
@@ -16,6 +18,7 @@ from weighbridge.parts.networks import Standardised, feature_network
 from weighbridge.run_folder import RunFolder
 from weighbridge.runs.adapt import adapt, resume
 from weighbridge.runs.finished import Run
+from weighbridge.settings.build_data import caution
 from weighbridge.settings.catalogue import DEFAULT_METHOD, METHODS
 from weighbridge.settings.config import Config, read_run
 
@@ -114,6 +117,49 @@ def test_a_run_from_before_features_learned_in_all_layers(renders, photos, tmp_p
     lines = folder.config.read_text().splitlines()
     folder.config.write_text("\n".join(line for line in lines if not line.startswith(("training", "views"))))
     assert read_run(folder.config).training_name == "full"
+
+
+def test_a_folder_of_any_name_keeps_its_backbone(renders, photos, tmp_path):
+    folder = adapt([renders], photos, config_of(method="source-only"), tmp_path / "fold-y")
+    assert folder.backbone.is_file()
+    assert (folder.path / "split.csv").is_file()
+
+
+def test_a_run_goes_on_with_its_own_backbone_when_the_weights_are_gone(renders, photos, tmp_path):
+    file = tmp_path / "resnet18.pth"
+    torch.manual_seed(0)
+    torch.save(torchvision.models.resnet18().state_dict(), file)
+    config = config_of(backbone="resnet18", weights=str(file))
+    whole = adapt([renders], photos, config, tmp_path / "whole")
+    begun = adapt([renders], photos, config, tmp_path / "begun")
+    (begun.path / "metrics.json").unlink()
+    begun.checkpoint.unlink()
+    shutil.rmtree(begun.path / "pre-classifier")
+    file.unlink()
+    a, b = load_file(whole.model), load_file(resume(begun.path).model)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_backbone_that_is_not_the_run_s_is_refused(renders, photos, tmp_path):
+    folder = adapt([renders], photos, config_of(), tmp_path / "run")
+    kept = load_file(folder.backbone)
+    folder.backbone.unlink()
+    save_file(
+        {name: tensor + 1 if tensor.is_floating_point() else tensor for name, tensor in kept.items()}, folder.backbone
+    )
+    with pytest.raises(RunFolderError, match="is not the backbone that the run"):
+        Run(folder.path).predict(photos)
+
+
+def test_a_network_with_frozen_statistics_predicts_afterwards(renders, photos, tmp_path):
+    config = config_of(method="source-only", training="full", batch_norm="frozen", pre_steps=1, steps=1)
+    folder = adapt([renders], photos, config, tmp_path / "run")
+    assert len(Run(folder.path).predict(photos)) == 30
+
+
+def test_a_teacher_and_a_student_that_see_the_same_features_are_told(renders, photos, tmp_path):
+    assert "same features" in (caution(config_of(method="self-training", views=0)) or "")
+    assert caution(config_of(method="self-training")) is None
 
 
 def test_another_backbone_in_the_folder_is_no_network_of_this_run(renders, photos, tmp_path):

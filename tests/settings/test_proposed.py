@@ -90,6 +90,35 @@ def test_the_network_that_is_given_decides_the_size(domains):
     assert "image_size" not in changes(large, image_size=32)  # the default too, where it is given
 
 
+def test_a_network_from_random_numbers_gets_the_steps_that_it_needs(domains):
+    large = domains(lambda k: scene(k, (200, 200)), lambda k: scene(k, (200, 200)))
+    assert changes(large)["steps"] == 300
+    assert "steps" not in changes(large, weights="none")  # 1,000, the default
+
+
+def test_grey_that_is_asked_for_keeps_a_network_that_takes_it(domains):
+    large = domains(lambda k: scene(k, (200, 200)), lambda k: scene(k, (200, 200)))
+    assert propose_for(*large, {"channels": 1}).config.network_name == "small-batchnorm"
+
+
+def test_what_photos_make_possible_is_not_refused_before_they_are_looked_at(domains):
+    large = domains(lambda k: scene(k, (200, 200)), lambda k: scene(k, (200, 200)))
+    assert propose_for(*large, {"training": "features"}).config.on_features
+    assert propose_for(*large, {"training": "full", "batch_norm": "frozen"}).config.image_size == 160
+    small = Config(image_size=32)
+    with pytest.raises(ConfigError, match="needs published weights"):
+        small.replace(training="features")
+
+
+def test_images_of_a_source_that_are_never_trained_on_do_not_count(tmp_path):
+    for split, count in (("train", 6), ("val", 2), ("test", 9)):
+        for name in "ab":
+            fill(tmp_path / "renders" / split / name, [scene(k + 10 * count, (64, 64)) for k in range(count)])
+    fill(tmp_path / "photos", [scene(k, (64, 64)) for k in range(8)])
+    found = propose_for([tmp_path / "renders"], tmp_path / "photos", {"device": "cpu"})
+    assert found.lines[0] == "2 classes: a 6, b 6"
+
+
 def test_given_weights_ask_for_a_network_that_has_some(domains):
     small = domains(lambda k: scene(k), lambda k: scene(k))
     assert changes(small, weights="imagenet")["image_size"] == 128

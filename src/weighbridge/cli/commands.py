@@ -27,7 +27,7 @@ from weighbridge.cli.terminal import (
 from weighbridge.errors import ConfigError
 from weighbridge.run_folder import RunFolder, called_as
 from weighbridge.settings.catalogue import DEFAULT_METHODS
-from weighbridge.settings.config import Config
+from weighbridge.settings.config import Config, at_some_size
 from weighbridge.version import __version__
 
 _DATA = Group("Data", sort_key=0)
@@ -104,7 +104,7 @@ def adapt(
     with progress_bars(lambda: resume_command(path)) as bars:
         if resume is None:
             renders, photos, given = _required(source, "--source"), _required(target, "--target"), given_of(settings)
-            chosen, proposed = Config(**given), None
+            chosen, proposed = Config(**given) if plain else at_some_size(given), None
             RunFolder.refuse_existing(path)  # before minutes of reading
             scan_first(bars, {"source": renders, "target": [photos]})
             if not plain:
@@ -186,7 +186,7 @@ def compare(
         return
     renders, photos = _required(source, "--source"), _required(target, "--target")
     names = methods or DEFAULT_METHODS
-    Config(**given_of(settings))  # what is wrong with a setting is told before minutes of reading
+    at_some_size(given_of(settings))  # what is wrong with a setting is told before minutes of reading
     with progress_bars(lambda: same_command(path)) as bars:
         scan_first(bars, {"source": renders, "target": [photos], "evaluation": [evaluation] if evaluation else []})
         chosen, proposed = _chosen_for_comparison(renders, photos, given_of(settings), path, plain, names)

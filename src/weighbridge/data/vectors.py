@@ -2,8 +2,6 @@
 
 __all__ = ["AsTheyAre", "Vectors"]
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,40 +12,45 @@ class Vectors:
     """One plain and V augmented looks at every image, as F features each.
 
     Args:
-        features: (N, 1 + V, F) float16, the plain look first.
+        plain: (N, F) float16.
+        augmented: (N, V, F) float16.
         digest: see `images.Images`.
     """
 
-    def __init__(self, features: NDArray[np.float16], digest: str) -> None:
-        self._features, self.digest = features, digest
+    def __init__(self, plain: NDArray[np.float16], augmented: NDArray[np.float16], digest: str) -> None:
+        self._plain, self._augmented, self.digest = plain, augmented, digest
 
     def __len__(self) -> int:
-        return len(self._features)
+        return len(self._plain)
 
     @property
     def width(self) -> int:
         """F."""
-        return int(self._features.shape[2])
+        return int(self._plain.shape[1])
 
     def draw(self, count: int, generator: torch.Generator, *, strong: bool) -> Tensor | None:
         """The number of a look for each image, (count,); always the plain one for a teacher.
 
         All looks are as likely. Without the plain one, training on renders alone loses 2 points.
         """
-        looks = self._features.shape[1]
+        looks = 1 + self._augmented.shape[1]
         return torch.randint(looks, (count,), generator=generator) if strong and looks > 1 else None
 
     def fetch(self, index: Tensor, drawn: Tensor | None = None) -> Tensor:
         """(B, F) float32."""
-        rows: Any = index.numpy()
-        looks: Any = 0 if drawn is None else drawn.numpy()
-        return torch.from_numpy(self._features[rows, looks].astype(np.float32))
+        rows = index.numpy()
+        features = self._plain[rows].astype(np.float32)
+        if drawn is not None:
+            looks = drawn.numpy()
+            others = looks > 0
+            features[others] = self._augmented[rows[others], looks[others] - 1]
+        return torch.from_numpy(features)
 
     def moments(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the plain looks, (F,) each."""
         count, total, squares = len(self), 0.0, 0.0
         for start in range(0, count, 4096):
-            part = self._features[start : start + 4096, 0].astype(np.float64)
+            part = self._plain[start : start + 4096].astype(np.float64)
             total, squares = total + part.sum(0), squares + (part**2).sum(0)
         mean = total / count
         deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))

@@ -17,7 +17,7 @@ from weighbridge.errors import RunFolderError
 from weighbridge.files import whole_file
 from weighbridge.methods.base import Method
 
-_FORMAT = "3"  # of checkpoints; a stage that goes on must be in the same batches and with the same modules as before
+_FORMAT = "4"  # of checkpoints; a stage that goes on must be in the same batches and with the same modules as before
 
 
 def save_checkpoint(path: Path, method: Method, *, step: int, extra: Mapping[str, Tensor]) -> None:
@@ -51,9 +51,7 @@ def load_checkpoint(path: Path, method: Method) -> tuple[int, dict[str, Tensor]]
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
         if metadata.get("format") != _FORMAT:
-            raise ValueError(
-                "it is of a version of weighbridge that orders images differently. Start a new run with another --out"
-            )
+            raise ValueError("an earlier version of weighbridge made it. Start a new run with another --out")
         tensors = load_file(path)
         groups = json.loads(metadata["groups"])
         for name, module in method.modules().items():

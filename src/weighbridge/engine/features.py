@@ -1,7 +1,7 @@
 """Features of a frozen backbone, computed once for every image and kept in the cache.
 
-One plain look and V augmented ones. What is drawn for an image is a function of its row and of the look, so a build
-that was killed goes on to the same numbers.
+One plain look and V augmented ones, in a file for each kind: with another augmentation the plain ones stay. What is
+drawn for an image is a function of its row and of the look, so a build that was killed goes on to the same numbers.
 """
 
 __all__ = ["computed"]
@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,47 +60,63 @@ def computed(
         autocast: enters the precision of a forward pass.
         named: what else the features hang on: the backbone, its weights, the precision.
         home: the cache folder; None to keep nothing.
-        progress: called with (images done, images in all).
+        progress: called with (images done, images in all), for the plain looks and then for the others.
 
     Raises:
         DataError: if the disk is full, or a feature is not finite as float16.
     """
-    text = f"{_FORMAT} {images.digest} {_spelled(preparation)} {views} {named}"
-    digest = hashlib.sha256(text.encode()).hexdigest()[:20]
-    if home is None:
-        return Vectors(_in_memory(backbone(), images, preparation, views, autocast, progress), digest)
-    folder = home / "features" / digest
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):  # the system lets go of it when its owner dies
-        if not folder.is_dir():
-            _build(backbone(), images, preparation, views, autocast, folder, progress)
+    scale = Preparation(normalisation=preparation.normalisation)
+    kept = {}
+    for kind, looked, looks in (("plain", scale, range(1)), ("augmented", preparation, range(1, 1 + views))):
+        text = f"{_FORMAT} {images.digest} {_spelled(looked)} {looks} {named}"
+        name = hashlib.sha256(text.encode()).hexdigest()[:20]
+        task = _Task(backbone, images, preparation, looks, autocast, progress)
+        kept[kind] = name, _from_cache(task, home / "features" / name) if home else _in_memory(task)
+    (plain, features), (augmented, others) = kept["plain"], kept["augmented"]
+    return Vectors(features[:, 0], others, f"{plain} {augmented}")
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Some looks at some images, of which the features are wanted."""
+
+    backbone: Callable[[], nn.Module]
+    images: Images
+    preparation: Preparation
+    looks: range  # 0 is the plain one
+    autocast: Autocast
+    progress: Progress | None
+
+
+def _from_cache(task: _Task, folder: Path) -> NDArray[np.float16]:
+    """(N, looks, F), mapped; computed now if it is not there."""
+    if not task.looks:
+        return np.empty((len(task.images), 0, 0), dtype=np.float16)
+    if not folder.is_dir():  # a cache that is complete may be one that can only be read
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):  # the system lets go of it when its owner dies
+            if not folder.is_dir():
+                _build(task, folder)
     features = np.memmap(folder / "features", dtype=np.float16, mode="r")
-    return Vectors(features.reshape(len(images), 1 + views, -1), digest)
+    return features.reshape(len(task.images), len(task.looks), -1)
 
 
-def _build(
-    backbone: nn.Module,
-    images: Images,
-    preparation: Preparation,
-    views: int,
-    autocast: Autocast,
-    folder: Path,
-    progress: Progress | None,
-) -> None:
+def _build(task: _Task, folder: Path) -> None:
     """Compute into a folder beside the final one, which takes its name when all is there."""
+    backbone, count = task.backbone(), len(task.images)
     part = folder.with_name(f"{folder.name}.part")
     part.mkdir(exist_ok=True)
-    shape = (len(images), 1 + views, _width(backbone, images, preparation, autocast))
+    shape = (count, len(task.looks), _width(task, backbone))
     try:
         features = room(part / "features", np.float16, shape)
-        done = room(part / "done", np.uint8, (len(images),))
+        done = room(part / "done", np.uint8, (count,))
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         raise DataError(
             f"features need {2 * math.prod(shape) / 2**30:.1f} GiB in '{folder.parent}': {error.strerror}. "
             f"Set WEIGHBRIDGE_CACHE to a larger disk, or use --cache off"
         ) from error
-    for rows, vectors in _looks(backbone, images, preparation, views, autocast, done == 0, progress):
+    for rows, vectors in _looked(task, backbone, done == 0):
         features[rows] = vectors
         done[rows] = 1  # last, so that a kill at any moment leaves no row that only seems to be there
     del features, done
@@ -107,67 +124,55 @@ def _build(
     os.replace(part, folder)  # not by whole_folder: what a build that was killed has computed is kept
 
 
-def _in_memory(
-    backbone: nn.Module,
-    images: Images,
-    preparation: Preparation,
-    views: int,
-    autocast: Autocast,
-    progress: Progress | None,
-) -> NDArray[np.float16]:
-    features = np.empty((len(images), 1 + views, _width(backbone, images, preparation, autocast)), dtype=np.float16)
-    wanted = np.ones(len(images), dtype=np.bool_)
-    for rows, vectors in _looks(backbone, images, preparation, views, autocast, wanted, progress):
+def _in_memory(task: _Task) -> NDArray[np.float16]:
+    """(N, looks, F)."""
+    count = len(task.images)
+    if not task.looks:
+        return np.empty((count, 0, 0), dtype=np.float16)
+    backbone = task.backbone()
+    features = np.empty((count, len(task.looks), _width(task, backbone)), dtype=np.float16)
+    for rows, vectors in _looked(task, backbone, np.ones(count, dtype=np.bool_)):
         features[rows] = vectors
     return features
 
 
-def _width(backbone: nn.Module, images: Images, preparation: Preparation, autocast: Autocast) -> int:
+def _width(task: _Task, backbone: nn.Module) -> int:
     """F: published feature counts are not to be trusted, so the backbone is asked."""
     device = next(backbone.parameters()).device
-    one = preparation.plain(images.fetch(torch.tensor([0])).to(device))
-    with evaluating(backbone), torch.inference_mode(), autocast():
+    one = task.preparation.plain(task.images.fetch(torch.tensor([0])).to(device))
+    with evaluating(backbone), torch.inference_mode(), task.autocast():
         return int(backbone(one).shape[1])
 
 
-def _looks(
-    backbone: nn.Module,
-    images: Images,
-    preparation: Preparation,
-    views: int,
-    autocast: Autocast,
-    wanted: NDArray[np.bool_],
-    progress: Progress | None,
-) -> Iterator[tuple[slice, NDArray[np.float16]]]:
-    """Rows that follow each other, and their features (b, 1 + V, F). The next images are made ready meanwhile."""
-    weights = next(backbone.parameters())
-    starts = [start for start in range(0, len(images), _AT_ONCE) if wanted[start : start + _AT_ONCE].any()]
-    looks = [(start, look) for start in starts for look in range(1 + views)]
+def _looked(task: _Task, backbone: nn.Module, wanted: NDArray[np.bool_]) -> Iterator[tuple[slice, NDArray[np.float16]]]:
+    """Rows that follow each other, and their features (b, looks, F). The next images are made ready meanwhile."""
+    weights, count = next(backbone.parameters()), len(task.images)
+    starts = [start for start in range(0, count, _AT_ONCE) if wanted[start : start + _AT_ONCE].any()]
+    batches = [(start, look) for start in starts for look in task.looks]
 
     def ready(start: int, look: int) -> Tensor:
-        rows = torch.arange(start, min(start + _AT_ONCE, len(images)))
+        rows = torch.arange(start, min(start + _AT_ONCE, count))
         if look == 0:
-            prepared = preparation.plain(images.fetch(rows).to(weights.device))
+            prepared = task.preparation.plain(task.images.fetch(rows).to(weights.device))
         else:
             mild, strong = (_generator(start, look, stream) for stream in (0, 1))
-            drawn = images.draw(len(rows), mild, strong=True)
-            prepared = preparation.training(images.fetch(rows, drawn).to(weights.device), mild, strong)
+            drawn = task.images.draw(len(rows), mild, strong=True)
+            prepared = task.preparation.training(task.images.fetch(rows, drawn).to(weights.device), mild, strong)
         return prepared.contiguous(memory_format=layout_of(weights))
 
     vectors = list[NDArray[np.float16]]()
     with evaluating(backbone), ThreadPoolExecutor(max_workers=1, thread_name_prefix="looks") as worker:
-        upcoming = worker.submit(ready, *looks[0]) if looks else None
-        for place, (start, look) in enumerate(looks):
-            assert upcoming is not None
-            prepared = upcoming.result()
-            upcoming = worker.submit(ready, *looks[place + 1]) if place + 1 < len(looks) else None
-            with torch.inference_mode(), autocast():
+        upcoming = [worker.submit(ready, *batch) for batch in batches[:1]]
+        for place, (start, look) in enumerate(batches):
+            prepared = upcoming.pop().result()
+            upcoming = [worker.submit(ready, *batch) for batch in batches[place + 1 : place + 2]]
+            with torch.inference_mode(), task.autocast():
                 vectors.append(_as_float16(backbone(prepared)))
-            if look == views:
+            if look == task.looks[-1]:
                 yield slice(start, start + len(prepared)), np.stack(vectors, axis=1)
                 vectors = []
-                if progress:
-                    progress(min(start + _AT_ONCE, len(images)), len(images))
+                if task.progress:
+                    task.progress(min(start + _AT_ONCE, count), count)
 
 
 def _spelled(preparation: object) -> str:

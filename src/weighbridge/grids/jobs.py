@@ -77,7 +77,8 @@ class Workplaces:
 
     def featured(self, task: Task, config: Config) -> Workplace:
         """The same, with features in the place of images where these settings train on those."""
-        opened, key = self.of(task, config), (task, config.replace(seed=0).upto("pre-classifier"))
+        opened = self.of(task, config)
+        key = (task, config.upto("workplace"), build_data.build_preparation(config), config.views)
         if self._featured is None or self._featured[0] != key:
             self._featured = key, featured(opened, config)
         return self._featured[1]

@@ -139,9 +139,11 @@ def glimpse(contents: Sequence[Content], name: str, *, labelled: bool, seed: int
 def _places(content: Content, labelled: bool) -> NDArray[np.int32]:
     order = np.arange(len(content), dtype=np.int32) if isinstance(content, ArrayRows) else content.label_free_order()
     splits, words = content.column("split")
-    if labelled or "train" not in words:
+    if "train" not in words:
         return order
-    chosen: NDArray[np.int32] = order[splits[order] == words.index("train")]
+    # A source's images without a split are trained on too; of a target that has splits only those of train are.
+    trained = [k for k, word in enumerate(words) if word == "train" or (labelled and not word)]
+    chosen: NDArray[np.int32] = order[np.isin(splits[order], trained)]
     return chosen
 
 
@@ -236,7 +238,7 @@ def _told(
         return 0.0, 0.0
 
     def right(images: Brightness) -> float:
-        distance = ((images[:, None] - means) ** 2).sum(axis=2)  # (n, k)
+        distance = (means**2).sum(axis=1) - 2.0 * images @ means.T  # (n, k), less what is the same for all classes
         return float((known[distance.argmin(axis=1)] == y[asked]).mean())
 
     return right(grey[asked]), right(mirrored[asked])

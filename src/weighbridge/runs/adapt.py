@@ -97,7 +97,8 @@ def resume(path: Path, watch: Watch | None = None) -> RunFolder:
     if "given" in (noted := facts.get("weights") or {}):
         config = config.replace(weights=str(found_again(noted)))
     refuse_other_weights(config, folder)
-    build_method.check_weights(config)
+    if not folder.backbone.is_file():  # else it goes on with its own
+        build_method.check_weights(config)
     sources = [found_again(entry) for entry in facts["paths"]["source"]]
     target, machine = found_again(facts["paths"]["target"]), facts["machine"]
     before, possible = machine["threads"], max(1, cpu_count() // config.processes)
@@ -132,7 +133,7 @@ def train_pre_classifier(workplace: Workplace, config: Config, folder: RunFolder
         refuse_other_weights(source_only, folder)
     if not folder.complete:
         if not folder.started:
-            folder = begin_run(workplace, source_only, folder.path)
+            folder = begin_run(workplace, source_only, folder.path, part=True)
         _train(workplace, source_only, folder, stage="pre-classifier")
     network = fresh_network(workplace, source_only)
     workplace.fabric.barrier()
@@ -184,7 +185,7 @@ def _train_source_only(workplace: Workplace, config: Config, home: RunFolder) ->
         refuse_other_images(workplace, home)
         refuse_other_weights(source_only, home)
     else:
-        home = begin_run(workplace, source_only, home.path)
+        home = begin_run(workplace, source_only, home.path, part=RunFolder(home.path.parent).started)
     if not home.complete:
         train_run(workplace, source_only, home)
     return home

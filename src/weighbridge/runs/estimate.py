@@ -65,7 +65,7 @@ def _seconds(
     def network(of: Config) -> Network:
         if config.on_features:
             return build_method.new_head(of, classes, width, device)
-        return build_method.new_network(of.replace(weights="none"), classes, device, memory_format)
+        return build_method.new_network(of, classes, device, memory_format, weights="none")
 
     lasting = config.lasting(max(1, source_images))
     stages = [(lasting, lasting.total_steps)]

@@ -23,7 +23,7 @@ from weighbridge.engine.voting import voted
 from weighbridge.errors import LeftOutWarning
 from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
-from weighbridge.runs.frozen import features_of, frozen_backbone, whole_network
+from weighbridge.runs.frozen import digest_of, features_of, frozen_backbone, refuse_other_backbone, whole_network
 from weighbridge.runs.tables import write_predictions
 from weighbridge.settings import build_data, build_machine, build_method
 from weighbridge.settings.config import Config, read_run
@@ -70,7 +70,7 @@ class Run:
             return whole_network(self._backbone(machine, device), self._head(device)).eval()
         # The weights come from the run, not from the hub or file that training started with.
         network = build_method.new_network(
-            self.config.replace(weights="none"), len(self.classes), device, machine.memory_format
+            self.config, len(self.classes), device, machine.memory_format, weights="none"
         )
         load_network(self.folder.model, network)
         return network.eval()
@@ -81,7 +81,9 @@ class Run:
         return machine, Fabric(accelerator="cuda" if machine.device == "cuda" else "cpu", devices=1).device
 
     def _backbone(self, machine: Machine, device: torch.device) -> nn.Module:
-        return frozen_backbone(self.config, device, machine.memory_format, self.folder)
+        module = frozen_backbone(self.config, device, machine.memory_format, self.folder)
+        refuse_other_backbone(self.folder, digest_of(module))
+        return module
 
     def _head(self, device: torch.device) -> Network:
         """What was trained behind the frozen backbone."""

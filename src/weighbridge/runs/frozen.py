@@ -1,10 +1,17 @@
 """A backbone that is not trained: where its weights come from, its features, and the file that a run keeps of it."""
 
-__all__ = ["Frozen", "digest_of", "features_of", "frozen_backbone", "keep_backbone", "whole_network"]
+__all__ = [
+    "Frozen",
+    "digest_of",
+    "features_of",
+    "frozen_backbone",
+    "keep_backbone",
+    "refuse_other_backbone",
+    "whole_network",
+]
 
 import hashlib
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +25,8 @@ from weighbridge.data.vectors import Vectors
 from weighbridge.engine.checkpoint import load_network, save_network
 from weighbridge.engine.features import Autocast, computed
 from weighbridge.engine.machine import Precision
-from weighbridge.files import cache_home, whole_file
+from weighbridge.errors import RunFolderError
+from weighbridge.files import cache_home
 from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
 from weighbridge.settings import build_data, build_method
@@ -57,13 +65,24 @@ def frozen_backbone(
 
     Args:
         home: a run that was begun with it, whose own file is read, wherever the published weights are by now.
+
+    Raises:
+        RunFolderError: if that file is gone or damaged.
     """
-    if home is not None and home.backbone.is_file():
+    if home is not None:
         module = build_method.frozen_backbone(config, "none")
         load_network(home.backbone, module)
     else:
         module = build_method.frozen_backbone(config, config.weights_name)
     return module.to(device=device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
+
+
+def refuse_other_backbone(home: RunFolder, digest: str) -> None:
+    """Raise RunFolderError if a run was begun with another backbone."""
+    if home.facts()["features"]["backbone"] != digest:
+        raise RunFolderError(
+            f"'{home.backbone}' is not the backbone that the run in '{home.path}' was trained behind. Restore the file"
+        )
 
 
 def digest_of(module: nn.Module) -> str:
@@ -113,15 +132,14 @@ def keep_backbone(frozen: Frozen, config: Config, folder: RunFolder) -> None:
         save_network(folder.backbone, frozen.module)
         return
     file = cache_home() / "backbones" / f"{frozen.digest}.safetensors"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{file}.lock"):
-        if not file.is_file():
-            save_network(file, frozen.module)
     try:
+        if not file.is_file():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{file}.lock"):
+                save_network(file, frozen.module)
         os.link(file, folder.backbone)
-    except OSError:  # another disk, or a system without links
-        with whole_file(folder.backbone) as part:
-            shutil.copyfile(file, part)
+    except OSError:  # a cache that may only be read, another disk, or a system without links
+        save_network(folder.backbone, frozen.module)
 
 
 def whole_network(backbone: nn.Module, head: Network) -> Network:

@@ -34,7 +34,14 @@ from weighbridge.errors import ConfigError, RunFolderError
 from weighbridge.parts.networks import Network, Standardised, parameter_count
 from weighbridge.parts.published import sha256_of, weights_file
 from weighbridge.run_folder import RunFolder, command_line
-from weighbridge.runs.frozen import Frozen, digest_of, features_of, frozen_backbone, keep_backbone
+from weighbridge.runs.frozen import (
+    Frozen,
+    digest_of,
+    features_of,
+    frozen_backbone,
+    keep_backbone,
+    refuse_other_backbone,
+)
 from weighbridge.runs.tables import write_quarantine, write_split
 from weighbridge.settings import build_data, build_machine, build_method
 from weighbridge.settings.config import Config, write_toml
@@ -106,6 +113,8 @@ def featured(workplace: Workplace, config: Config, home: RunFolder | None = None
     data, fabric, machine, watch = workplace.data, workplace.fabric, workplace.machine, workplace.watch
     module = frozen_backbone(config, fabric.device, machine.memory_format, home)
     digest = digest_of(module)
+    if home is not None:
+        refuse_other_backbone(home, digest)
 
     def of(images: Images, views: int, what: str) -> Vectors:
         return features_of(
@@ -143,7 +152,7 @@ def refuse_other_images(workplace: Workplace, folder: RunFolder) -> None:
 def refuse_other_weights(config: Config, folder: RunFolder) -> None:
     """Raise RunFolderError if the weights that a run started from are gone or others now, while it still needs them."""
     noted = folder.facts().get("weights")  # None for random numbers, and in runs of earlier builds
-    if noted is None:
+    if noted is None or folder.backbone.is_file():  # it goes on with its own
         return
     try:
         file = weights_file(config.network_name, config.weights_name)
@@ -168,8 +177,12 @@ def fresh_network(workplace: Workplace, config: Config) -> Network:
     return head
 
 
-def begin_run(workplace: Workplace, config: Config, path: Path) -> RunFolder:
-    """Make a run folder with the settings and the facts that hold from the start; only once all of them are known."""
+def begin_run(workplace: Workplace, config: Config, path: Path, *, part: bool = False) -> RunFolder:
+    """Make a run folder with the settings and the facts that hold from the start; only once all of them are known.
+
+    Args:
+        part: whether it is a part of another run on the same images, which has what both would have.
+    """
     network, weighting = fresh_network(workplace, config), config.weighting_name
     facts = {
         "weighbridge": __version__,
@@ -185,7 +198,7 @@ def begin_run(workplace: Workplace, config: Config, path: Path) -> RunFolder:
         "data": _data_facts(workplace),
         "training": config.training_name,
         "features": workplace.frozen.facts() if workplace.frozen else None,
-        "weights": _weights_facts(config),
+        "weights": None if part and workplace.frozen else _weights_facts(config),
         "pixels": _pixel_facts(config),
         "parameters": parameter_count(network),
         "machine": workplace.machine.facts(),
@@ -198,7 +211,7 @@ def begin_run(workplace: Workplace, config: Config, path: Path) -> RunFolder:
         with RunFolder.create(path) as folder:
             write_toml(folder.config, config.settled())
             folder.write_facts(facts)
-            if not path.name.startswith(("pre-classifier", "fold-")):  # parts of a run, on the same images
+            if not part:
                 if workplace.frozen is not None:
                     keep_backbone(workplace.frozen, config, folder)
                 write_quarantine(folder.path, _domains(workplace))

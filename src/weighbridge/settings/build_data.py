@@ -137,9 +137,11 @@ def _augmentation(config: Config) -> Augmentation:
 
 def caution(config: Config) -> str | None:
     """What whoever trains with these settings, or reads the results, should know; None if there is nothing."""
-    if config.method == "adabn" and config.batch_norm == "frozen":
+    if config.method == "adabn" and config.batch_norm == "frozen" and not config.on_features:
         return "batch_norm = 'frozen' leaves no statistics to read anew, so this is source-only again"
     moves = _augmentation(config) != Augmentation() or config.strong_augmentation or build_reading(config).view.slack
+    if "teacher" in config.entry.has and config.on_features and not config.views:
+        return "views = 0, so student and teacher see the same features. Set views to 1 or more"
     if "teacher" not in config.entry.has or moves:
         return None
     return (

@@ -77,7 +77,7 @@ def check_backbone(config: Config) -> None:
     if "target" in config.entry.has:
         sizes["batch_target"] = config.batch_target
     of_one = [name for name, size in sizes.items() if size == config.processes]  # one image a process
-    if of_one and not _normalises_one(network, images):
+    if of_one and not config.on_features and not _normalises_one(network, images):
         raise ConfigError(
             f"backbone '{config.network_name}' at {config.image_size} pixels needs at least 2 images a batch in each "
             f"process, for its batch norm, got {of_one[0]} = {sizes[of_one[0]]} in {config.processes}. "
@@ -128,10 +128,21 @@ def check_weights(config: Config) -> None:
             _network(config, classes=2, weights=config.weights_name)
 
 
-def new_network(config: Config, classes: int, device: torch.device, memory_format: torch.memory_format) -> Network:
-    """A network with the weights that this seed gives it, on the device."""
+def new_network(
+    config: Config,
+    classes: int,
+    device: torch.device,
+    memory_format: torch.memory_format,
+    *,
+    weights: str | None = None,
+) -> Network:
+    """A network with the weights that this seed gives it, on the device.
+
+    Args:
+        weights: as in `build_network`; those of the settings if not given. `none` where a run's own file fills it.
+    """
     torch.manual_seed(config.seed)
-    network = _laid_out(_network(config, classes, config.weights_name), config)
+    network = _laid_out(_network(config, classes, config.weights_name if weights is None else weights), config)
     return network.to(device=device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
 
 

@@ -4,7 +4,18 @@ The same names are keys in a TOML file, options on the command line (`--image-si
 `weighbridge.adapt`. Each setting says what reads it first, its range, and which methods read it.
 """
 
-__all__ = ["SETTINGS", "Config", "Readers", "Setting", "Stage", "from_mapping", "read_run", "read_toml", "write_toml"]
+__all__ = [
+    "SETTINGS",
+    "Config",
+    "Readers",
+    "Setting",
+    "Stage",
+    "at_some_size",
+    "from_mapping",
+    "read_run",
+    "read_toml",
+    "write_toml",
+]
 
 import copy
 import dataclasses
@@ -91,6 +102,7 @@ class Setting:
 
 
 _SMALL = 64  # px: up to here images have a small network, which learns from random numbers
+_OF_PHOTOS = 160  # px
 _COUNTED = {"pre_steps": "pre_epochs", "steps": "epochs"}
 
 
@@ -639,6 +651,24 @@ def from_mapping(values: Mapping[str, Any], *, where: str = "settings") -> Confi
         if key not in SETTINGS:
             raise ConfigError(f"there is no setting '{key}' ({where}). {did_you_mean(key, SETTINGS)}")
     return Config(**values)
+
+
+def at_some_size(given: Mapping[str, Any]) -> Config:
+    """Settings that may still get their image size: at the default, or at that of photos where only this can work.
+
+    Raises:
+        ConfigError: as `from_mapping`, if neither can.
+    """
+    try:
+        return from_mapping(given)
+    except ConfigError:
+        if "image_size" in given or not given.keys() <= SETTINGS.keys():
+            raise
+        try:
+            return from_mapping({**given, "image_size": _OF_PHOTOS})
+        except ConfigError:
+            pass
+        raise
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from weighbridge.data.layouts import empty_classes
 from weighbridge.data.names import domain_name
 from weighbridge.files import printable
 from weighbridge.inspection.glimpse import Glimpse, glimpse, open_content
-from weighbridge.settings.config import SETTINGS, Config, from_mapping
+from weighbridge.settings.config import SETTINGS, Config, at_some_size
 from weighbridge.watch import Progress
 
 Estimate = Callable[[Config, int, int, int], float | None]
@@ -41,7 +41,7 @@ _TOLD = 0.3  # share of images told by thumbnails: below, mirrored ones show not
 _MIRRORS = 0.9  # share of them that is told when mirrored
 _UNEQUAL = 5.0  # factor between the largest and the smallest class, or source
 _EPOCHS = 10
-_STEPS = {True: (1000, 2000), False: (300, 1000)}  # floor and ceiling, of the small network and of a pre-trained one
+_STEPS = {True: (300, 1000), False: (1000, 2000)}  # floor and ceiling, of a pre-trained network and of another
 _BATCH, _LARGEST_BATCH = 64, 256
 _PER_CLASS = 0.25  # images of each class in a batch, at least
 _FEWEST_PHOTOS = 8  # in a batch, where there are fewer they come again
@@ -127,7 +127,7 @@ def propose(
     Raises:
         ConfigError: for a given setting that cannot work.
     """
-    asked = from_mapping(given)
+    asked = at_some_size(given)
     if source is None or target is None:
         return Proposal({}, {}, (), asked)
     small = _takes_small(given, source, target)
@@ -143,8 +143,8 @@ def propose(
         *_batches(source, target, asked.processes),
         *_balance(source),
     ]
-    sizes = {name: value for name, value, _ in found if name not in given and name.startswith("batch")}
-    found += _length(small, source, asked, Config(**(sizes | dict(given))))
+    so_far = Config(**({name: value for name, value, _ in found} | dict(given)))
+    found += _length(source, asked, so_far)
     usual = Config()
     read = {name for name, setting in SETTINGS.items() if methods or setting.readers.read(asked)}
     kept = [
@@ -176,6 +176,8 @@ def _takes_small(given: Mapping[str, Any], source: Glimpse, target: Glimpse) -> 
         return backbone in _OWN_NETWORKS
     if weights not in ("auto", "none"):
         return False
+    if given.get("channels") == 1 and "image_size" not in given:
+        return True  # published networks take colour
     if "image_size" in given:
         return bool(given["image_size"] <= 64)
     return _common_side(source, target) <= _SMALL_IMAGES
@@ -290,11 +292,11 @@ def _balance(source: Glimpse) -> list[Change]:
     return [("balance", value, " and ".join(said).capitalize())]
 
 
-def _length(small: bool, source: Glimpse, asked: Config, batches: Config) -> list[Change]:
+def _length(source: Glimpse, asked: Config, so_far: Config) -> list[Change]:
     """Steps of some passes over the renders, within a floor and a ceiling; not where the user counts epochs."""
-    low, high = _STEPS[small]
+    low, high = _STEPS[so_far.weights_name != "none"]
     images = source.images * (1.0 - asked.held_out)
-    steps = round(_EPOCHS * images / batches.batch_source / 100) * 100
+    steps = round(_EPOCHS * images / so_far.batch_source / 100) * 100
     steps = min(max(steps, low), high)
     reason = f"{_EPOCHS} passes over {source.images:,} renders, within {low:,} to {high:,} steps"
     counted = (("pre_steps", asked.pre_epochs), ("steps", asked.epochs))

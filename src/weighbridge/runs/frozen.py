@@ -1,7 +1,17 @@
 """A backbone that is not trained: where its weights come from, its features, and the file that a run keeps of it."""
 
-__all__ = ["Frozen", "digest_of", "features_of", "frozen_backbone", "keep_backbone", "whole_network"]
+__all__ = [
+    "Frozen",
+    "digest_of",
+    "features_of",
+    "frozen_backbone",
+    "keep_backbone",
+    "tuned_network",
+    "unfilled_backbone",
+    "whole_network",
+]
 
+import copy
 import hashlib
 import os
 import shutil
@@ -23,6 +33,7 @@ from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
 from weighbridge.settings import build_data, build_method
 from weighbridge.settings.config import Config
+from weighbridge.settings.tuning import tuning_of
 from weighbridge.watch import Progress
 
 
@@ -59,10 +70,16 @@ def frozen_backbone(
         home: a run that was begun with it, whose own file is read, wherever the published weights are by now.
     """
     if home is not None and home.backbone.is_file():
-        module = build_method.frozen_backbone(config, "none")
+        module = unfilled_backbone(config, device, memory_format)
         load_network(home.backbone, module)
-    else:
-        module = build_method.frozen_backbone(config, config.weights_name)
+        return module
+    module = build_method.frozen_backbone(config, config.weights_name)
+    return module.to(device=device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
+
+
+def unfilled_backbone(config: Config, device: torch.device, memory_format: torch.memory_format) -> nn.Module:
+    """The same before a file fills it."""
+    module = build_method.frozen_backbone(config, "none")
     return module.to(device=device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
 
 
@@ -127,3 +144,8 @@ def keep_backbone(frozen: Frozen, config: Config, folder: RunFolder) -> None:
 def whole_network(backbone: nn.Module, head: Network) -> Network:
     """Backbone and trained layers as one network of images."""
     return Network(nn.Sequential(backbone, head.features), head.label_head, head.domain_head)
+
+
+def tuned_network(backbone: nn.Module, head: Network, config: Config) -> Network:
+    """The same with a backbone of its own, in which all layers can learn: what training = 'fine-tune' goes on with."""
+    return build_method.for_tuning(whole_network(copy.deepcopy(backbone), head), tuning_of(config))

@@ -315,7 +315,7 @@ def _photos_line(target: Glimpse, config: Config) -> str:
 
 def _network_line(changes: Mapping[str, Any], config: Config) -> str:
     weights = "random weights" if config.weights_name == "none" else f"weights {config.weights_name}"
-    weights += ", frozen" if config.on_features else ""
+    weights += ", frozen" if config.on_features else ", frozen at first" if config.fine_tunes else ""
     images = "grey images" if config.channels == 1 else "colour images"
     told = ("image_size", "backbone", "channels", "pre_steps", "steps")
     rest = [f"{name} {_value(value)}" for name, value in changes.items() if name not in told]
@@ -333,6 +333,7 @@ def _stages_line(
         stages = f"{lasting.total_steps:,} steps of {config.method}"
     else:
         stages = f"{lasting.pre_steps:,} steps of the pre-classifier, then {lasting.steps:,} of {config.method}"
+    stages += ", then fine-tuning" if config.fine_tunes else ""
     minutes = estimate(config, source.images, target.images) if estimate else None
     lasts = f", about {max(1, round(minutes))} min in all" if minutes is not None else ""
     return f"{stages}{lasts} (--plain: defaults, whatever the images)"

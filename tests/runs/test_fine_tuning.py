@@ -12,11 +12,15 @@ from safetensors.torch import load_file
 
 from conftest import small_config
 from weighbridge.data.columns import Column
-from weighbridge.engine.evaluate import Evaluation, Predictions, TargetSummary, prepared_batches
+from weighbridge.engine.checkpoint import load_network
+from weighbridge.engine.evaluate import Evaluation, Predictions, TargetSummary, prepared_batches, stored_likelihood
 from weighbridge.engine.signals import Interrupted
 from weighbridge.errors import ConfigError
 from weighbridge.grids.compare import compare
+from weighbridge.grids.grid import grid_of
+from weighbridge.grids.jobs import check_settings
 from weighbridge.parts.networks import stages
+from weighbridge.parts.weights import WEIGHTINGS
 from weighbridge.run_folder import RunFolder
 from weighbridge.runs.adapt import adapt, resume
 from weighbridge.runs.finished import Run
@@ -80,11 +84,10 @@ def test_every_method_is_fine_tuned(renders, photos, labelled_photos, tmp_path, 
 
 
 def test_all_layers_learn_behind_what_the_run_on_features_found(renders, photos, tmp_path):
-    config = config_of(method="dann", tune_rate=1e-3)
-    folder = adapt([renders], photos, config, tmp_path / "run")
-    if not folder.metrics()["fine_tuning"]["gained"]:  # then the last checkpoint has what was trained
-        pytest.fail("this seed and rate were chosen to gain")
-    tuned, first_stage = load_file(folder.model), RunFolder(folder.path / "features")
+    folder = adapt([renders], photos, config_of(method="dann", tune_rate=1e-3), tmp_path / "run")
+    trained = load_file(folder.checkpoint)  # whether or not it was kept
+    tuned = {name.removeprefix("module/network/"): value for name, value in trained.items()}
+    first_stage = RunFolder(folder.path / "features")
     backbone, head = load_file(first_stage.backbone), load_file(first_stage.model)
     trunk = {name for name in backbone if name.endswith("weight")}
     assert all(not torch.equal(tuned[f"features.0.{name}"], backbone[name]) for name in trunk)
@@ -118,10 +121,9 @@ def test_what_harms_is_not_kept(renders, photos, tmp_path, rate, told):
     assert metrics["fine_tuning"]["sentence"] == looks.told[-1]
     assert metrics["target"] == first_stage.metrics()["target"]
     assert (folder.path / "predictions.csv").read_text() == (first_stage.path / "predictions.csv").read_text()
-    for file, of in (
-        (folder.model, first_stage.model),
-        (folder.by_product("running-mean"), first_stage.by_product("running-mean")),
-    ):
+    mean = "running-mean"
+    files = (folder.model, first_stage.model), (folder.by_product(mean), first_stage.by_product(mean))
+    for file, of in files:
         kept, head, backbone = load_file(file), load_file(of), load_file(first_stage.backbone)
         whole = {f"features.0.{name}": value for name, value in backbone.items()}
         whole |= {name.replace("features.", "features.1."): value for name, value in head.items()}
@@ -159,45 +161,55 @@ def test_adabn_reads_the_fine_tuned_run_with_moments_of_the_photos(renders, phot
     read, source_only = load_file(folder.model), load_file(folder.path / "pre-classifier" / "model.safetensors")
     moments = {"features.1.0.mean", "features.1.0.deviation"}
     assert {name for name in read if not torch.equal(read[name], source_only[name])} == moments
-    network, preparation = (
-        Run(folder.path).network(),
-        build_data.build_preparation(folder_config := read_run(folder.config)),
-    )
-    domain = build_data.open_target(photos, folder_config)
-    features = torch.cat(
-        [network.features[0](images) for _, images in prepared_batches(network, domain.images, preparation)]
-    )
+    config, network = read_run(folder.config), Run(folder.path).network()
+    images = build_data.open_target(photos, config).images
+    batches = prepared_batches(network, images, build_data.build_preparation(config))
+    with torch.no_grad():
+        features = torch.cat([network.features[0](images) for _, images in batches])
     assert torch.allclose(features.mean(0), read["features.1.0.mean"], atol=1e-4)
 
 
-@pytest.mark.parametrize("p_a", ["stored", "per-step", "cross-fitted"])
+def likelihoods(network, config, renders):
+    """File -> the network's probability of the image's own class."""
+    source, _ = build_data.open_source([renders], config)
+    column = stored_likelihood(network, source, build_data.build_preparation(config))
+    return dict(zip(source.files, column.whole().tolist(), strict=True))
+
+
+@pytest.mark.parametrize("p_a", ["stored", "per-step"])
 def test_weights_of_images_are_by_the_pre_classifier_on_features(renders, photos, tmp_path, p_a):
-    config = config_of(p_a=p_a, folds=2, tune_rate=0.0, strong_augmentation=0.0)
+    config = config_of(p_a=p_a, tune_rate=0.0, strong_augmentation=0.0)
     folder = adapt([renders], photos, config, tmp_path / "run")
     assert folder.facts()["p_t"] == "shared-features"  # frozen statistics: the training pass is exact
-    for path in (folder.path, folder.path / "features"):
-        with np.load(path / "weights.npz") as weights:
-            last = weights["last"]
-        assert np.isfinite(last).any()
-    on_features = np.load(folder.path / "features" / "weights.npz")["last"]
-    both = np.isfinite(last) & np.isfinite(on_features)
-    assert both.any()
+    network = Run(folder.path).network()  # at a rate of 0 it is the network of every step
+    p_t = likelihoods(network, config, renders)
+    pre_classifier = build_method.new_head(config.replace(method="source-only"), 3, 1280, torch.device("cpu"))
+    load_network(folder.path / "features" / "pre-classifier" / "model.safetensors", pre_classifier)
+    p_a = likelihoods(whole_network(network.features[0], pre_classifier), config, renders)
+    with (folder.path / "weights.csv").open() as rows:
+        seen = {row["file"]: float(row["last_weight"]) for row in csv.DictReader(rows) if row["last_weight"] != "nan"}
+    assert len(seen) > 8
+    for file, weight in seen.items():
+        expected = WEIGHTINGS["paper"](torch.tensor([p_a[file]]), torch.tensor([p_t[file]]))
+        assert weight == pytest.approx(float(expected), abs=0.02)
 
 
-def test_a_comparison_shares_pre_classifiers_and_features(renders, photos, labelled_photos, tmp_path):
-    out = tmp_path / "compared"
-    methods = ["source-only", "adabn", "source-only-ema", "weighted-dann", "mcc"]
-    compare(
-        [renders], photos, config_of(method=DEFAULT_METHOD), out, methods=methods, seeds=[0], evaluation=labelled_photos
-    )
+def test_folds_are_trained_on_features(renders, photos, tmp_path):
+    folder = adapt([renders], photos, config_of(p_a="cross-fitted", folds=2), tmp_path / "run")
+    folds = sorted((folder.path / "features" / "pre-classifier").glob("fold-*"))
+    assert [RunFolder(fold).facts()["training"] for fold in folds] == ["features", "features"]
+
+
+def test_a_comparison_shares_the_pre_classifier_on_features(renders, photos, labelled_photos, tmp_path):
+    out, config = tmp_path / "compared", config_of(method=DEFAULT_METHOD)
+    methods = ["source-only", "adabn", "weighted-dann", "mcc"]
+    compare([renders], photos, config, out, methods=methods, seeds=[0], evaluation=labelled_photos)
     results = json.loads((out / "results.json").read_text())
     assert [row["method"] for row in results["tasks"][0]["rows"]] == methods
     assert len(list(out.rglob("pre-classifier/run.json"))) == 1
-    assert len(list(out.rglob("features/metrics.json"))) == 3
-    again = compare(
-        [renders], photos, config_of(method=DEFAULT_METHOD), out, methods=methods, seeds=[0], evaluation=labelled_photos
-    )
-    assert json.loads((again / "results.json").read_text())["tasks"] == results["tasks"]
+    assert len(list(out.rglob("features/metrics.json"))) == 3  # adabn reads the run of source-only
+    grid = grid_of([renders], photos, config, methods=methods, seeds=[0], evaluation=None, title="")
+    check_settings(grid, out, grid.tasks[0])  # it can go on
 
 
 def test_the_pre_classifier_is_that_of_training_on_features():
@@ -208,19 +220,14 @@ def test_the_pre_classifier_is_that_of_training_on_features():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_settings_of_the_second_stage(method):
-    tuning = tuning_of(Config(method=method, backbone="efficientnet-lite0", training="fine-tune", batch_source=64))
-    assert (tuning.optimizer, tuning.weight_decay, tuning.rate_schedule, tuning.warmup) == (
-        "adamw",
-        0.01,
-        "cosine",
-        0.1,
-    )
+    config = Config(method=method, training="fine-tune")
+    tuning = tuning_of(config)
+    assert (tuning.optimizer, tuning.weight_decay) == ("adamw", 0.01)
+    assert (tuning.rate_schedule, tuning.warmup) == ("cosine", 0.1)
     assert (tuning.training_name, tuning.batch_norm, tuning.layer_decay) == ("full", "frozen", 0.7)
     assert tuning.of_method("fine_tune_rate") == tuning.learning_rate == 1e-5
-    assert tuning.lasting(640).steps == 30
-    assert (
-        tuning_of(Config(weights="imagenet", image_size=96, tune_steps=7, training="fine-tune")).lasting(640).steps == 7
-    )
+    assert tuning.lasting(640).steps == 30  # three passes in batches of 64
+    assert tuning_of(config.replace(tune_steps=7)).lasting(640).steps == 7
 
 
 def test_layers_near_the_pixels_learn_more_slowly():
@@ -251,3 +258,9 @@ def test_settings_from_before_fine_tuning_are_as_they_were(renders, photos, tmp_
     folder.config.write_text("\n".join(line for line in lines if not line.startswith("tune_")))
     assert read_run(folder.config).training_name == "features"
     assert len(Run(folder.path).predict(photos)) == 30
+
+
+def test_whoever_asks_for_it_gets_published_weights_at_any_size():
+    for training in ("features", "fine-tune"):
+        assert Config(training=training, image_size=32).network_name == "efficientnet-lite0"
+    assert Config(image_size=32).network_name == "small-batchnorm"

@@ -545,7 +545,7 @@ class Config(  # dataclasses take the fields of the last base first
         """The backbone, `auto` resolved."""
         if self.backbone != "auto":
             return self.backbone
-        if self.image_size <= _SMALL:
+        if self.image_size <= _SMALL and self.training not in ("features", "fine-tune"):  # these ask for weights
             return "small-batchnorm"
         return lite0.LITE0 if self.weights in ("auto", "imagenet") and lite0.installed() else "resnet18"
 

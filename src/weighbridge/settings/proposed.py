@@ -171,6 +171,8 @@ def _takes_small(given: Mapping[str, Any], source: Glimpse, target: Glimpse) -> 
     backbone, weights = given.get("backbone", "auto"), given.get("weights", "auto")
     if backbone != "auto":
         return backbone in _OWN_NETWORKS
+    if given.get("training") in ("features", "fine-tune"):
+        return False
     if weights not in ("auto", "none"):
         return False
     if "image_size" in given:

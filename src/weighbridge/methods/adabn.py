@@ -7,7 +7,7 @@ section 3.3. Departures are listed in docs/guides/methods/adabn.md.
 __all__ = ["with_statistics_of"]
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -31,8 +31,8 @@ def with_statistics_of(network: Network, batches: Iterable[Tensor]) -> Network:
     """
     adapted = copy.deepcopy(network).eval()
     fixed = next((module for module in adapted.modules() if isinstance(module, Standardised)), None)
-    if fixed is not None:  # behind a frozen backbone, whose features it meets first
-        fixed.read(*_moments(batches))
+    if fixed is not None:  # behind a backbone with published weights
+        fixed.read(*_moments(_met_by(fixed, adapted, batches)))
         return adapted
     layers = [m for m in adapted.modules() if isinstance(m, _BatchNorm) and not isinstance(m, FrozenStatistics)]
     if not layers:
@@ -53,6 +53,19 @@ def with_statistics_of(network: Network, batches: Iterable[Tensor]) -> Network:
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     return adapted.eval()
+
+
+def _met_by(layer: Standardised, network: Network, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+    """What reaches the layer of each batch, (B, F)."""
+    met: list[Tensor] = []
+    handle = layer.register_forward_pre_hook(lambda layer, inputs: met.append(inputs[0]))
+    try:
+        for batch in batches:
+            with torch.no_grad():
+                network(batch)
+            yield met.pop()
+    finally:
+        handle.remove()
 
 
 def _moments(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:

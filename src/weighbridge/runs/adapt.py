@@ -27,20 +27,20 @@ from weighbridge.data.domains import LabelledDomain
 from weighbridge.data.order import walked
 from weighbridge.data.threads import cpu_count
 from weighbridge.engine.checkpoint import load_network, save_network
-from weighbridge.engine.evaluate import evaluate, predict, prepared_batches, stored_likelihood
-from weighbridge.engine.history import WeightHistory
-from weighbridge.engine.loop import fit
+from weighbridge.engine.evaluate import prepared_batches, stored_likelihood
 from weighbridge.errors import ConfigError, RunFolderError
 from weighbridge.parts.likelihoods import SourceLikelihood, per_step, stored
 from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
-from weighbridge.runs.tables import write_predictions, write_weights
+from weighbridge.runs.stage import train_stage, write_outcome
+from weighbridge.runs.tuned import fine_tune, pre_classifier_on_images
 from weighbridge.runs.workplace import (
     Workplace,
     begin_run,
     featured,
     found_again,
     fresh_network,
+    on_images,
     open_workplace,
     refuse_other_images,
     refuse_other_weights,
@@ -48,6 +48,7 @@ from weighbridge.runs.workplace import (
 from weighbridge.settings import build_data, build_method
 from weighbridge.settings.config import Config, read_run
 from weighbridge.settings.described import unread_sentence
+from weighbridge.settings.tuning import features_stage
 from weighbridge.watch import Watch
 
 
@@ -112,7 +113,8 @@ def resume(path: Path, watch: Watch | None = None) -> RunFolder:
     folder = RunFolder.open(path, writes=workplace.fabric.is_global_zero)
     refuse_other_images(workplace, folder)
     _advise(workplace, config)
-    train_run(featured(workplace, config, folder), config, folder)
+    home = _features_folder(folder) if config.fine_tunes else folder
+    train_run(featured(workplace, config, home if home.started else None), config, folder)
     return folder
 
 
@@ -149,6 +151,7 @@ def train_shared(workplace: Workplace, config: Config, home: RunFolder) -> None:
     if config.entry.start == "source-only":
         _train_source_only(workplace, config, home)
         return
+    config = features_stage(config) if config.fine_tunes else config
     network = train_pre_classifier(workplace, config, home)
     if config.weighting_name is not None and config.p_a == "cross-fitted":
         _p_a(workplace, config, network, home)
@@ -158,11 +161,15 @@ def train_run(workplace: Workplace, config: Config, folder: RunFolder, pre_class
     """Train whatever the settings name, from wherever the folder's checkpoint is.
 
     Args:
+        workplace: with features where these settings train on features, alone or at first.
         pre_classifier: where the pre-classifier of this seed lives, or the source-only run that a control reads;
             inside the run folder if not given.
     """
     if config.entry.start == "source-only":
         _read_anew(workplace, config, folder, pre_classifier)
+        return
+    if config.fine_tunes:
+        _fine_tune(workplace, config, folder, pre_classifier)
         return
     needs_p_a = config.weighting_name is not None
     if config.from_scratch and not needs_p_a:
@@ -172,6 +179,32 @@ def train_run(workplace: Workplace, config: Config, folder: RunFolder, pre_class
     network = train_pre_classifier(workplace, config, home)
     p_a = _p_a(workplace, config, network, home) if needs_p_a else None
     _train(workplace, config, folder, stage="adapt", start=network, p_a=p_a)
+
+
+def _features_folder(folder: RunFolder) -> RunFolder:
+    """Where the first stage of a run that is fine-tuned lies."""
+    return RunFolder(folder.path / "features", writes=folder.writes)
+
+
+def _fine_tune(workplace: Workplace, config: Config, folder: RunFolder, pre_classifier: RunFolder | None) -> None:
+    """A whole run on features in a folder of its own, then all layers on images."""
+    first_stage, features = features_stage(config), _features_folder(folder)
+    home = pre_classifier or RunFolder(features.path / "pre-classifier", writes=folder.writes)
+    if features.started:
+        refuse_other_images(workplace, features)
+    else:
+        features = begin_run(workplace, first_stage, features.path)
+    if not features.complete:
+        train_run(workplace, first_stage, features, home)
+    workplace.fabric.barrier()
+    p_a = None
+    if config.weighting_name is not None:  # the same P_a as on features: how sure was the network before adaptation?
+        network = train_pre_classifier(workplace, first_stage, home)
+        if config.p_a == "per-step":
+            p_a = per_step(pre_classifier_on_images(workplace, network))
+        else:
+            p_a = _p_a(workplace, first_stage, network, home)
+    fine_tune(workplace, config, folder, features, p_a)
 
 
 def source_only_of(config: Config) -> Config:
@@ -198,14 +231,14 @@ def _read_anew(workplace: Workplace, config: Config, folder: RunFolder, home: Ru
     started = time.perf_counter()
     network = fresh_network(workplace, config)
     load_network(read_file(config, home), network)
+    workplace = on_images(workplace, config)
     images = workplace.data.target.images
     shuffled = torch.from_numpy(walked(np.arange(len(images)), len(images), config.seed))  # files may lie by class
     batches = prepared_batches(network, images, build_data.preparation_of(config), order=shuffled)
     network = build_method.READINGS[config.method](network, (images for _, images in batches))
     if folder.writes:
-        save_network(folder.model, network)
         seconds = float(home.metrics()["seconds"]) + time.perf_counter() - started
-        _write_metrics(workplace, config, folder, network, seconds)
+        write_outcome(workplace, config, folder, network, seconds)
     workplace.fabric.barrier()
 
 
@@ -234,58 +267,18 @@ def _train(
     p_a: SourceLikelihood | None = None,
 ) -> None:
     """One stage: fit, and write what came out."""
-    data, fabric, machine = workplace.data, workplace.fabric, workplace.machine
     network = (
         fresh_network(workplace, config)
         if start is None or config.from_scratch
         else build_method.start_from(start, config)
     )
-    method = build_method.build_method(config, network, len(data.classes), p_a)
-    history = WeightHistory(len(data.source)) if config.weighs_images else None
-    seconds = fit(
-        method,
-        build_data.build_pairs(config, data, method, machine, fabric.device, rank=fabric.global_rank),
-        fabric=fabric,
-        stage=stage,
-        steps=config.total_steps,
-        classes=len(data.classes),
-        folder=folder,
-        history=history,
-        rate_schedule=build_method.rate_schedule(config),
-        clip_norm=config.clip_norm or None,
-        log_every=config.log_every,
-        checkpoint_every=config.checkpoint_every,
-        resume=True,
-        watch=workplace.watch,
-    )
+    method = build_method.build_method(config, network, len(workplace.data.classes), p_a)
+    seconds = train_stage(workplace, config, method, folder, stage=stage, steps=config.total_steps)
     if folder.writes:
         for name, by_product in method.by_products().items():
             save_network(folder.by_product(name), by_product)
-        save_network(folder.model, method.network)
-        if history is not None:
-            write_weights(folder, history, data.source, by_class="class ratios" in config.entry.has)
-        _write_metrics(workplace, config, folder, method.network, seconds)
-    fabric.barrier()  # whoever goes on may read what the first process wrote
-
-
-def _write_metrics(workplace: Workplace, config: Config, folder: RunFolder, network: Network, seconds: float) -> None:
-    data, preparation = workplace.data, build_data.preparation_of(config)
-    held_out = evaluate(network, data.held_out, preparation) if len(data.held_out) else None
-    target = predict(network, data.target.images, data.classes, preparation)
-    rows, probabilities = target.row.whole(), target.probability.whole()
-    write_predictions(folder.path / "predictions.csv", data.target.files, rows, probabilities, data.classes)
-    folder.write_metrics(
-        {
-            "method": config.method,
-            "weighting": config.weighting_name,
-            "seed": config.seed,
-            "steps": config.total_steps,
-            "seconds": round(seconds, 2),
-            "source_held_out": held_out and {"images": held_out.images, "accuracy": held_out.accuracy},
-            "target": dataclasses.asdict(target.summary),
-            "evaluation": None,
-        }
-    )
+        write_outcome(workplace, config, folder, method.network, seconds)
+    workplace.fabric.barrier()  # whoever goes on may read what the first process wrote
 
 
 def _p_a(workplace: Workplace, config: Config, network: Network, home: RunFolder) -> SourceLikelihood:

@@ -30,7 +30,7 @@ def minutes(config: Config, source_images: int, target_images: int, classes: int
     Returns:
         None on GPUs, in several processes, and where nothing can be measured without images.
     """
-    if config.processes > 1 or config.entry.start == "source-only":
+    if config.processes > 1 or config.entry.start == "source-only" or config.fine_tunes:
         return None
     try:
         machine = build_machine.build_machine(config)

@@ -23,7 +23,14 @@ from weighbridge.engine.voting import voted
 from weighbridge.errors import LeftOutWarning
 from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
-from weighbridge.runs.frozen import digest_of, features_of, frozen_backbone, refuse_other_backbone, whole_network
+from weighbridge.runs.frozen import (
+    digest_of,
+    features_of,
+    frozen_backbone,
+    refuse_other_backbone,
+    unfilled_backbone,
+    whole_network,
+)
 from weighbridge.runs.tables import write_predictions
 from weighbridge.settings import build_data, build_machine, build_method
 from weighbridge.settings.config import Config, read_run
@@ -68,6 +75,11 @@ class Run:
         machine, device = self._machine("fp32")
         if self.config.on_features:
             return whole_network(self._backbone(machine, device), self._head(device)).eval()
+        if self.config.fine_tunes:
+            backbone = unfilled_backbone(self.config, device, machine.memory_format)
+            network = whole_network(backbone, self._new_head(device))
+            load_network(self.folder.model, network)
+            return network.eval()
         # The weights come from the run, not from the hub or file that training started with.
         network = build_method.new_network(
             self.config, len(self.classes), device, machine.memory_format, weights="none"
@@ -87,9 +99,12 @@ class Run:
 
     def _head(self, device: torch.device) -> Network:
         """What was trained behind the frozen backbone."""
-        head = build_method.new_head(self.config, len(self.classes), self._features_facts()["width"], device)
+        head = self._new_head(device)
         load_network(self.folder.model, head)
         return head.eval()
+
+    def _new_head(self, device: torch.device) -> Network:
+        return build_method.new_head(self.config, len(self.classes), self._features_facts()["width"], device)
 
     def _features_facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = self.folder.facts()["features"]

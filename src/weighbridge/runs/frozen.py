@@ -7,9 +7,12 @@ __all__ = [
     "frozen_backbone",
     "keep_backbone",
     "refuse_other_backbone",
+    "tuned_network",
+    "unfilled_backbone",
     "whole_network",
 ]
 
+import copy
 import hashlib
 import os
 from collections.abc import Callable
@@ -31,6 +34,7 @@ from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
 from weighbridge.settings import build_data, build_method
 from weighbridge.settings.config import Config
+from weighbridge.settings.tuning import tuning_of
 from weighbridge.watch import Progress
 
 
@@ -70,10 +74,16 @@ def frozen_backbone(
         RunFolderError: if that file is gone or damaged.
     """
     if home is not None:
-        module = build_method.frozen_backbone(config, "none")
+        module = unfilled_backbone(config, device, memory_format)
         load_network(home.backbone, module)
-    else:
-        module = build_method.frozen_backbone(config, config.weights_name)
+        return module
+    module = build_method.frozen_backbone(config, config.weights_name)
+    return module.to(device=device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
+
+
+def unfilled_backbone(config: Config, device: torch.device, memory_format: torch.memory_format) -> nn.Module:
+    """The same before a file fills it."""
+    module = build_method.frozen_backbone(config, "none")
     return module.to(device=device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
 
 
@@ -145,3 +155,8 @@ def keep_backbone(frozen: Frozen, config: Config, folder: RunFolder) -> None:
 def whole_network(backbone: nn.Module, head: Network) -> Network:
     """Backbone and trained layers as one network of images."""
     return Network(nn.Sequential(backbone, head.features), head.label_head, head.domain_head)
+
+
+def tuned_network(backbone: nn.Module, head: Network, config: Config) -> Network:
+    """The same with a backbone of its own, in which all layers can learn: what training = 'fine-tune' goes on with."""
+    return build_method.for_tuning(whole_network(copy.deepcopy(backbone), head), tuning_of(config))

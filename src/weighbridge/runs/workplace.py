@@ -6,6 +6,7 @@ __all__ = [
     "featured",
     "found_again",
     "fresh_network",
+    "on_images",
     "open_workplace",
     "refuse_other_images",
     "refuse_other_weights",
@@ -41,6 +42,7 @@ from weighbridge.runs.frozen import (
     frozen_backbone,
     keep_backbone,
     refuse_other_backbone,
+    tuned_network,
 )
 from weighbridge.runs.tables import write_quarantine, write_split
 from weighbridge.settings import build_data, build_machine, build_method
@@ -59,6 +61,7 @@ class Workplace:
     paths: dict[str, Any]  # {"source": [noted path, ...], "target": noted path}, for run.json
     watch: Watch = field(default_factory=Quiet)
     frozen: Frozen | None = None  # whose features stand in the place of images
+    images: build_data.Data | None = None  # these images, where features stand in their place
     proposed: Mapping[str, Any] | None = None  # which settings were chosen by the images, and why, for run.json
 
 
@@ -108,7 +111,7 @@ def featured(workplace: Workplace, config: Config, home: RunFolder | None = None
     Args:
         home: a run that was begun with this backbone.
     """
-    if not config.on_features or workplace.frozen is not None:
+    if not config.features_first or workplace.frozen is not None:
         return workplace
     data, fabric, machine, watch = workplace.data, workplace.fabric, workplace.machine, workplace.watch
     module = frozen_backbone(config, fabric.device, machine.memory_format, home)
@@ -137,7 +140,16 @@ def featured(workplace: Workplace, config: Config, home: RunFolder | None = None
         held_out=dataclasses.replace(data.held_out, images=held_out),
         target=dataclasses.replace(data.target, images=target),
     )
-    return dataclasses.replace(workplace, data=exchanged, frozen=Frozen(module, digest, source.moments()))
+    return dataclasses.replace(
+        workplace, data=exchanged, frozen=Frozen(module, digest, source.moments()), images=workplace.data
+    )
+
+
+def on_images(workplace: Workplace, config: Config) -> Workplace:
+    """Where all layers are fine-tuned, the workplace with the images that features stood for; else as it is."""
+    if not config.fine_tunes or workplace.images is None:
+        return workplace
+    return dataclasses.replace(workplace, data=workplace.images, images=None)
 
 
 def refuse_other_images(workplace: Workplace, folder: RunFolder) -> None:
@@ -166,7 +178,10 @@ def refuse_other_weights(config: Config, folder: RunFolder) -> None:
 
 
 def fresh_network(workplace: Workplace, config: Config) -> Network:
-    """A network with the weights that its seed gives it; the layers behind a frozen backbone where there is one."""
+    """A network with the weights that its seed gives it; the layers behind a frozen backbone where there is one.
+
+    Where all layers are to be fine-tuned later, these layers behind a backbone that can learn.
+    """
     machine, device, classes = workplace.machine, workplace.fabric.device, len(workplace.data.classes)
     if workplace.frozen is None:
         return build_method.new_network(config, classes, device, machine.memory_format)
@@ -174,7 +189,7 @@ def fresh_network(workplace: Workplace, config: Config) -> Network:
     for layer in head.modules():
         if isinstance(layer, Standardised):
             layer.read(*workplace.frozen.moments)
-    return head
+    return tuned_network(workplace.frozen.module, head, config) if config.fine_tunes else head
 
 
 def begin_run(workplace: Workplace, config: Config, path: Path, *, part: bool = False) -> RunFolder:
@@ -212,7 +227,7 @@ def begin_run(workplace: Workplace, config: Config, path: Path, *, part: bool = 
             write_toml(folder.config, config.settled())
             folder.write_facts(facts)
             if not part:
-                if workplace.frozen is not None:
+                if workplace.frozen is not None and not config.fine_tunes:
                     keep_backbone(workplace.frozen, config, folder)
                 write_quarantine(folder.path, _domains(workplace))
                 write_split(folder.path, workplace.data.source, workplace.data.held_out)

@@ -151,12 +151,24 @@ def caution(config: Config) -> str | None:
 
 
 def build_pairs(
-    config: Config, data: Data, method: Method, machine: Machine, device: torch.device, *, rank: int = 0
+    config: Config,
+    data: Data,
+    method: Method,
+    machine: Machine,
+    device: torch.device,
+    *,
+    first: int | None = None,
+    rank: int = 0,
 ) -> PairStream:
     """The batches of a run. Those of its pre-classifier come first, so that nothing is seen again for the first time.
 
     What trains from scratch sees in its last `steps` the very batches that the others adapt on.
+
+    Args:
+        first: the batch that step 0 sees, where that is another.
     """
+    if first is None:
+        first = 0 if config.from_scratch else config.pre_steps
     return PairStream(
         data.source,
         data.target,
@@ -166,7 +178,7 @@ def build_pairs(
         seed=config.seed,
         device=device,
         target_views=method.target_views,
-        first=0 if config.from_scratch else config.pre_steps,
+        first=first,
         balance=config.balance,
         memory_format=torch.contiguous_format if config.on_features else machine.memory_format,
         rank=rank,

@@ -6,6 +6,7 @@ __all__ = [
     "build_method",
     "check_backbone",
     "check_weights",
+    "for_tuning",
     "frozen_backbone",
     "new_head",
     "new_network",
@@ -319,6 +320,17 @@ READINGS: dict[str, Reading] = {
 def start_from(pre_classifier: Network, config: Config) -> Network:
     """A training network that starts from the pre-classifier's weights (section 3.3), laid out for its method."""
     return _laid_out(copy.deepcopy(pre_classifier).requires_grad_(True), config)
+
+
+def for_tuning(network: Network, tuning: Config) -> Network:
+    """A whole network, laid out for its method already, made ready to learn in all layers; changed in place.
+
+    Args:
+        tuning: of `tuning.tuning_of`.
+    """
+    if tuning.batch_norm == "frozen":
+        freeze_statistics(network)
+    return network.requires_grad_(True)
 
 
 def _laid_out(network: Network, config: Config) -> Network:

@@ -120,7 +120,7 @@ def _method(name: str) -> Readers:
 
 def _has_new_layers(config: "Config") -> bool:
     """Whether layers that start from random numbers learn by SGD beside others that do not."""
-    published = config.weights_name != "none" and not config.on_features
+    published = config.weights_name != "none" and not config.features_first
     beside_others = published if config.from_scratch else "domain loss" in config.entry.has
     return config.entry.optimizer == "sgd" and beside_others
 
@@ -157,6 +157,7 @@ _AVERAGED = Readers(
 _CONFUSION = _has("methods with class confusion", "class confusion")
 _WITH_A_WEIGHT = ("dann", "cdan", "cdan-e", "cdan-mcc", "cdan-e-mcc")  # of the domain loss
 _WEIGHTING = Readers("methods that take a weighting, if one is set", lambda config: config.weighting_name is not None)
+_TUNED = Readers("training = 'fine-tune'", lambda config: config.fine_tunes)
 
 
 # Settings in sections, first what people set first. A section is a class, its docstring the heading that `--help` and
@@ -177,14 +178,14 @@ class _First:
     """auto: small-batchnorm up to 64 px, else efficientnet-lite0. Or lenet, small, one of torchvision, timm:X."""
     weights: Annotated[str, Setting(stage="workplace")] = "auto"
     """Initial weights. auto: published for efficientnet-lite0, else random. none, imagenet, or the path of a file."""
-    training: Annotated[Literal["auto", "features", "full"], Setting(stage="workplace")] = "auto"
-    """What learns. features: layers behind a frozen backbone. full: all. auto: features with published weights."""
+    training: Annotated[Literal["auto", "features", "fine-tune", "full"], Setting(stage="workplace")] = "auto"
+    """features: a frozen backbone. fine-tune: that, then all. full: all. auto: features with published weights."""
     views: Annotated[
         int,
         Setting(
             stage="pre-classifier",
             low=0,
-            readers=Readers("training on features", lambda config: config.on_features),
+            readers=Readers("training on features", lambda config: config.features_first),
         ),
     ] = 4
     """Number of augmented views of every image. Their features are computed once, with those of the plain image."""
@@ -338,6 +339,30 @@ class _Optimisation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Tuning:
+    """Fine-tuning after training on features"""
+
+    tune_epochs: Annotated[
+        float,
+        Setting(
+            stage="adaptation",
+            above=0,
+            readers=Readers(
+                "training = 'fine-tune', unless tune_steps is set",
+                lambda config: config.fine_tunes and not config.tune_steps,
+            ),
+        ),
+    ] = 3.0
+    """Length of fine-tuning in passes over the source."""
+    tune_steps: Annotated[int, Setting(stage="adaptation", low=0, readers=_TUNED)] = 0
+    """Length of fine-tuning in steps. 0: tune_epochs."""
+    tune_rate: Annotated[float, Setting(stage="adaptation", low=0, readers=_TUNED)] = 1e-5
+    """Initial learning rate of fine-tuning, of the last layers."""
+    tune_layer_decay: Annotated[float, Setting(stage="adaptation", above=0, high=1, readers=_TUNED)] = 0.7
+    """layer_decay of fine-tuning: earlier stages of the backbone learn at lower rates. 1: all the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Adversary:
     """The adversary"""
 
@@ -481,7 +506,7 @@ class _Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class Config(  # dataclasses take the fields of the last base first
-    _Machine, _Weights, _Predictions, _Adversary, _Optimisation, _Augmentation, _Batches, _Images, _First
+    _Machine, _Weights, _Predictions, _Adversary, _Tuning, _Optimisation, _Augmentation, _Batches, _Images, _First
 ):
     """Settings of one run. docs/defaults.md says how the defaults were chosen."""
 
@@ -534,7 +559,7 @@ class Config(  # dataclasses take the fields of the last base first
         """The backbone, `auto` resolved."""
         if self.backbone != "auto":
             return self.backbone
-        if self.image_size <= _SMALL:
+        if self.image_size <= _SMALL and self.training not in ("features", "fine-tune"):  # these ask for weights
             return "small-batchnorm"
         return lite0.LITE0 if self.weights in ("auto", "imagenet") and lite0.installed() else "resnet18"
 
@@ -565,6 +590,16 @@ class Config(  # dataclasses take the fields of the last base first
     def on_features(self) -> bool:
         """Whether the backbone is frozen, so that training sees features in the place of images."""
         return self.training_name == "features"
+
+    @property
+    def fine_tunes(self) -> bool:
+        """Whether the whole network learns after a run on features."""
+        return self.training_name == "fine-tune"
+
+    @property
+    def features_first(self) -> bool:
+        """Whether a run on features is all, or the first stage."""
+        return self.on_features or self.fine_tunes
 
     def settled(self) -> dict[str, Any]:
         """Every setting as a run folder has it: what is left out, and the network, whatever the default is later."""
@@ -606,6 +641,8 @@ class Config(  # dataclasses take the fields of the last base first
                 object.__setattr__(seen, name, _DEFAULTS[name])
         for name, value in self._resolved().items():  # whether or not it was left to the size
             object.__setattr__(seen, name, value)
+        if self.fine_tunes and stage != "adaptation":
+            object.__setattr__(seen, "training", "features")
         return seen
 
     @property
@@ -736,10 +773,10 @@ def _check_together(config: Config) -> None:
     weighted = weighting not in ("default", "none")
     if config.total_steps < 1 and config.pre_epochs is None and config.epochs is None:
         raise ConfigError(f"{method} needs at least 1 step, got pre_steps={config.pre_steps}, steps={config.steps}")
-    if config.on_features and config.weights_name == "none":
+    if config.features_first and config.weights_name == "none":
         raise ConfigError(
-            f"training = 'features' needs published weights: features of random numbers tell nothing, and "
-            f"{config.network_name} starts from those. Set weights, another backbone, or training = 'full'"
+            f"training = '{config.training_name}' needs published weights: features of random numbers tell nothing, "
+            f"and {config.network_name} starts from those. Set weights, another backbone, or training = 'full'"
         )
     if config.channels == 1 and config.normalisation == "imagenet":
         raise ConfigError(

@@ -174,6 +174,8 @@ def _takes_small(given: Mapping[str, Any], source: Glimpse, target: Glimpse) -> 
     backbone, weights = given.get("backbone", "auto"), given.get("weights", "auto")
     if backbone != "auto":
         return backbone in _OWN_NETWORKS
+    if given.get("training") in ("features", "fine-tune"):
+        return False
     if weights not in ("auto", "none"):
         return False
     if given.get("channels") == 1 and "image_size" not in given:
@@ -328,7 +330,7 @@ def _photos_line(target: Glimpse, config: Config) -> str:
 
 def _network_line(changes: Mapping[str, Any], config: Config) -> str:
     weights = "random weights" if config.weights_name == "none" else f"weights {config.weights_name}"
-    weights += ", frozen" if config.on_features else ""
+    weights += ", frozen" if config.on_features else ", frozen at first" if config.fine_tunes else ""
     images = "grey images" if config.channels == 1 else "colour images"
     told = ("image_size", "backbone", "channels", "pre_steps", "steps")
     rest = [f"{name} {_value(value)}" for name, value in changes.items() if name not in told]
@@ -346,7 +348,8 @@ def _stages_line(
         stages = f"{lasting.total_steps:,} steps of {config.method}"
     else:
         stages = f"{lasting.pre_steps:,} steps of the pre-classifier, then {lasting.steps:,} of {config.method}"
-    if config.on_features:
+    stages += ", then fine-tuning" if config.fine_tunes else ""
+    if config.on_features or config.fine_tunes:
         looks = (source.images + target.images) * (1 + config.views)
         stages = f"features of {looks:,} looks at images, once; {stages}"
     images = (trained, target.images, len(source.classes))

@@ -29,7 +29,7 @@ def test_a_crop_of_the_whole_is_no_crop_and_the_kind_of_strong_augmentation_is_t
 
 
 def test_adabn_with_frozen_statistics_says_what_it_is():
-    frozen = Config(method="adabn", weights="imagenet", batch_norm="frozen")
+    frozen = Config(method="adabn", weights="imagenet", training="full", batch_norm="frozen")
     assert build_data.caution(frozen) == (
         "batch_norm = 'frozen' leaves no statistics to read anew, so this is source-only again"
     )

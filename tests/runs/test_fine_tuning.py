@@ -220,7 +220,7 @@ def test_the_pre_classifier_is_that_of_training_on_features():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_settings_of_the_second_stage(method):
-    config = Config(method=method, training="fine-tune", image_size=160)
+    config = Config(method=method, training="fine-tune")
     tuning = tuning_of(config)
     assert (tuning.optimizer, tuning.weight_decay) == ("adamw", 0.01)
     assert (tuning.rate_schedule, tuning.warmup) == ("cosine", 0.1)

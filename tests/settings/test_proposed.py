@@ -105,9 +105,8 @@ def test_what_photos_make_possible_is_not_refused_before_they_are_looked_at(doma
     large = domains(lambda k: scene(k, (200, 200)), lambda k: scene(k, (200, 200)))
     assert propose_for(*large, {"training": "features"}).config.on_features
     assert propose_for(*large, {"training": "full", "batch_norm": "frozen"}).config.image_size == 160
-    small = Config(image_size=32)
     with pytest.raises(ConfigError, match="needs published weights"):
-        small.replace(training="features")
+        propose_for(*large, {"training": "features", "weights": "none"})
 
 
 def test_images_of_a_source_that_are_never_trained_on_do_not_count(tmp_path):

@@ -28,6 +28,8 @@ def tuning_of(config: Config) -> Config:
     return config.replace(
         **{name: recipe[name] for name in _TAKEN_OVER},
         training="full",
+        backbone=config.network_name,  # `auto` may mean another one where all layers learn
+        weights=config.weights_name,
         batch_norm="frozen",
         layer_decay=config.tune_layer_decay,
         new_layer_multiplier=1.0,

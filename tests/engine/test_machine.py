@@ -65,7 +65,9 @@ def test_threads_are_measured_between_one_and_the_share_of_the_cpus(monkeypatch,
     monkeypatch.setattr(machine, "_PYTORCHS_THREADS", 64)
     monkeypatch.setattr(machine, "cpu_count", lambda: 32)
     monkeypatch.setattr(machine, "in_turn", lambda *ways, **rest: pairs)
+    machine._measured_threads.cache_clear()  # it is measured once a process
     assert probe(device="cpu", precision="fp32", processes=2, at_once=2).threads == chosen
+    machine._measured_threads.cache_clear()
 
 
 def test_a_number_of_threads_that_was_set_is_not_measured(monkeypatch):

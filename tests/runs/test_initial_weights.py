@@ -56,7 +56,7 @@ def test_a_run_goes_on_with_the_weights_it_started_from_and_no_others(
     monkeypatch.chdir(tmp_path)
     started_from, out = file.read_bytes(), tmp_path / "run"
     with pytest.raises(Interrupted):
-        adapt([renders], photos, config(weights="weights.pth"), out, Stop(stage))
+        adapt([renders], photos, config(weights="weights.pth", training="full"), out, Stop(stage))  # no copy of its own
     monkeypatch.chdir("/")  # from where the path as it was given leads nowhere
     file.write_bytes(started_from + b"0")
     with pytest.raises(RunFolderError) as caught:

@@ -24,7 +24,6 @@ def sgd(
     nesterov: bool = False,
     earlier: Sequence[Iterable[Parameter]] = (),
     layer_decay: float = 1.0,
-    decay: bool = True,
     fused: bool = True,
 ) -> SGD:
     """SGD with momentum (Osumi et al. 2019, sec. 4.1).
@@ -38,12 +37,11 @@ def sgd(
         earlier: stages nearer to the pixels than `parameters`, from the pixels up.
         layer_decay: how fast a stage of `earlier` learns, as a multiple of the stage after it. The last of them learns
             `layer_decay` times as fast as `parameters`.
-        decay: whether `set_progress` moves the learning rate as training goes on.
         fused: one kernel for all parameters, on CPUs and GPUs alike; the same numbers, sooner.
     """
     groups = _rate_groups(parameters, new_parameters, learning_rate, new_multiplier, earlier, layer_decay)
     optimizer = SGD(groups, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=fused)
-    _remember_first_rate(optimizer, decay)
+    _remember_first_rate(optimizer, decay=True)
     return optimizer
 
 
@@ -56,7 +54,6 @@ def adamw(
     new_multiplier: float = 1.0,
     earlier: Sequence[Iterable[Parameter]] = (),
     layer_decay: float = 1.0,
-    decay: bool = True,
     fused: bool = True,
 ) -> AdamW:
     """Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019, algorithm 2); betas 0.9 and 0.999.
@@ -74,7 +71,7 @@ def adamw(
         if (chosen := [parameter for parameter in group["params"] if (parameter.ndim <= 1) == flat])
     ]
     optimizer = AdamW(groups, betas=(0.9, 0.999), fused=fused)
-    _remember_first_rate(optimizer, decay)
+    _remember_first_rate(optimizer, decay=True)
     return optimizer
 
 

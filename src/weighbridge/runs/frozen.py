@@ -77,13 +77,16 @@ def frozen_backbone(
         module = unfilled_backbone(config, device, memory_format)
         load_network(home.backbone, module)
         return module
-    module = build_method.frozen_backbone(config, config.weights_name)
-    return module.to(device=device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
+    return _backbone(config, config.weights_name, device, memory_format)
 
 
 def unfilled_backbone(config: Config, device: torch.device, memory_format: torch.memory_format) -> nn.Module:
     """The same before a file fills it."""
-    module = build_method.frozen_backbone(config, "none")
+    return _backbone(config, "none", device, memory_format)
+
+
+def _backbone(config: Config, weights: str, device: torch.device, memory_format: torch.memory_format) -> nn.Module:
+    module = build_method.frozen_backbone(config, weights)
     return module.to(device=device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
 
 

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "src" / "weighbridge"
 FLOORS = {  # from the ground up; what stands on a floor imports from floors below it, or from its own folder
     "words": "errors types version files watch stopping progress",
     "parts": "run_folder parts data",
-    "crafts": "methods patches inspection report render",
+    "crafts": "methods patches inspection trust report render",
     "engine": "engine",
     "settings": "settings",
     "runs": "runs",

@@ -28,8 +28,11 @@ class RunFolder:
         backbone.safetensors     the frozen backbone, where there is one
         features/                of a run that is fine-tuned, its first stage: a run behind a frozen backbone
         running-mean.safetensors of source-only, the running mean of its weights, which a control reads
+        predictions.csv          file, label, calibrated probability, and how unlike all renders
+        renders-only-predictions.csv  the same of the model that has seen renders alone, where a run starts from one
+        likeness.npz             what tells images unlike all renders
         metrics.json             what came out; present when the run is complete
-        quarantine.csv, split.csv, weights.npz, weights.csv, predictions.csv, report.html
+        quarantine.csv, split.csv, weights.npz, weights.csv, report.html
 
     Args:
         path: the folder.
@@ -91,6 +94,16 @@ class RunFolder:
     def by_product(self, name: str) -> Path:
         """Where a network beside the model lies, such as the running mean of its weights."""
         return self.path / f"{name}.safetensors"
+
+    @property
+    def likeness(self) -> Path:
+        """Where what tells images unlike all renders lies."""
+        return self.path / "likeness.npz"
+
+    @property
+    def renders_only(self) -> Path:
+        """Where the predictions of the renders-only model lie, in runs that start from one."""
+        return self.path / "renders-only-predictions.csv"
 
     @property
     def config(self) -> Path:

@@ -65,7 +65,7 @@ def test_a_run_folder_holds_everything_that_comes_after(renders, photos, labelle
     with (folder.path / "predictions.csv").open() as rows:
         table = list(csv.DictReader(rows))
     assert len(table) == 30
-    assert set(table[0]) == {"file", "label", "probability"}
+    assert list(table[0]) == ["file", "label", "probability"]  # too few renders are held out to tell who is unlike them
     assert all(row["label"] in facts["classes"] and 1 / 3 - 1e-3 <= float(row["probability"]) <= 1 for row in table)
 
     run = Run(folder.path)

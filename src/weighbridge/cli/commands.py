@@ -23,6 +23,7 @@ from weighbridge.cli.terminal import (
     show_command,
     show_proposal,
     show_tables,
+    show_verdict,
 )
 from weighbridge.errors import ConfigError
 from weighbridge.run_folder import RunFolder, called_as
@@ -125,6 +126,7 @@ def adapt(
         from weighbridge.report.page import write_report
 
         report = write_report(folder.path)
+        show_verdict(folder.metrics().get("trust"))
         print(f"run         {folder.path}\nreport      {report}\npredictions {folder.path / 'predictions.csv'}")
 
 
@@ -288,12 +290,24 @@ def figure(
         print(save(comparison_figures.sources_figure(table), path), path.with_suffix(".md"), sep="\n")
 
 
+NoneOfThese = Annotated[
+    bool,
+    Parameter(
+        name="--none-of-these",
+        negative=(),
+        help="Label images that are unlike all renders 'none of these'. Default: every image gets a class.",
+    ),
+]
+
+
 @app.command
 def evaluate(
     run: FinishedRun,
     data: Annotated[
         Path, Parameter(help="Labelled photos: a folder of class folders, or a .csv, .txt, .npz, .tar or .parquet.")
     ],
+    *,
+    none_of_these: NoneOfThese = False,
 ) -> None:
     """Measure the accuracy of a finished run on labelled images, and add it to the run's report."""
     with reading("images", "The images examined so far are remembered. Nothing else was written") as progress:
@@ -301,7 +315,7 @@ def evaluate(
         scan_path(data, progress)
         from weighbridge.runs.finished import Run
 
-        result = Run(run).evaluate(data, progress)
+        result = Run(run).evaluate(data, progress, none_of_these=none_of_these)
     from weighbridge.report.page import write_report
 
     width = max(len(name) for name in result.classes)
@@ -322,14 +336,17 @@ def predict(
         Parameter(help="Side in pixels of patches that vote on the label of their image. Default: no patches."),
     ] = None,
     stride: Annotated[int | None, Parameter(help="Pixels from one patch to the next. Default: the patch size.")] = None,
+    none_of_these: NoneOfThese = False,
 ) -> None:
-    """Label images with a finished run, and write a CSV with the columns file, label and probability."""
+    """Label images with a finished run, and write a CSV with the columns file, label, probability and unlike."""
     with reading("images", "The images examined so far are remembered. Nothing else was written") as progress:
         RunFolder.open(run).metrics()
         scan_path(images, progress)
         from weighbridge.runs.finished import Run
 
-        count = Run(run).write_predictions(images, out, patch_size=patch_size, stride=stride, progress=progress)
+        count = Run(run).write_predictions(
+            images, out, patch_size=patch_size, stride=stride, none_of_these=none_of_these, progress=progress
+        )
     print(f"{count} images labelled in {out}")
 
 

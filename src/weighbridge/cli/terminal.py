@@ -11,16 +11,17 @@ __all__ = [
     "show_command",
     "show_proposal",
     "show_tables",
+    "show_verdict",
 ]
 
 import os
 import shlex
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from weighbridge.files import printable
 from weighbridge.run_folder import called_as
@@ -120,6 +121,28 @@ def show_command(proposal: "Proposal", source: Path, target: Path) -> None:
     print("", *proposal.lines[:2], "", sep="\n")
     paths = ["--source", str(source), "--target", str(target), "--out", "runs/first"]
     print(shlex.join([called_as(), "adapt", *paths]), proposal.options())
+
+
+_COLOURS = {"adapted": "green", "renders-only": "red", "inconclusive": "yellow"}
+
+
+def show_verdict(trust: Mapping[str, Any] | None) -> None:
+    """The verdict of a run in colour, its two strongest reasons, and what to do next: six lines at most.
+
+    Args:
+        trust: of metrics.json; None where no renders were held out.
+    """
+    if trust is None or not _speaks():
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console, verdict = Console(highlight=False), trust["verdict"]
+    console.print(Text.assemble((f"{verdict}: ", f"bold {_COLOURS[verdict]}"), trust["headline"]), soft_wrap=True)
+    lines = [f"  because  {reason}" for reason in trust["reasons"][:2]]
+    for line in [*lines, *(f"  next     {step}" for step in trust["next"][:2])]:
+        console.print(Text(printable(line)), soft_wrap=True)
+    console.print()
 
 
 def show_tables(folder: Path | None) -> None:

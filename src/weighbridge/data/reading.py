@@ -52,6 +52,7 @@ def read_labelled(
     classes: Sequence[str] | None = None,
     splits: Sequence[Split] | None = None,
     near_duplicates: bool = False,
+    others: str | None = None,
     progress: Progress | None = None,
 ) -> LabelledDomain:
     """Read one or several labelled domains as one.
@@ -61,12 +62,14 @@ def read_labelled(
         classes: names to map labels onto, when a trained model fixes them; the images may show fewer.
         splits: of domains with a train/val/test layout the first of these that it has, or all of it if None.
         near_duplicates: group near duplicates where the data names no groups; takes a pass over all thumbnails.
+        others: name of one more class, behind `classes`, for images of any class that these lack; if not given such a
+            class is refused.
         progress: called with (images done, images in all), while they are scanned and again while they are decoded.
 
     Raises:
         DataError: for anything missing, empty, or not fitting together; the message says what to do.
     """
-    parts, names = _fitting_parts(paths, classes, reading, progress, near_duplicates)
+    parts, names = _fitting_parts(paths, classes, reading, progress, near_duplicates, others)
     parts = [_in_split(part, splits) for part in parts]
     row_of = {name: row for row, name in enumerate(names)}
     labels = [np.array([row_of[name] for name in part.classes], dtype=np.int32)[part.labels] for part in parts]
@@ -177,10 +180,14 @@ def _fitting_parts(
     reading: Reading,
     progress: Progress | None,
     near_duplicates: bool = False,
+    others: str | None = None,
 ) -> tuple[list[_SourcePart], Sequence[str]]:
     """What lies at the paths, and the names of its classes."""
     parts = [part for path in paths for part in _labelled_parts(path, reading, progress, near_duplicates)]
     names = classes or _common_classes(parts)
+    if others is not None:
+        known, names = set(names), [*names, others]
+        parts = [replace(part, classes=[name if name in known else others for name in part.classes]) for part in parts]
     for part in parts:
         unknown = [name for name in part.classes if name not in names]
         if unknown:

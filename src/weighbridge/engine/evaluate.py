@@ -5,14 +5,16 @@ __all__ = [
     "Predictions",
     "TargetSummary",
     "evaluate",
+    "evaluation_of",
     "label_logits",
     "layout_of",
     "predict",
+    "predictions_of",
     "prepared_batches",
     "stored_likelihood",
 ]
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -124,11 +126,15 @@ def predict(
     Args:
         progress: called with (images done, images in all).
     """
-    count = len(images)
+    return predictions_of(label_logits(network, images, preparation, progress), len(images), classes)
+
+
+def predictions_of(batches: Iterable[tuple[Tensor, Tensor]], count: int, classes: Sequence[str]) -> Predictions:
+    """The same from rows (batch,) and label logits (batch, K) that are known, of `count` images in order."""
     predicted, confidence = Column.filled(count, 0, np.int32), Column.filled(count, 0, np.float32)
     probability_sum, confidence_sum, entropy_sum = torch.zeros(len(classes), dtype=torch.float64), 0.0, 0.0
     counts = np.zeros(len(classes), dtype=np.int64)
-    for rows, logits in label_logits(network, images, preparation, progress):
+    for rows, logits in batches:
         probabilities = logits.softmax(dim=1)  # (batch, K)
         probability, row = probabilities.max(dim=1)
         span = slice(int(rows[0]), int(rows[-1]) + 1)
@@ -159,10 +165,15 @@ def evaluate(
     network: Network, labelled: LabelledDomain, preparation: Preparation | AsTheyAre, progress: Progress | None = None
 ) -> Evaluation:
     """Compare predictions with labels. Nothing is chosen by what comes out."""
+    return evaluation_of(label_logits(network, labelled.images, preparation, progress), labelled)
+
+
+def evaluation_of(batches: Iterable[tuple[Tensor, Tensor]], labelled: LabelledDomain) -> Evaluation:
+    """The same from rows (batch,) and label logits (batch, K) that are known."""
     kinds = range(len(labelled.classes))
     counts = np.zeros((len(kinds), len(kinds)), dtype=np.int64)
     right = np.zeros(len(labelled), dtype=np.bool_)
-    for rows, logits in label_logits(network, labelled.images, preparation, progress):
+    for rows, logits in batches:
         labels, predicted = labelled.labels[rows].numpy(), logits.argmax(dim=1).numpy()
         counts += confusion_matrix(labels, predicted, labels=kinds)
         right[rows.numpy()] = labels == predicted

@@ -28,6 +28,7 @@ def voted(
     *,
     patch_size: int,
     stride: int,
+    temperature: float = 1.0,
 ) -> Tensor:
     """Mean class probabilities over the patches of one image, (K,); an image smaller than a patch votes as a whole.
 
@@ -36,6 +37,7 @@ def voted(
         name: what an error calls it.
         view: how a patch becomes what the network was trained on.
         patch_size, stride: in pixels of the image.
+        temperature: by which logits are divided, so that probabilities mean something.
     """
     image = open_full(content, name=name).convert("L" if view.channels == 1 else "RGB")
     whole = torch.from_numpy(np.array(image)).reshape(image.height, image.width, view.channels).permute(2, 0, 1)
@@ -47,5 +49,5 @@ def voted(
         squares = np.stack([fit_square(cut, view.size, view.fit, view.interpolation) for cut in these])
         ready = ArrayImages(squares, View(view.size, view.channels))
         for _, logits in label_logits(network, ready, preparation):
-            vote = vote + logits.softmax(dim=1).sum(dim=0)
+            vote = vote + (logits / temperature).softmax(dim=1).sum(dim=0)
     return torch.as_tensor(vote) / len(cuts)

@@ -32,7 +32,7 @@ from weighbridge.errors import ConfigError, RunFolderError
 from weighbridge.parts.likelihoods import SourceLikelihood, per_step, stored
 from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
-from weighbridge.runs.stage import train_stage, write_outcome
+from weighbridge.runs.stage import look, train_stage, write_outcome
 from weighbridge.runs.tuned import fine_tune, pre_classifier_on_images
 from weighbridge.runs.workplace import (
     Workplace,
@@ -204,7 +204,7 @@ def _fine_tune(workplace: Workplace, config: Config, folder: RunFolder, pre_clas
             p_a = per_step(pre_classifier_on_images(workplace, network))
         else:
             p_a = _p_a(workplace, first_stage, network, home)
-    fine_tune(workplace, config, folder, features, p_a)
+    fine_tune(workplace, config, folder, features, home, p_a)
 
 
 def source_only_of(config: Config) -> Config:
@@ -233,12 +233,13 @@ def _read_anew(workplace: Workplace, config: Config, folder: RunFolder, home: Ru
     load_network(read_file(config, home), network)
     workplace = on_images(workplace, config)
     images = workplace.data.target.images
+    before = look(workplace, config, network) if folder.writes and config.method == "adabn" else None
     shuffled = torch.from_numpy(walked(np.arange(len(images)), len(images), config.seed))  # files may lie by class
     batches = prepared_batches(network, images, build_data.preparation_of(config), order=shuffled)
     network = build_method.READINGS[config.method](network, (images for _, images in batches))
     if folder.writes:
         seconds = float(home.metrics()["seconds"]) + time.perf_counter() - started
-        write_outcome(workplace, config, folder, network, seconds)
+        write_outcome(workplace, config, folder, network, seconds, before=before)
     workplace.fabric.barrier()
 
 
@@ -277,7 +278,8 @@ def _train(
     if folder.writes:
         for name, by_product in method.by_products().items():
             save_network(folder.by_product(name), by_product)
-        write_outcome(workplace, config, folder, method.network, seconds)
+        before = look(workplace, config, start) if start is not None and not config.entry.control else None
+        write_outcome(workplace, config, folder, method.network, seconds, before=before)
     workplace.fabric.barrier()  # whoever goes on may read what the first process wrote
 
 

@@ -1,26 +1,29 @@
 """A finished run, ready to predict. What `weighbridge.adapt` returns."""
 
-__all__ = ["Prediction", "Run"]
+__all__ = ["NONE_OF_THESE", "Prediction", "Run"]
 
 import dataclasses
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from weighbridge.data.domains import LabelledDomain, UnlabelledDomain
+from weighbridge.data.domains import LabelledDomain
 from weighbridge.data.index import Rejected, scan
 from weighbridge.data.reading import left_out_sentence, rejected_files
 from weighbridge.engine.checkpoint import load_network
-from weighbridge.engine.evaluate import Evaluation, Predictions, evaluate, predict
+from weighbridge.engine.evaluate import Evaluation, evaluate, evaluation_of
 from weighbridge.engine.machine import Machine, Precision
+from weighbridge.engine.outputs import outputs_of
 from weighbridge.engine.voting import voted
-from weighbridge.errors import LeftOutWarning
+from weighbridge.errors import ConfigError, LeftOutWarning, RunFolderError
 from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
 from weighbridge.runs.frozen import (
@@ -32,9 +35,13 @@ from weighbridge.runs.frozen import (
     whole_network,
 )
 from weighbridge.runs.tables import write_predictions
+from weighbridge.runs.trusted import calibrated, read_likeness, unlikeness
 from weighbridge.settings import build_data, build_machine, build_method
 from weighbridge.settings.config import Config, read_run
+from weighbridge.trust.neighbours import NEAR, Likeness
 from weighbridge.watch import Progress
+
+NONE_OF_THESE = "none of these"
 
 
 @dataclass(frozen=True)
@@ -42,12 +49,15 @@ class Prediction:
     """What an image is taken for.
 
     Attributes:
-        probability: of that label, in [0, 1].
+        label: a class, or "none of these" where that was asked for.
+        probability: of the most probable class, calibrated for the photos of the run, in [0, 1].
+        unlike: how unlike all renders the image is, in [0, 1]; None where too few renders were held out to tell.
     """
 
     file: str
     label: str
     probability: float
+    unlike: float | None = None
 
 
 class Run:
@@ -110,13 +120,24 @@ class Run:
         facts: dict[str, Any] = self.folder.facts()["features"]
         return facts
 
-    def predict(self, images: Path | str) -> list[Prediction]:
-        """What each image of a folder, manifest or .npz is taken for, in the order of their names."""
-        domain, found = self._predictions(Path(images))
-        return [
-            Prediction(file, self.classes[k], p)
-            for file, k, p in zip(domain.files, found.row[:].tolist(), found.probability[:].tolist(), strict=True)
-        ]
+    @property
+    def temperature(self) -> float:
+        """By which logits are divided, so that probabilities mean something on photos; 1 in runs of earlier builds."""
+        return float((self.metrics.get("trust") or {}).get("temperature", 1.0))
+
+    def predict(self, images: Path | str, *, none_of_these: bool = False) -> list[Prediction]:
+        """What each image of a folder, manifest or .npz is taken for, in the order of their names.
+
+        Args:
+            none_of_these: give the label "none of these" to images unlike all renders.
+
+        Raises:
+            RunFolderError: if that is asked for and the run does not know how renders look.
+        """
+        files, row, probability, unlike = self._predictions(Path(images), none_of_these)
+        names, scores = (*self.classes, NONE_OF_THESE), [None] * len(files) if unlike is None else unlike.tolist()
+        rows = zip(files, row.tolist(), probability.tolist(), scores, strict=True)
+        return [Prediction(file, names[k], p, score) for file, k, p, score in rows]
 
     def write_predictions(
         self,
@@ -125,31 +146,53 @@ class Run:
         *,
         patch_size: int | None = None,
         stride: int | None = None,
+        none_of_these: bool = False,
         progress: Progress | None = None,
     ) -> int:
-        """The same as a CSV file: file, label, probability. Returns the number of images.
+        """The same as a CSV file: file, label, probability, unlike. Returns the number of images.
 
         Args:
             patch_size: cut each image into squares of this side, in pixels, and let them vote, as for large images in
                 which training patches are only a part; an image smaller than a patch votes as a whole.
             stride: pixels from one patch to the next; the patch size if not given.
+            none_of_these: as in `predict`; not for images that are cut into patches.
             progress: called with (images done, images in all), in every stage anew.
         """
         if patch_size is None:
-            domain, found = self._predictions(Path(images), progress)
-            files: Sequence[str] = domain.files
-            row, probability = found.row.whole(), found.probability.whole()
+            files, row, probability, unlike = self._predictions(Path(images), none_of_these, progress)
         else:
+            if none_of_these:
+                raise ConfigError(
+                    "expected none_of_these or patch_size, got both. Patches are not compared with renders"
+                )
             files, votes = self._voted(Path(images), patch_size, stride or patch_size, progress)
-            probability, row = (best.numpy() for best in votes.max(dim=1))
-        write_predictions(Path(out), files, row, probability, self.classes)
+            (probability, row), unlike = (best.numpy() for best in votes.max(dim=1)), None
+        write_predictions(Path(out), files, row, probability, (*self.classes, NONE_OF_THESE), unlike)
         return len(files)
 
-    def evaluate(self, labelled: Path | str, progress: Progress | None = None) -> Evaluation:
-        """Accuracy on labelled images, which training never saw; also noted in the run's metrics.json."""
-        domain = build_data.open_labelled(Path(labelled), self.config, self.classes, progress)
+    def evaluate(
+        self, labelled: Path | str, progress: Progress | None = None, *, none_of_these: bool = False
+    ) -> Evaluation:
+        """Accuracy on labelled images, which training never saw; also noted in the run's metrics.json.
+
+        Args:
+            none_of_these: images unlike all renders are told as a class of this name, and images of classes that the
+                renders lack are right if they are told so.
+
+        Raises:
+            RunFolderError: if that is asked for and the run does not know how renders look.
+        """
+        likeness = self._likeness() if none_of_these else None
+        others = NONE_OF_THESE if none_of_these else None
+        domain = build_data.open_labelled(Path(labelled), self.config, self.classes, progress, others=others)
         _tell_left_out(domain.rejected, len(domain))
-        return self.evaluate_on(domain, str(labelled), progress)
+        if likeness is None:
+            return self.evaluate_on(domain, str(labelled), progress)
+        outputs = outputs_of(self.network(), domain.images, build_data.build_preparation(self.config), progress)
+        strange = torch.from_numpy(unlikeness(outputs, likeness) > likeness.threshold)  # (N,)
+        evaluation = evaluation_of(_with_none(outputs.batches(), strange), domain)
+        self.note(evaluation, str(labelled))
+        return evaluation
 
     def evaluate_on(self, labelled: LabelledDomain, name: str, progress: Progress | None = None) -> Evaluation:
         """`evaluate` on images that are read already."""
@@ -199,17 +242,51 @@ class Run:
         for place in index.label_free_order().tolist():
             stored = index.read(place)
             size = {"patch_size": patch_size, "stride": stride}
-            votes.append(voted(network, stored.content, stored.name, reading.view, preparation, **size))
+            vote = voted(
+                network, stored.content, stored.name, reading.view, preparation, temperature=self.temperature, **size
+            )
+            votes.append(vote)
             files.append(stored.name)
             if progress:
                 progress(len(files), len(index))
         return files, torch.stack(votes)
 
-    def _predictions(self, images: Path, progress: Progress | None = None) -> tuple[UnlabelledDomain, Predictions]:
+    def _predictions(
+        self, images: Path, none_of_these: bool, progress: Progress | None = None
+    ) -> tuple[Sequence[str], NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+        """Names, places in the classes and "none of these" behind them, probabilities, and unlikeness, (N,) each."""
+        likeness = self._likeness() if none_of_these else read_likeness(self.folder.likeness)
         domain = build_data.open_target(images, self.config, progress, whole=True)
         _tell_left_out(domain.rejected, len(domain))
-        preparation = build_data.build_preparation(self.config)
-        return domain, predict(self.network(), domain.images, self.classes, preparation, progress)
+        outputs = outputs_of(self.network(), domain.images, build_data.build_preparation(self.config), progress)
+        row = np.concatenate([logits.argmax(dim=1).numpy() for _, logits in outputs.batches()])  # (N,)
+        probability, unlike = calibrated(outputs, self.temperature), None
+        if likeness is not None:
+            unlike = unlikeness(outputs, likeness)
+            if none_of_these:
+                row[unlike > likeness.threshold] = len(self.classes)
+        return domain.files, row, probability, unlike
+
+    def _likeness(self) -> Likeness:
+        """What tells images unlike all renders.
+
+        Raises:
+            RunFolderError: if the run has none.
+        """
+        likeness = read_likeness(self.folder.likeness)
+        if likeness is None:
+            raise RunFolderError(
+                f"the run in '{self.path}' does not know which images are unlike all renders. An earlier build made "
+                f"it, or it held out {NEAR} renders or fewer. Train again, with a higher --held-out"
+            )
+        return likeness
+
+
+def _with_none(batches: Iterable[tuple[Tensor, Tensor]], strange: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Logits with one class more, "none of these", which the strange images are told as. strange: (N,) bool."""
+    for rows, logits in batches:
+        none = torch.where(strange[rows], torch.inf, -torch.inf)
+        yield rows, torch.cat([logits, none[:, None]], dim=1)
 
 
 def _tell_left_out(rejected: Sequence[Rejected], used: int) -> None:

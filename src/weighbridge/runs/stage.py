@@ -3,16 +3,22 @@
 __all__ = ["Outcome", "look", "train_stage", "write_outcome"]
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from weighbridge.engine.checkpoint import save_network
-from weighbridge.engine.evaluate import Evaluation, Predictions, evaluate, predict
+from weighbridge.engine.evaluate import Evaluation, Predictions, evaluation_of, predictions_of
 from weighbridge.engine.history import WeightHistory
 from weighbridge.engine.loop import fit
+from weighbridge.engine.outputs import Outputs, outputs_of
 from weighbridge.methods.base import Method
 from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
+from weighbridge.runs import trusted
 from weighbridge.runs.tables import write_predictions, write_weights
 from weighbridge.runs.workplace import Workplace
 from weighbridge.settings import build_data, build_method
@@ -67,10 +73,12 @@ class Outcome:
 
     Attributes:
         held_out: of the source; None if none are.
+        outputs: logits and features behind both, of the held-out images and of the target.
     """
 
     held_out: Evaluation | None
     target: Predictions
+    outputs: tuple[Outputs | None, Outputs]
 
     def facts(self) -> dict[str, Any]:
         """For metrics.json."""
@@ -84,8 +92,13 @@ class Outcome:
 def look(workplace: Workplace, config: Config, network: Network) -> Outcome:
     """Predict held-out source images and the target."""
     data, preparation = workplace.data, build_data.preparation_of(config)
-    held_out = evaluate(network, data.held_out, preparation) if len(data.held_out) else None
-    return Outcome(held_out, predict(network, data.target.images, data.classes, preparation))
+    held_out = outputs_of(network, data.held_out.images, preparation) if len(data.held_out) else None
+    target = outputs_of(network, data.target.images, preparation)
+    return Outcome(
+        held_out and evaluation_of(held_out.batches(), data.held_out),
+        predictions_of(target.batches(), len(target), data.classes),
+        (held_out, target),
+    )
 
 
 def write_outcome(
@@ -95,18 +108,21 @@ def write_outcome(
     network: Network,
     seconds: float,
     outcome: Outcome | None = None,
+    *,
+    before: Outcome | None = None,
+    others: Sequence[NDArray[np.integer[Any]]] = (),
     **more: Any,
 ) -> None:
     """Write the network, its predictions and, last, metrics.json.
 
     Args:
         outcome: what the network says, if that is known.
+        before: what the renders-only network says of the same images.
+        others: (N,) each, what models of other seeds take the target for, as places in the classes.
         more: for metrics.json.
     """
-    data, found = workplace.data, outcome or look(workplace, config, network)
+    found = outcome or look(workplace, config, network)
     save_network(folder.model, network)
-    rows, probabilities = found.target.row.whole(), found.target.probability.whole()
-    write_predictions(folder.path / "predictions.csv", data.target.files, rows, probabilities, data.classes)
     folder.write_metrics(
         {
             "method": config.method,
@@ -116,6 +132,39 @@ def write_outcome(
             "seconds": round(seconds, 2),
             **found.facts(),
             **more,
+            "trust": _write_trusted(workplace, config, folder, found, before, others),
             "evaluation": None,
         }
     )
+
+
+def _write_trusted(
+    workplace: Workplace,
+    config: Config,
+    folder: RunFolder,
+    found: Outcome,
+    before: Outcome | None,
+    others: Sequence[NDArray[np.integer[Any]]],
+) -> dict[str, Any] | None:
+    """Write the predictions with calibrated probabilities, and those of the renders-only network.
+
+    Returns:
+        What is known of them, for metrics.json; None where no renders are held out, as probabilities then mean nothing.
+    """
+    files, classes = workplace.data.target.files, workplace.data.classes
+    rows, (held_out, target) = found.target.row.whole(), found.outputs
+    if held_out is None:
+        write_predictions(folder.path / "predictions.csv", files, rows, found.target.probability.whole(), classes)
+        return None
+    both = (before.outputs[0], before.outputs[1]) if before and before.outputs[0] else None
+    known = trusted.weighed(workplace, config, folder, held_out, target, both, others)
+    probability = trusted.calibrated(target, known.trust.temperature)
+    unlike = None
+    if known.likeness is not None:
+        trusted.write_likeness(folder.likeness, known.likeness)
+        unlike = trusted.unlikeness(target, known.likeness)
+    write_predictions(folder.path / "predictions.csv", files, rows, probability, classes, unlike)
+    if before is not None:
+        alone = trusted.calibrated(before.outputs[1], known.trust.renders_only_temperature)
+        write_predictions(folder.renders_only, files, before.target.row.whole(), alone, classes)
+    return known.facts(folder.path, int((probability < known.trust.threshold).sum()))

@@ -17,11 +17,26 @@ from weighbridge.run_folder import RunFolder
 
 
 def write_predictions(
-    path: Path, files: Sequence[str], row: NDArray[Any], probability: NDArray[Any], classes: Sequence[str]
+    path: Path,
+    files: Sequence[str],
+    row: NDArray[Any],
+    probability: NDArray[Any],
+    classes: Sequence[str],
+    unlike: NDArray[Any] | None = None,
 ) -> None:
-    """CSV with one row per image: file, label, probability of that label. row, probability: (N,)."""
-    table = ((file, classes[int(k)], f"{float(p):.4f}") for file, k, p in zip(files, row, probability, strict=True))
-    replace_rows(path, ("file", "label", "probability"), table)
+    """CSV with one row per image: file, label, probability of that label, and how unlike all renders if known.
+
+    Args:
+        row, probability, unlike: (N,) each.
+    """
+    columns = [probability] if unlike is None else [probability, unlike]
+    header = ("file", "label", "probability", "unlike")[: 2 + len(columns)]
+    numbers = zip(*columns, strict=True)
+    table = (
+        (file, classes[int(k)], *(f"{float(value):.4f}" for value in values))
+        for file, k, values in zip(files, row, numbers, strict=True)
+    )
+    replace_rows(path, header, table)
 
 
 def read_predicted(path: Path, classes: Sequence[str]) -> NDArray[np.int32]:

@@ -79,7 +79,12 @@ def _held_out(outcome: Outcome) -> float | None:
 
 
 def fine_tune(
-    workplace: Workplace, config: Config, folder: RunFolder, features: RunFolder, p_a: SourceLikelihood | None
+    workplace: Workplace,
+    config: Config,
+    folder: RunFolder,
+    features: RunFolder,
+    home: RunFolder,
+    p_a: SourceLikelihood | None,
 ) -> None:
     """Train all layers from a finished run on features, and keep the better network of the two in the folder.
 
@@ -88,6 +93,7 @@ def fine_tune(
     Args:
         workplace: with features.
         features: the run.
+        home: where its pre-classifier lies, if it starts from one.
         p_a: P_a of a batch of images, where a weighting is asked for.
     """
     place, first_stage = on_images(workplace, config), features_stage(config)
@@ -118,7 +124,12 @@ def fine_tune(
             save_network(folder.by_product(name), kept)
         network, outcome = (method.network, check.after) if check.gained else (start, before)
         told = {"steps": tuning.steps, **check.facts()}
-        write_outcome(place, config, folder, network, seconds, outcome, fine_tuning=told)
+        alone = None
+        if home.complete and not config.entry.control:
+            head = fresh_network(workplace, first_stage.upto("pre-classifier"))
+            load_network(home.model, head)
+            alone = look(workplace, first_stage, head)
+        write_outcome(place, config, folder, network, seconds, outcome, before=alone, fine_tuning=told)
         place.watch.tell(check.sentence)
     place.fabric.barrier()
 

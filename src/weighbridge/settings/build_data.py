@@ -65,15 +65,18 @@ def open_target(
 
 
 def open_labelled(
-    path: Path, config: Config, classes: Sequence[str], progress: Progress | None = None
+    path: Path, config: Config, classes: Sequence[str], progress: Progress | None = None, *, others: str | None = None
 ) -> LabelledDomain:
     """Labelled images of the source's classes to evaluate on: the test split where there is one, else val, else all.
 
     Where the data names no groups, near duplicates are a group.
+
+    Args:
+        others: see `reading.read_labelled`.
     """
     reading = build_reading(config)
     return read_labelled(
-        [path], reading, classes=classes, splits=("test", "val"), near_duplicates=True, progress=progress
+        [path], reading, classes=classes, splits=("test", "val"), near_duplicates=True, others=others, progress=progress
     )
 
 

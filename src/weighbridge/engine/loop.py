@@ -124,7 +124,7 @@ def fit(
 
 def _seed(seed: int) -> None:
     """`torch.manual_seed`, which without a GPU writes down a traceback each time, for the day one is asked for."""
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.manual_seed(seed)
     else:
         torch.default_generator.manual_seed(seed)

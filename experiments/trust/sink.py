@@ -2,8 +2,9 @@
 
     ./run python experiments/trust/sink.py --fonts fonts.npz --photos street-labelled --out work/sink
 
-Ten letters, 24 clean fonts of each as renders, 100 street photos of each. Fonts this clean teach little of the street, so
-self-training makes a class of whatever it is surest of. The verdict is printed beside the truth, which it has not seen.
+Ten letters, 24 clean fonts of each as renders, 100 street photos of each. Fonts this clean teach little of the street,
+so self-training makes a class of whatever it is surest of. The verdict is printed beside the truth, which it has not
+seen.
 `weighbridge render characters` makes other renders than --fonts. `--setting KEY=VALUE` changes a setting of the run.
 """
 

@@ -1,6 +1,6 @@
 """One stage of a run: training, and what is written of it."""
 
-__all__ = ["Outcome", "look", "train_stage", "write_outcome"]
+__all__ = ["Outcome", "look", "renders_only", "train_stage", "write_outcome"]
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weighbridge.engine.checkpoint import save_network
+from weighbridge.engine.checkpoint import load_network, save_network
 from weighbridge.engine.evaluate import Evaluation, Predictions, evaluation_of, predictions_of
 from weighbridge.engine.history import WeightHistory
 from weighbridge.engine.loop import fit
@@ -20,7 +20,7 @@ from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
 from weighbridge.runs import trusted
 from weighbridge.runs.tables import write_predictions, write_weights
-from weighbridge.runs.workplace import Workplace
+from weighbridge.runs.workplace import Workplace, fresh_network
 from weighbridge.settings import build_data, build_method
 from weighbridge.settings.config import Config
 
@@ -99,6 +99,20 @@ def look(workplace: Workplace, config: Config, network: Network) -> Outcome:
         predictions_of(target.batches(), len(target), data.classes),
         (held_out, target),
     )
+
+
+def renders_only(workplace: Workplace, config: Config, home: RunFolder) -> Outcome | None:
+    """What the pre-classifier says, if a run with these settings has one to be compared with.
+
+    Args:
+        workplace: on which the pre-classifier was trained.
+        home: where it lives.
+    """
+    if config.entry.control or not home.complete:
+        return None
+    network = fresh_network(workplace, config.upto("pre-classifier"))
+    load_network(home.model, network)
+    return look(workplace, config, network)
 
 
 def write_outcome(

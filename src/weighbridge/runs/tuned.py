@@ -13,7 +13,7 @@ from weighbridge.parts.likelihoods import SourceLikelihood
 from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
 from weighbridge.runs.frozen import tuned_network, whole_network
-from weighbridge.runs.stage import Outcome, look, train_stage, write_outcome
+from weighbridge.runs.stage import Outcome, look, renders_only, train_stage, write_outcome
 from weighbridge.runs.workplace import Workplace, fresh_network, on_images
 from weighbridge.settings import build_method
 from weighbridge.settings.config import Config
@@ -124,11 +124,7 @@ def fine_tune(
             save_network(folder.by_product(name), kept)
         network, outcome = (method.network, check.after) if check.gained else (start, before)
         told = {"steps": tuning.steps, **check.facts()}
-        alone = None
-        if home.complete and not config.entry.control:
-            head = fresh_network(workplace, first_stage.upto("pre-classifier"))
-            load_network(home.model, head)
-            alone = look(workplace, first_stage, head)
+        alone = renders_only(workplace, first_stage, home)
         write_outcome(place, config, folder, network, seconds, outcome, before=alone, fine_tuning=told)
         place.watch.tell(check.sentence)
     place.fabric.barrier()

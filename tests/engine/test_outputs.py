@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from weighbridge.data.images import ArrayImages, View
-from weighbridge.data.transforms import Preparation
+from weighbridge.data.transforms import Augmentation, Preparation
 from weighbridge.engine.evaluate import label_logits, predict, predictions_of
-from weighbridge.engine.outputs import outputs_of, shortened
+from weighbridge.engine.outputs import outputs_of, second_look, shortened
 from weighbridge.parts.networks import build_network
 
 
@@ -50,3 +50,13 @@ def test_long_features_are_shortened_and_keep_their_distances(network, images):
     assert ratios.mean() == pytest.approx(1.0, abs=0.03)
     assert ratios.std() < 0.08  # sqrt(1 / (2 x 256)) = 0.044, with room
     assert torch.equal(shortened(features[:, :100]), features[:, :100])
+
+
+def test_a_second_look_is_augmented_as_in_training_and_always_the_same(network, images):
+    rows = np.arange(0, 300, 2)
+    plain = outputs_of(network, images, Preparation()).logits.argmax(axis=1)[rows]
+    assert np.array_equal(second_look(network, images, Preparation(), rows), plain)  # nothing is augmented
+    noisy = Preparation(Augmentation(rotate=90.0, noise=0.5))
+    looks = [second_look(network, images, noisy, rows) for _ in range(2)]
+    assert np.array_equal(*looks)
+    assert not np.array_equal(looks[0], plain)

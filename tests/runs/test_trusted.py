@@ -36,7 +36,9 @@ def test_a_run_tells_whether_to_trust_it(run):
     assert any("weighbridge label" in step for step in trust["next"]) or "no difference" in trust["headline"]
     names = [piece["name"] for piece in trust["evidence"]]
     assert {"sink class", "vanished classes", "mutual information", "neighbours", "confidence"} <= set(names)
-    assert {"distance on features", "trivial cues", "domain classifier", "unlike all renders"} <= set(names)
+    assert {"distance on features", "trivial cues", "domain classifier", "views differ", "unlike all renders"} <= set(
+        names
+    )
     assert len(names) == len(set(names))
     for accuracy in (trust["accuracy"], trust["renders_only_accuracy"]):
         assert 0 <= accuracy["low"] <= accuracy["estimate"] <= accuracy["high"] <= 1

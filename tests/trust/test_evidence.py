@@ -19,6 +19,7 @@ from weighbridge.trust.evidence import (
     sink_classes,
     unlike_photos,
     vanished_classes,
+    views_differ,
 )
 from weighbridge.trust.neighbours import nearest
 from weighbridge.trust.shares import Expected
@@ -122,6 +123,14 @@ def test_seeds_that_differ_more_than_confidence_allows_are_an_alarm():
     assert (found.alarm, found.value) == (True, 0.3)
     assert not seeds_differ([ALL, other], accuracy=0.7).alarm
     assert seeds_differ([ALL], accuracy=0.7) is None
+
+
+def test_views_that_differ_more_than_confidence_allows_are_an_alarm():
+    augmented = np.where(np.arange(200) < 60, (ALL + 1) % 4, ALL)
+    found = views_differ(ALL, augmented, accuracy=0.9)
+    assert (found.alarm, found.value, found.favours) == (True, 0.3, None)
+    assert found.sentence == "30 % of the photos are taken for another class once they are augmented as in training."
+    assert not views_differ(ALL, ALL, accuracy=1.0).alarm
 
 
 def test_domains_that_are_told_apart_nine_times_in_ten_are_an_alarm():

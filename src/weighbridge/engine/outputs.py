@@ -1,6 +1,6 @@
 """What a network says of many images, kept on disk: logits, and features that are short enough to be compared."""
 
-__all__ = ["Outputs", "outputs_of", "shortened"]
+__all__ = ["Outputs", "outputs_of", "second_look", "shortened"]
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from weighbridge.watch import Progress
 
 _LONGEST = 256  # features that are kept of an image
 _AT_ONCE = 4096  # images that are read back together
+_LOOKED_AT = 256  # images of a forward pass
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,25 @@ def outputs_of(
                 progress(last, len(images))
     assert columns is not None
     return Outputs(*columns, width)
+
+
+def second_look(
+    network: Network, images: Images, preparation: Preparation | AsTheyAre, rows: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """What the network takes images for once they are augmented as in training, (n,); the same at each call.
+
+    Args:
+        rows: (n,) of these images.
+    """
+    mild, strong = (torch.Generator().manual_seed(seed) for seed in (0, 1))
+    device, told = next(network.parameters()).device, []
+    with evaluating(network), torch.no_grad():
+        for start in range(0, len(rows), _LOOKED_AT):
+            index = torch.from_numpy(rows[start : start + _LOOKED_AT])
+            drawn = images.draw(len(index), mild, strong=True)
+            prepared = preparation.training(images.fetch(index, drawn).to(device), mild, strong)
+            told.append(network(prepared).argmax(dim=1).cpu().numpy())
+    return np.concatenate(told)
 
 
 def shortened(features: Tensor) -> Tensor:

@@ -146,7 +146,7 @@ def write_outcome(
             "seconds": round(seconds, 2),
             **found.facts(),
             **more,
-            "trust": _write_trusted(workplace, config, folder, found, before, others),
+            "trust": _write_trusted(workplace, config, folder, network, found, before, others),
             "evaluation": None,
         }
     )
@@ -156,6 +156,7 @@ def _write_trusted(
     workplace: Workplace,
     config: Config,
     folder: RunFolder,
+    network: Network,
     found: Outcome,
     before: Outcome | None,
     others: Sequence[NDArray[np.integer[Any]]],
@@ -171,7 +172,7 @@ def _write_trusted(
         write_predictions(folder.path / "predictions.csv", files, rows, found.target.probability.whole(), classes)
         return None
     both = (before.outputs[0], before.outputs[1]) if before and before.outputs[0] else None
-    known = trusted.weighed(workplace, config, folder, held_out, target, both, others)
+    known = trusted.weighed(workplace, config, folder, held_out, target, both, others, network)
     probability = trusted.calibrated(target, known.trust.temperature)
     unlike = None
     if known.likeness is not None:

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from weighbridge.data.images import Images
 from weighbridge.data.vectors import Vectors
-from weighbridge.engine.outputs import Outputs
+from weighbridge.engine.outputs import Outputs, second_look
 from weighbridge.files import whole_file
+from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
 from weighbridge.runs.workplace import Workplace
+from weighbridge.settings import build_data
 from weighbridge.settings.config import Config
 from weighbridge.trust.calibration import probabilities_of
 from weighbridge.trust.domains import proxy_a_distance, trivial_cues
@@ -29,6 +31,7 @@ from weighbridge.trust.words import next_steps
 _MOST, _MOST_LOGITS = 10_000, 4_000_000  # photos that are weighed, and numbers that this takes
 _COMPARED = 2_000  # photos that are compared with each other
 _LOOKED_AT = 200  # images of each domain whose trivial cues are measured
+_LOOKED_AT_AGAIN = 1_000  # photos that are augmented
 _TOLD_BY = 1_000  # images of each domain by whose features it is told
 _AT_ONCE = 4096
 
@@ -59,6 +62,7 @@ def weighed(
     target: Outputs,
     before: tuple[Outputs, Outputs] | None,
     others: Sequence[NDArray[np.integer[Any]]] = (),
+    network: Network | None = None,
 ) -> Trusted:
     """Weigh all evidence, on at most 10,000 photos, evenly drawn.
 
@@ -66,6 +70,7 @@ def weighed(
         held_out, target: what the run's network says.
         before: what the renders-only network says of the same.
         others: (N,) each, what models of other seeds take the photos for, as places in the classes.
+        network: the run's, which then looks at some photos once more, augmented.
     """
     data = workplace.data
     kinds = len(data.classes)
@@ -88,6 +93,7 @@ def weighed(
         alike=_alike(data.target.images, photos),
         more=more,
         others=[rows[photos] for rows in others],
+        again=_again(workplace, config, network, photos) if network else None,
         adapts=not config.entry.control or before is not None,
     )
     return Trusted(dataclasses.replace(trust, unlike=unlike), likeness)
@@ -108,6 +114,15 @@ def _alike(images: Images, photos: NDArray[np.int64]) -> tuple[NDArray[np.int64]
     places = _spread(len(photos), _COMPARED)
     fetched = _fetched(images, photos[places])
     return places, fetched if isinstance(images, Vectors) else gradient_histograms(fetched)
+
+
+def _again(
+    workplace: Workplace, config: Config, network: Network, photos: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Some places in `photos`, and what the network takes these for once they are augmented."""
+    places = _spread(len(photos), _LOOKED_AT_AGAIN)
+    images, preparation = workplace.data.target.images, build_data.preparation_of(config)
+    return places, second_look(network, images, preparation, photos[places])
 
 
 def _distances(workplace: Workplace, folder: RunFolder, held_out: Outputs, target: Outputs) -> list[Evidence]:

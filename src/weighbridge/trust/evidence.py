@@ -18,6 +18,7 @@ __all__ = [
     "sink_classes",
     "unlike_photos",
     "vanished_classes",
+    "views_differ",
 ]
 
 from collections.abc import Sequence
@@ -247,24 +248,31 @@ def neighbourhood_density(before: Answers, after: Answers, rows: Labels) -> Evid
 
 
 def seeds_differ(models: Sequence[Labels], accuracy: float) -> Evidence | None:
-    """Mean disagreement of models that only the seed, or the view, tells apart; None for fewer than two.
+    """Mean disagreement of models that only the seed tells apart; None for fewer than two.
 
     Args:
+        models: (N,) each.
         accuracy: that the confidence of the model claims, in [0, 1]; an alarm if more differ than it leaves wrong.
     """
     share = mean_disagreement(models)
     if share is None:
         return None
-    reach = _CLEAR * np.sqrt(max(share * (1.0 - share), 1e-9) / len(models[0]))
-    return Evidence(
-        "seeds differ",
-        share,
-        (0.0, 1.0 - accuracy),
-        bool(share - reach > 1.0 - accuracy),
-        None,
-        f"Two seeds differ on {_percent(share)} of the photos, so at least {_percent(share / 2)} are wrong on average.",
-        "Jiang et al., ICLR 2022, theorem 4.1",
-    )
+    wrong = f"so at least {_percent(share / 2)} are wrong on average"
+    sentence = f"Two seeds differ on {_percent(share)} of the photos, {wrong}."
+    return _differ("seeds differ", share, len(models[0]), accuracy, sentence)
+
+
+def views_differ(plain: Labels, augmented: Labels, accuracy: float) -> Evidence:
+    """Share of photos taken for another class once they are augmented; an alarm as in `seeds_differ`. (n,) each."""
+    share = disagreement(plain, augmented)
+    sentence = f"{_percent(share)} of the photos are taken for another class once they are augmented as in training."
+    return _differ("views differ", share, len(plain), accuracy, sentence)
+
+
+def _differ(name: str, share: float, count: int, accuracy: float, sentence: str) -> Evidence:
+    alarm = share - _CLEAR * np.sqrt(share * (1.0 - share) / count) > 1.0 - accuracy
+    source = "Jiang et al., ICLR 2022, theorem 4.1"
+    return Evidence(name, share, (0.0, 1.0 - accuracy), bool(alarm), None, sentence, source)
 
 
 def distance_between_domains(name: str, distance: float, what: str) -> Evidence:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from scipy.stats import norm
 
 from weighbridge.parts.class_ratios import better_shares
@@ -36,8 +37,8 @@ def confusion_of(probabilities: Floats, labels: Labels) -> NDArray[np.float64]:
         labels: (M,).
     """
     kinds = probabilities.shape[1]
-    sums = np.zeros((kinds, kinds))  # row: class of the image
-    np.add.at(sums, labels, probabilities)
+    rows = np.arange(len(labels))
+    sums = csr_matrix((np.ones(len(rows)), (labels, rows)), shape=(kinds, len(rows))) @ probabilities  # (K, K)
     counts = np.bincount(labels, minlength=kinds) + _PRIOR
     confusion: NDArray[np.float64] = ((sums + _PRIOR * np.eye(kinds)) / counts[:, None]).T
     return confusion

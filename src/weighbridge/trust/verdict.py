@@ -37,6 +37,7 @@ from weighbridge.trust.evidence import (
     seeds_differ,
     sink_classes,
     vanished_classes,
+    views_differ,
 )
 from weighbridge.trust.neighbours import nearest
 from weighbridge.trust.shares import expected_shares
@@ -131,6 +132,7 @@ def judge(
     alike: tuple[Labels, Floats] | None = None,
     more: Sequence[Evidence] = (),
     others: Sequence[Labels] = (),
+    again: tuple[Labels, Labels] | None = None,
     adapts: bool = True,
 ) -> Trust:
     """Weigh all evidence.
@@ -143,7 +145,8 @@ def judge(
         alike: rows (n,) of some photos, and features (n, F) of these that neither model has made, by which neighbours
             are found.
         more: further evidence, which the rule only shows.
-        others: (N,) each, what models of other seeds, or other views, take the photos for.
+        others: (N,) each, what models of other seeds take the photos for.
+        again: rows (n,) of some photos, and what the adapted model takes these for once they are augmented, (n,).
         adapts: whether the model was adapted at all.
     """
     after = _Calibrated.on_renders(held_out, photos, labels)
@@ -152,6 +155,8 @@ def judge(
     if piece := seeds_differ(models, after.own_estimate):
         evidence.append(piece)
         witnesses["other seeds"] = 1.0 - piece.value
+    if again is not None:
+        evidence.append(views_differ(after.answers.told[again[0]], again[1], after.own_estimate))
     if before is None:
         accuracy = combined(witnesses, len(photos))
         temperature = temperature_of_confidence(photos, accuracy.estimate)

@@ -52,6 +52,18 @@ def test_the_error_of_a_gain_is_what_other_photos_would_give():
     assert gains.mean() > 0
 
 
+def test_noise_among_many_classes_tells_nothing():
+    random, found = np.random.default_rng(3), []
+    features = random.normal(size=(600, 5))
+    _, rows = nearest(features, 5)
+    for seed in range(20):
+        noise, one = random.integers(12, size=600), np.zeros(600, dtype=int)
+        found.append(neighbour_information_gain(noise, one, rows, 12, seed)[0])
+    naive = neighbour_information(noise, rows, 12)  # (12 - 1)^2 / (2 x 3,000) = 0.02 at least, without dependence
+    assert naive > 0.015
+    assert abs(np.mean(found)) < naive / 3
+
+
 def test_edges_are_counted_by_direction_and_a_negative_is_alike():
     upright = np.zeros((1, 1, 32, 32), dtype=np.uint8)
     upright[..., 16:] = 200

@@ -2,8 +2,8 @@
 
     ./run python experiments/trust/unlike.py --source renders --photos labelled --out work/unlike
 
-The photos lie in one folder for each class, of which the renders lack some. All of them are the unlabelled target. Folder
-names only judge. Without such data it says so and stops.
+The photos lie in one folder for each class, of which the renders lack some. All of them are the unlabelled target.
+Names of folders only judge. Without such data it says so and stops.
 """
 
 import argparse

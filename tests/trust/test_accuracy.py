@@ -33,6 +33,17 @@ def test_accuracy_falls_as_confidence_does():
 def test_estimates_are_averaged_and_the_range_holds_all_of_them():
     found = combined({"one": 0.9, "other": 0.5}, 100)
     assert found.estimate == pytest.approx(0.7)
-    assert found.low == pytest.approx(0.5 - 1.96 * 0.05)
-    assert found.high == pytest.approx(0.9 + 1.96 * 0.03)
-    assert found.how == "mean of one 90 %, other 50 %"
+    # Odds of 1 / 2.25 are 0.3077, and 1.96 x 0.05 of counting. Odds of 9 x 2.25 are 0.9529, and 1.96 x 0.03.
+    assert found.low == pytest.approx(1 / 3.25 - 1.96 * 0.05)
+    assert found.high == 1.0
+    assert combined({"one": 0.9}, 10_000).high == pytest.approx(20.25 / 21.25 + 1.96 * 0.003)
+    assert found.how == "by one 90 %, other 50 %"
+
+
+def test_a_witness_may_count_double():
+    assert combined({"one": 0.9, "other": 0.6}, 100, trusted="one").estimate == pytest.approx(0.8)
+
+
+def test_estimates_of_everything_or_nothing_leave_room():
+    assert combined({"one": 1.0}, 50).low < 0.98
+    assert combined({"one": 0.0}, 50).high > 0.02

@@ -48,6 +48,7 @@ Labels = NDArray[np.integer[Any]]
 
 _SAME = 0.01  # share of changed photos up to which two models are as good as one
 HARM = ("sink class", "vanished classes", "held-out renders")  # alarms that adapting went wrong
+_ITSELF, _ALONE, _ADAPTED = "its own confidence", "the renders-only model", "the adapted model"  # witnesses
 _NEIGHBOURS = 10
 _DRAWS, _MANY = 100, 100  # of the bootstrap; fewer for more classes than these
 _COMPARED = 2000  # photos that are compared with each other
@@ -108,9 +109,9 @@ def decide(evidence: Sequence[Evidence], changed: float) -> Verdict:
     1. Up to 1 % of the photos changed class: inconclusive, as the models are as good as one.
     2. An alarm of harm (a sink class, vanished classes, forgotten renders): renders-only. Such an alarm rests on the
        renders-only model, so two witnesses may overrule it: neighbours and mutual information. If both speak for the
-       adapted model it is kept; if neighbours alone do, it is inconclusive.
-    3. Without such an alarm the witnesses decide: where one speaks for a model and the other does not contradict, that
-       model. Otherwise inconclusive.
+       adapted model, the neighbours decide; if neighbours alone do, it is inconclusive.
+    3. Neighbours decide. For the adapted model they do so only if mutual information does not speak against it.
+    4. Mutual information alone may speak against the adapted model, and not for it: methods raise it themselves.
     """
     sides = {piece.name: piece.favours for piece in evidence}
     neighbours, information = sides.get("neighbours"), sides.get("mutual information")
@@ -118,8 +119,9 @@ def decide(evidence: Sequence[Evidence], changed: float) -> Verdict:
         return "inconclusive"
     if any(sides.get(name) for name in HARM) and not neighbours == information == "adapted":
         return "inconclusive" if neighbours == "adapted" else "renders-only"
-    votes = {neighbours, information} - {None}
-    return next(iter(votes)) or "inconclusive" if len(votes) == 1 else "inconclusive"
+    if neighbours == "adapted":
+        return "inconclusive" if information == "renders-only" else "adapted"
+    return "renders-only" if "renders-only" in (neighbours, information) else "inconclusive"
 
 
 def judge(
@@ -150,7 +152,7 @@ def judge(
         adapts: whether the model was adapted at all.
     """
     after = _Calibrated.on_renders(held_out, photos, labels)
-    evidence, witnesses = [confidence_gap(after.answers), *more], {"its own confidence": after.own_estimate}
+    evidence, witnesses = [confidence_gap(after.answers), *more], {_ITSELF: after.own_estimate}
     models = [after.answers.told, *others]
     if piece := seeds_differ(models, after.own_estimate):
         evidence.append(piece)
@@ -164,16 +166,16 @@ def judge(
         headline = words.without_comparison(adapts, accuracy)
         return Trust(verdict, headline, evidence, accuracy, None if adapts else accuracy, temperature)
     alone = _Calibrated.on_renders(*before, labels)
-    witnesses["the renders-only model"] = alone.mean_probability(after.answers.told)
-    accuracy = combined(witnesses, len(photos))
-    told_alone = {
-        "its own confidence": alone.own_estimate,
-        "the adapted model": after.mean_probability(alone.answers.told),
-    }
-    accuracy_alone = combined(told_alone, len(photos))
     evidence += _comparison(classes, labels, alone, after, alike)
     changed = float(np.mean(alone.answers.told != after.answers.told))
     verdict = decide(evidence, changed)
+    kept_itself, kept_other = {"adapted": (_ITSELF, _ADAPTED), "renders-only": (_ALONE, _ITSELF)}.get(
+        verdict, (None, None)
+    )
+    witnesses[_ALONE] = alone.mean_probability(after.answers.told)
+    accuracy = combined(witnesses, len(photos), trusted=kept_itself)
+    of_alone = {_ITSELF: alone.own_estimate, _ADAPTED: after.mean_probability(alone.answers.told)}
+    accuracy_alone = combined(of_alone, len(photos), trusted=kept_other)
     temperature = temperature_of_confidence(photos, accuracy.estimate)
     temperature_alone = temperature_of_confidence(before[1], accuracy_alone.estimate)
     probability, other = probabilities_of(photos, temperature), probabilities_of(before[1], temperature_alone)

@@ -79,7 +79,7 @@ def rows_of(comparison: Path, evaluation: Path, seeds: int) -> Iterator[dict[str
             try:
                 config = read_run(run.config)
                 if place is None:
-                    place = placed(run, config)
+                    place = placed(RunFolder(runs[0]), read_run(RunFolder(runs[0]).config))
                     labelled, images = judged_images(place, config, evaluation)
                     neighbours = neighbours_of(place)
                 network = fresh_network(place, config)
@@ -225,9 +225,10 @@ def main() -> None:
     rows = []
     for word in options.comparisons:
         folder, _, evaluation = word.partition("=")
-        rows += list(rows_of(Path(folder), Path(evaluation), options.seeds))
-        if options.out:
-            options.out.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        for row in rows_of(Path(folder), Path(evaluation), options.seeds):
+            rows.append(row)
+            if options.out:
+                options.out.write_text(json.dumps(rows, indent=1), encoding="utf-8")
     print("\n".join(tables(rows)))
 
 

@@ -1,5 +1,7 @@
 """The rule: which model to keep, by worlds where it is known which is better."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -101,7 +103,10 @@ def test_without_a_renders_only_model_nothing_is_claimed():
     found = judged(made, made.centred, before=None)
     assert found.verdict == "inconclusive"
     assert "no renders-only model" in found.headline
-    assert judged(made, made.before, before=None, adapts=False).verdict == "renders-only"
+    steps = next_steps("inconclusive", found.evidence, "runs/first", 0)
+    assert any("--method source-only" in step for step in steps)
+    alone = judged(made, made.before, before=None, adapts=False)
+    assert (alone.verdict, alone.headline[:33]) == ("renders-only", "This is the renders-only model: a")
 
 
 def test_probabilities_mean_more_than_before():
@@ -145,7 +150,11 @@ def test_the_rule(neighbours, information, harm, verdict):
 
 
 def test_what_to_do_next_is_said():
-    steps = next_steps("renders-only", [piece("sink class", "renders-only", True)], "runs/first", 12)
+    changed, same = (dataclasses.replace(piece("changed photos", None), value=value) for value in (0.3, 0.005))
+    sunk = [changed, piece("sink class", "renders-only", True)]
+    steps = next_steps("renders-only", sunk, "runs/first", 12)
     assert "weighbridge label runs/first" in steps[0]
     assert any("--confidence-threshold" in step for step in steps)
-    assert "12 doubtful" in next_steps("adapted", [], "runs/first", 12)[0]
+    assert "12 doubtful" in next_steps("adapted", [changed], "runs/first", 12)[0]
+    assert "settle it" in next_steps("inconclusive", [changed], "runs/first", 12)[0]
+    assert "take either model" in next_steps("inconclusive", [same], "runs/first", 12)[0]

@@ -32,7 +32,7 @@ _MOST, _MOST_LOGITS = 10_000, 4_000_000  # photos that are weighed, and numbers 
 _COMPARED = 2_000  # photos that are compared with each other
 _LOOKED_AT = 200  # images of each domain whose trivial cues are measured
 _LOOKED_AT_AGAIN = 1_000  # photos that are augmented
-_TOLD_BY = 1_000  # images of each domain by whose features it is told
+_TOLD_BY = 500  # images of each domain by whose features it is told
 _AT_ONCE = 4096
 
 

@@ -46,7 +46,6 @@ Verdict = Literal["adapted", "renders-only", "inconclusive"]
 Floats = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
 
-_SAME = 0.01  # share of changed photos up to which two models are as good as one
 HARM = ("sink class", "vanished classes", "held-out renders")  # alarms that adapting went wrong
 _ITSELF, _ALONE, _ADAPTED = "its own confidence", "the renders-only model", "the adapted model"  # witnesses
 _NEIGHBOURS = 10
@@ -109,13 +108,13 @@ def decide(evidence: Sequence[Evidence], changed: float) -> Verdict:
     1. Up to 1 % of the photos changed class: inconclusive, as the models are as good as one.
     2. An alarm of harm (a sink class, vanished classes, forgotten renders): renders-only. Such an alarm rests on the
        renders-only model, so two witnesses may overrule it: neighbours and mutual information. If both speak for the
-       adapted model, the neighbours decide; if neighbours alone do, it is inconclusive.
+       adapted model it is kept; if neighbours alone do, it is inconclusive.
     3. Neighbours decide. For the adapted model they do so only if mutual information does not speak against it.
     4. Mutual information alone may speak against the adapted model, and not for it: methods raise it themselves.
     """
     sides = {piece.name: piece.favours for piece in evidence}
     neighbours, information = sides.get("neighbours"), sides.get("mutual information")
-    if changed <= _SAME:
+    if changed <= words.SAME:
         return "inconclusive"
     if any(sides.get(name) for name in HARM) and not neighbours == information == "adapted":
         return "inconclusive" if neighbours == "adapted" else "renders-only"

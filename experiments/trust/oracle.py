@@ -70,9 +70,10 @@ def judged_images(place: Workplace, config: Config, path: Path) -> Any:
     return labelled, images
 
 
-def rows_of(comparison: Path, evaluation: Path, seeds: int) -> Iterator[dict[str, Any]]:
+def rows_of(comparison: Path, evaluation: Path, seeds: int, only: list[str] | None) -> Iterator[dict[str, Any]]:
     place = None
     for seed, runs in folders(comparison, seeds):
+        runs = [run for run in runs if not only or run.name in only]
         alone: dict[str, Outputs] = {}
         for path in [seed / "pre-classifier", *runs]:
             run = RunFolder(path)
@@ -220,12 +221,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("comparisons", nargs="+", metavar="FOLDER=LABELLED")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", nargs="+", metavar="RUN", help="names of the runs that are judged; all if not given")
     parser.add_argument("--out", type=Path, help="JSON file for all rows")
     options = parser.parse_args()
     rows = []
     for word in options.comparisons:
         folder, _, evaluation = word.partition("=")
-        for row in rows_of(Path(folder), Path(evaluation), options.seeds):
+        for row in rows_of(Path(folder), Path(evaluation), options.seeds, options.only):
             rows.append(row)
             if options.out:
                 options.out.write_text(json.dumps(rows, indent=1), encoding="utf-8")

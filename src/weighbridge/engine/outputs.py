@@ -2,6 +2,7 @@
 
 __all__ = ["Outputs", "outputs_of", "second_look", "shortened"]
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -107,7 +108,11 @@ def second_look(
 def shortened(features: Tensor) -> Tensor:
     """(N, F) -> (N, 256 at most), by a fixed random projection that keeps distances (Johnson, Lindenstrauss 1984)."""
     width = features.shape[1]
-    if width <= _LONGEST:
-        return features
-    fixed = np.random.default_rng(0).standard_normal((width, _LONGEST), dtype=np.float32) / np.sqrt(_LONGEST)
-    return features @ torch.from_numpy(fixed.astype(np.float32)).to(features.device)
+    return features if width <= _LONGEST else features @ _projection(width).to(features.device)
+
+
+@functools.lru_cache(maxsize=1)
+def _projection(width: int) -> Tensor:
+    """(F, 256), the same for every network of this width."""
+    drawn = np.random.default_rng(0).standard_normal((width, _LONGEST), dtype=np.float32)
+    return torch.from_numpy(drawn) / float(np.sqrt(_LONGEST))

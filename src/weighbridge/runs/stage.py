@@ -14,7 +14,7 @@ from weighbridge.engine.checkpoint import load_network, save_network
 from weighbridge.engine.evaluate import Evaluation, Predictions, evaluation_of, predictions_of
 from weighbridge.engine.history import WeightHistory
 from weighbridge.engine.loop import fit
-from weighbridge.engine.outputs import Outputs, outputs_of
+from weighbridge.engine.outputs import Outputs, outputs_of, second_look
 from weighbridge.methods.base import Method
 from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
@@ -23,6 +23,8 @@ from weighbridge.runs.tables import write_predictions, write_weights
 from weighbridge.runs.workplace import Workplace, fresh_network
 from weighbridge.settings import build_data, build_method
 from weighbridge.settings.config import Config
+
+_AGAIN = 1_000  # photos that are looked at once more, augmented
 
 
 def train_stage(
@@ -74,11 +76,13 @@ class Outcome:
     Attributes:
         held_out: of the source; None if none are.
         outputs: logits and features behind both, of the held-out images and of the target.
+        again: rows (n,) of some target images, and what the network takes these for once they are augmented, (n,).
     """
 
     held_out: Evaluation | None
     target: Predictions
     outputs: tuple[Outputs | None, Outputs]
+    again: tuple[NDArray[np.int64], NDArray[np.int64]]
 
     def facts(self) -> dict[str, Any]:
         """For metrics.json."""
@@ -94,10 +98,12 @@ def look(workplace: Workplace, config: Config, network: Network) -> Outcome:
     data, preparation = workplace.data, build_data.preparation_of(config)
     held_out = outputs_of(network, data.held_out.images, preparation) if len(data.held_out) else None
     target = outputs_of(network, data.target.images, preparation)
+    rows = trusted.spread(len(target), _AGAIN)
     return Outcome(
         held_out and evaluation_of(held_out.batches(), data.held_out),
         predictions_of(target.batches(), len(target), data.classes),
         (held_out, target),
+        (rows, second_look(network, data.target.images, preparation, rows)),
     )
 
 
@@ -130,6 +136,7 @@ def write_outcome(
     """Write the network, its predictions and, last, metrics.json.
 
     Args:
+        workplace: with features where they are there, whatever the network takes: nobody has trained these.
         outcome: what the network says, if that is known.
         before: what the renders-only network says of the same images.
         others: (N,) each, what models of other seeds take the target for, as places in the classes.
@@ -146,7 +153,7 @@ def write_outcome(
             "seconds": round(seconds, 2),
             **found.facts(),
             **more,
-            "trust": _write_trusted(workplace, config, folder, network, found, before, others),
+            "trust": _write_trusted(workplace, config, folder, found, before, others),
             "evaluation": None,
         }
     )
@@ -156,7 +163,6 @@ def _write_trusted(
     workplace: Workplace,
     config: Config,
     folder: RunFolder,
-    network: Network,
     found: Outcome,
     before: Outcome | None,
     others: Sequence[NDArray[np.integer[Any]]],
@@ -172,7 +178,7 @@ def _write_trusted(
         write_predictions(folder.path / "predictions.csv", files, rows, found.target.probability.whole(), classes)
         return None
     both = (before.outputs[0], before.outputs[1]) if before and before.outputs[0] else None
-    known = trusted.weighed(workplace, config, folder, held_out, target, both, others, network)
+    known = trusted.weighed(workplace, config, folder, held_out, target, both, others, found.again)
     probability = trusted.calibrated(target, known.trust.temperature)
     unlike = None
     if known.likeness is not None:

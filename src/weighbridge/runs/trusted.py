@@ -1,6 +1,6 @@
 """Whether a run may be trusted: what its networks say of renders held out and of photos, weighed without labels."""
 
-__all__ = ["Trusted", "calibrated", "read_likeness", "unlikeness", "weighed", "write_likeness"]
+__all__ = ["Trusted", "calibrated", "read_likeness", "spread", "unlikeness", "weighed", "write_likeness"]
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 
 from weighbridge.data.images import Images
 from weighbridge.data.vectors import Vectors
-from weighbridge.engine.outputs import Outputs, second_look
+from weighbridge.engine.outputs import Outputs
 from weighbridge.files import whole_file
-from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
 from weighbridge.runs.workplace import Workplace
-from weighbridge.settings import build_data
 from weighbridge.settings.config import Config
 from weighbridge.trust.calibration import probabilities_of
 from weighbridge.trust.domains import proxy_a_distance, trivial_cues
@@ -31,7 +29,6 @@ from weighbridge.trust.words import next_steps
 _MOST, _MOST_LOGITS = 10_000, 4_000_000  # photos that are weighed, and numbers that this takes
 _COMPARED = 2_000  # photos that are compared with each other
 _LOOKED_AT = 200  # images of each domain whose trivial cues are measured
-_LOOKED_AT_AGAIN = 1_000  # photos that are augmented
 _TOLD_BY = 500  # images of each domain by whose features it is told
 _AT_ONCE = 4096
 
@@ -62,7 +59,7 @@ def weighed(
     target: Outputs,
     before: tuple[Outputs, Outputs] | None,
     others: Sequence[NDArray[np.integer[Any]]] = (),
-    network: Network | None = None,
+    again: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
 ) -> Trusted:
     """Weigh all evidence, on at most 10,000 photos, evenly drawn.
 
@@ -70,12 +67,12 @@ def weighed(
         held_out, target: what the run's network says.
         before: what the renders-only network says of the same.
         others: (N,) each, what models of other seeds take the photos for, as places in the classes.
-        network: the run's, which then looks at some photos once more, augmented.
+        again: rows (n,) of some photos, and what the run's network takes these for once they are augmented, (n,).
     """
     data = workplace.data
     kinds = len(data.classes)
     most = max(500, min(_MOST, _MOST_LOGITS // kinds))
-    renders, photos = _spread(len(held_out), most), _spread(len(target), most)
+    renders, photos = spread(len(held_out), most), spread(len(target), most)
     labels = data.held_out.labels.whole()[renders]
     more, likeness, unlike = _distances(workplace, folder, held_out, target), None, None
     if len(renders) > NEAR:
@@ -93,13 +90,13 @@ def weighed(
         alike=_alike(data.target.images, photos),
         more=more,
         others=[rows[photos] for rows in others],
-        again=_again(workplace, config, network, photos) if network else None,
+        again=again and (target.logits[again[0]].argmax(axis=1), again[1]),
         adapts=not config.entry.control or before is not None,
     )
     return Trusted(dataclasses.replace(trust, unlike=unlike), likeness)
 
 
-def _spread(count: int, most: int) -> NDArray[np.int64]:
+def spread(count: int, most: int) -> NDArray[np.int64]:
     """At most so many rows, evenly spread."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
 
@@ -111,28 +108,19 @@ def _fetched(images: Images, rows: NDArray[np.int64]) -> NDArray[Any]:
 
 def _alike(images: Images, photos: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Some places in `photos`, and features of these that no trained layer has made."""
-    places = _spread(len(photos), _COMPARED)
+    places = spread(len(photos), _COMPARED)
     fetched = _fetched(images, photos[places])
     return places, fetched if isinstance(images, Vectors) else gradient_histograms(fetched)
-
-
-def _again(
-    workplace: Workplace, config: Config, network: Network, photos: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Some places in `photos`, and what the network takes these for once they are augmented."""
-    places = _spread(len(photos), _LOOKED_AT_AGAIN)
-    images, preparation = workplace.data.target.images, build_data.preparation_of(config)
-    return places, second_look(network, images, preparation, photos[places])
 
 
 def _distances(workplace: Workplace, folder: RunFolder, held_out: Outputs, target: Outputs) -> list[Evidence]:
     """How far the domains lie apart, by features and by trivial cues, and what the domain classifier did."""
     found = []
-    features = [outputs.features[_spread(len(outputs), _TOLD_BY)] for outputs in (held_out, target)]
+    features = [outputs.features[spread(len(outputs), _TOLD_BY)] for outputs in (held_out, target)]
     pixels = workplace.images or workplace.data
     domains = [("distance on features", "features of the model", features)]
     if not isinstance(pixels.target.images, Vectors):
-        looked = [(part.images, _spread(len(part), _LOOKED_AT)) for part in (pixels.held_out, pixels.target)]
+        looked = [(part.images, spread(len(part), _LOOKED_AT)) for part in (pixels.held_out, pixels.target)]
         cues = [trivial_cues(_fetched(images, rows)) for images, rows in looked]
         domains.append(("trivial cues", "brightness, contrast, noise and borders alone", cues))
     for name, what, (renders, photos) in domains:

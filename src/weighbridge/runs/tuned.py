@@ -125,7 +125,7 @@ def fine_tune(
         network, outcome = (method.network, check.after) if check.gained else (start, before)
         told = {"steps": tuning.steps, **check.facts()}
         alone = renders_only(workplace, first_stage, home)
-        write_outcome(place, config, folder, network, seconds, outcome, before=alone, fine_tuning=told)
+        write_outcome(workplace, config, folder, network, seconds, outcome, before=alone, fine_tuning=told)
         place.watch.tell(check.sentence)
     place.fabric.barrier()
 

@@ -147,7 +147,7 @@ def judge(
             are found.
         more: further evidence, which the rule only shows.
         others: (N,) each, what models of other seeds take the photos for.
-        again: rows (n,) of some photos, and what the adapted model takes these for once they are augmented, (n,).
+        again: what the adapted model takes some photos for as they are, and once they are augmented, (n,) each.
         adapts: whether the model was adapted at all.
     """
     after = _Calibrated.on_renders(held_out, photos, labels)
@@ -157,7 +157,7 @@ def judge(
         evidence.append(piece)
         witnesses["other seeds"] = 1.0 - piece.value
     if again is not None:
-        evidence.append(views_differ(after.answers.told[again[0]], again[1], after.own_estimate))
+        evidence.append(views_differ(*again, after.own_estimate))
     if before is None:
         accuracy = combined(witnesses, len(photos))
         temperature = temperature_of_confidence(photos, accuracy.estimate)

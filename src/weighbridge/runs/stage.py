@@ -100,7 +100,7 @@ def look(workplace: Workplace, config: Config, network: Network) -> Outcome:
     target = outputs_of(network, data.target.images, preparation)
     rows = trusted.spread(len(target), _AGAIN)
     return Outcome(
-        held_out and evaluation_of(held_out.batches(), data.held_out),
+        evaluation_of(held_out.batches(), data.held_out) if held_out is not None else None,
         predictions_of(target.batches(), len(target), data.classes),
         (held_out, target),
         (rows, second_look(network, data.target.images, preparation, rows)),
@@ -177,7 +177,7 @@ def _write_trusted(
     if held_out is None:
         write_predictions(folder.path / "predictions.csv", files, rows, found.target.probability.whole(), classes)
         return None
-    both = (before.outputs[0], before.outputs[1]) if before and before.outputs[0] else None
+    both = (before.outputs[0], before.outputs[1]) if before is not None and before.outputs[0] is not None else None
     known = trusted.weighed(workplace, config, folder, held_out, target, both, others, found.again)
     probability = trusted.calibrated(target, known.trust.temperature)
     unlike = None

@@ -116,6 +116,7 @@ def _alike(images: Images, photos: NDArray[np.int64]) -> tuple[NDArray[np.int64]
 def _distances(workplace: Workplace, folder: RunFolder, held_out: Outputs, target: Outputs) -> list[Evidence]:
     """How far the domains lie apart, by features and by trivial cues, and what the domain classifier did."""
     found = []
+    features: list[NDArray[Any]]
     features = [outputs.features[spread(len(outputs), _TOLD_BY)] for outputs in (held_out, target)]
     pixels = workplace.images or workplace.data
     domains = [("distance on features", "features of the model", features)]

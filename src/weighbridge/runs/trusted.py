@@ -118,10 +118,10 @@ def _distances(workplace: Workplace, folder: RunFolder, held_out: Outputs, targe
     found = []
     features: list[NDArray[Any]]
     features = [outputs.features[spread(len(outputs), _TOLD_BY)] for outputs in (held_out, target)]
-    pixels = workplace.images or workplace.data
     domains = [("distance on features", "features of the model", features)]
-    if not isinstance(pixels.target.images, Vectors):
-        looked = [(part.images, spread(len(part), _LOOKED_AT)) for part in (pixels.held_out, pixels.target)]
+    if not isinstance(workplace.data.target.images, Vectors):  # on features no image is decoded
+        parts = (workplace.data.held_out, workplace.data.target)
+        looked = [(part.images, spread(len(part), _LOOKED_AT)) for part in parts]
         cues = [trivial_cues(_fetched(images, rows)) for images, rows in looked]
         domains.append(("trivial cues", "brightness, contrast, noise and borders alone", cues))
     for name, what, (renders, photos) in domains:

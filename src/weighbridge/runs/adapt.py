@@ -31,14 +31,13 @@ from weighbridge.engine.evaluate import prepared_batches, stored_likelihood
 from weighbridge.errors import ConfigError, RunFolderError
 from weighbridge.parts.likelihoods import SourceLikelihood, per_step, stored
 from weighbridge.parts.networks import Network
-from weighbridge.run_folder import RunFolder
+from weighbridge.run_folder import RunFolder, found_again
 from weighbridge.runs.stage import train_stage, write_outcome
 from weighbridge.runs.tuned import fine_tune, pre_classifier_on_images
 from weighbridge.runs.workplace import (
     Workplace,
     begin_run,
     featured,
-    found_again,
     fresh_network,
     on_images,
     open_workplace,

@@ -21,6 +21,7 @@ from weighbridge.engine.evaluate import Evaluation, Predictions, evaluate, predi
 from weighbridge.engine.machine import Machine, Precision
 from weighbridge.engine.voting import voted
 from weighbridge.errors import LeftOutWarning
+from weighbridge.labelling.told import judging_labels, run_photos
 from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
 from weighbridge.runs.frozen import (
@@ -146,10 +147,23 @@ class Run:
         return len(files)
 
     def evaluate(self, labelled: Path | str, progress: Progress | None = None) -> Evaluation:
-        """Accuracy on labelled images, which training never saw; also noted in the run's metrics.json."""
-        domain = build_data.open_labelled(Path(labelled), self.config, self.classes, progress)
+        """Accuracy on labelled images, which training never saw; also noted in the run's metrics.json.
+
+        Args:
+            labelled: whatever holds labelled images, or a CSV that `weighbridge label` wrote.
+        """
+        domain = self._labelled(Path(labelled), progress)
         _tell_left_out(domain.rejected, len(domain))
         return self.evaluate_on(domain, str(labelled), progress)
+
+    def _labelled(self, path: Path, progress: Progress | None) -> LabelledDomain:
+        """Images to evaluate on: what lies at the path, or the run's own photos if it holds labels of these."""
+        judging = judging_labels(self.path, path)
+        if judging is None:
+            return build_data.open_labelled(path, self.config, self.classes, progress)
+        if judging.left_out:
+            warnings.warn(judging.left_out, LeftOutWarning, stacklevel=3)
+        return build_data.open_chosen(run_photos(self.path), judging.labels, self.config, self.classes, progress)
 
     def evaluate_on(self, labelled: LabelledDomain, name: str, progress: Progress | None = None) -> Evaluation:
         """`evaluate` on images that are read already."""

@@ -4,7 +4,6 @@ __all__ = [
     "Workplace",
     "begin_run",
     "featured",
-    "found_again",
     "fresh_network",
     "on_images",
     "open_workplace",
@@ -265,12 +264,6 @@ def _pixel_facts(config: Config) -> dict[str, Any]:
 
 def _noted(path: Path) -> dict[str, str]:
     return {"given": str(path), "absolute": str(path.resolve())}
-
-
-def found_again(noted: dict[str, str]) -> Path:
-    """The path as it was given, so that files keep their names, if from here it still leads to the same place."""
-    given = Path(noted["given"])
-    return given if str(given.resolve()) == noted["absolute"] else Path(noted["absolute"])
 
 
 def _fingerprint(data: build_data.Data) -> str:

@@ -30,6 +30,7 @@ class RunFolder:
         features/                of a run that is fine-tuned, its first stage: a run behind a frozen backbone
         running-mean.safetensors of source-only, the running mean of its weights, which a control reads
         metrics.json             what came out; present when the run is complete
+        target-labels.csv        labelled photos that it learned from, where there are some
         quarantine.csv, split.csv, weights.npz, weights.csv, predictions.csv, report.html
 
     Args:

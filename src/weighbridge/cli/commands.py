@@ -93,6 +93,13 @@ def adapt(
     source: Source = None,
     target: Target = None,
     out: Annotated[Path | None, Parameter(group=_DATA, help="Run folder to create.")] = None,
+    target_labels: Annotated[
+        Path | None,
+        Parameter(
+            group=_DATA,
+            help="CSV of labelled photos of the target to learn from, as label --teach writes. Default: none.",
+        ),
+    ] = None,
     config: ConfigFile = None,
     resume: Annotated[
         Path | None, Parameter(group=_DATA, help="Run folder to continue, with the settings and paths stored in it.")
@@ -117,7 +124,7 @@ def adapt(
                 chosen, proposed = proposal.config, proposal.facts()
             from weighbridge.runs.adapt import adapt as run_adapt
 
-            folder = run_adapt(renders, photos, chosen, path, bars, proposed)
+            folder = run_adapt(renders, photos, chosen, path, bars, proposed, target_labels)
         else:
             from weighbridge.runs.adapt import resume as run_resume
 

@@ -33,6 +33,7 @@ from weighbridge.runs.frozen import (
     whole_network,
 )
 from weighbridge.runs.tables import write_predictions
+from weighbridge.runs.taught import without_learned
 from weighbridge.settings import build_data, build_machine, build_method
 from weighbridge.settings.config import Config, read_run
 from weighbridge.watch import Progress
@@ -160,7 +161,12 @@ class Run:
         """Images to evaluate on: what lies at the path, or the run's own photos if it holds labels of these."""
         judging = judging_labels(self.path, path)
         if judging is None:
-            return build_data.open_labelled(path, self.config, self.classes, progress)
+            labelled = build_data.open_labelled(path, self.config, self.classes, progress)
+            others, learned = without_learned(self.path, labelled)
+            if learned:
+                told = f"{learned} of {len(labelled)} images are left out, as the run has learned their labels"
+                warnings.warn(told, LeftOutWarning, stacklevel=3)
+            return others
         if judging.left_out:
             warnings.warn(judging.left_out, LeftOutWarning, stacklevel=3)
         return build_data.open_chosen(run_photos(self.path), judging.labels, self.config, self.classes, progress)

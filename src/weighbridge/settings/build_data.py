@@ -38,11 +38,16 @@ from weighbridge.watch import Progress
 
 @dataclass(frozen=True)
 class Data:
-    """The domains of a run: source images to train on, source images held out, target images without labels."""
+    """The domains of a run: source images to train on, source images held out, target images without labels.
+
+    Attributes:
+        taught: target images that somebody has labelled to learn from; None if there are none.
+    """
 
     source: LabelledDomain
     held_out: LabelledDomain
     target: UnlabelledDomain
+    taught: LabelledDomain | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -187,6 +192,7 @@ def build_pairs(
         device=device,
         target_views=method.target_views,
         first=first,
+        taught=data.taught,
         balance=config.balance,
         memory_format=torch.contiguous_format if config.on_features else machine.memory_format,
         rank=rank,

@@ -27,19 +27,19 @@ def write(folder, kinds, seed, count):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """Renders of upright and of level stripes. Among the photos the upright ones are spots, which no render shows."""
+    """Renders of upright and of level stripes. Among the photos the level ones are spots, which no render shows."""
     monkeypatch.chdir(tmp_path)
     for name, kind in (("one", 0), ("two", 1)):
         write(Path("renders") / name, [kind], 1, 12)
-    write(Path("photos"), [1, 2], 2, 20)
+    write(Path("photos"), [0, 2], 2, 20)
     return tmp_path
 
 
-TRUTH = {"1": "two", "2": "one"}  # of the photos
+TRUTH = {"0": "one", "2": "two"}  # of the photos
 
 
 def labels_of(numbers, asked="teach"):
-    return [Answer(f"photos/{kind}-{k:03}.png", TRUTH[kind], asked=asked) for kind in "12" for k in numbers]
+    return [Answer(f"photos/{kind}-{k:03}.png", TRUTH[kind], asked=asked) for kind in "02" for k in numbers]
 
 
 CONFIG = {"method": "source-only", "pre_steps": 0, "steps": 60, "backbone": "small-batchnorm", "learning_rate": 0.05}
@@ -56,7 +56,8 @@ def test_three_labels_a_class_teach_what_renders_cannot(place):
     write_answers(place / "labels.csv", [*labels_of(range(3)), *labels_of(range(3, 9), "better")])
     without = adapt([Path("renders")], Path("photos"), config, Path("without"))
     with_labels = adapt([Path("renders")], Path("photos"), config, Path("with"), target_labels=Path("labels.csv"))
-    assert (accuracy(without), accuracy(with_labels)) == (0, 0)
+    assert accuracy(without) < 0.7  # most spots are taken for the other class
+    assert accuracy(with_labels) > 0.9
     assert with_labels.facts()["data"]["target_labels"] == {"images": 6, "by_class": {"one": 3, "two": 3}}
     assert with_labels.records()[-1]["target_label_loss"] < 1.0
 
@@ -132,5 +133,5 @@ def test_what_cannot_teach_is_refused(place):
     with pytest.raises(
         DataError, match=r"'photos/2-000.png' teaches in '.*', and the same picture judges as '.*twin.png'"
     ):
-        started([*labels_of(range(1)), Answer("photos/twin.png", "one", asked="accuracy")])
+        started([*labels_of(range(1)), Answer("photos/twin.png", "two", asked="accuracy")])
     assert not Path("run").exists()

@@ -59,7 +59,8 @@ def log_evidence(ahead: int, behind: int, unseen: int) -> float:
     if certain(ahead, behind, unseen):
         return math.inf
     f = _log_factorials(seen + unseen + 1)
-    tail = math.log(sum(math.comb(seen + 1, k) for k in range(ahead + 1))) - (seen + 1) * math.log(2)
+    of_k = f[seen + 1] - f[: ahead + 1] - f[seen + 1 - np.arange(ahead + 1)]  # ln (n + 1 choose k), up to a
+    tail = float(np.logaddexp.reduce(of_k)) - (seen + 1) * math.log(2)
     mixture = math.log(2) + f[ahead] + f[behind] - f[seen + 1] + tail
     m = np.arange(max(seen, 1), seen + unseen + 1)
     most = np.minimum((m - 1) // 2, m - behind)  # k of the hypothesis, and b photos of the other model were seen

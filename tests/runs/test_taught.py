@@ -45,6 +45,9 @@ def labels_of(numbers, asked="teach"):
 CONFIG = {"method": "source-only", "pre_steps": 0, "steps": 60, "backbone": "small-batchnorm", "learning_rate": 0.05}
 
 
+LITE0 = {"backbone": "efficientnet-lite0", "channels": 3, "image_size": 32, "views": 1}
+
+
 def accuracy(folder):
     with (folder.path / "predictions.csv").open() as rows:
         told = [(Path(row["file"]).name[0], row["label"]) for row in csv.DictReader(rows)]
@@ -81,8 +84,8 @@ def test_judging_leaves_out_what_was_learned(place):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"method": "dann"}, {"backbone": "efficientnet-lite0", "channels": 3, "image_size": 32, "views": 1}],
-    ids=["images", "adversary", "features"],
+    [{}, {"method": "dann"}, {**LITE0, "training": "features"}, {**LITE0, "training": "fine-tune", "tune_steps": 6}],
+    ids=["images", "adversary", "features", "fine-tune"],
 )
 def test_a_resumed_run_learns_the_same(place, changes):
     config = small_config(**CONFIG | {"steps": 6, "checkpoint_every": 4} | changes)

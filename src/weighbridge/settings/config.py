@@ -148,7 +148,6 @@ _MOMENTUM = Readers("whatever trains by SGD", lambda config: _by_sgd(config) and
 _FINE_TUNED = Readers("methods that fine-tune by SGD or AdamW", _fine_tuned)
 _STRONG = Readers("all, unless strong_augmentation is 0", lambda config: config.strong_augmentation > 0)
 _TARGET = _has("methods that see photos", "target")
-_TAUGHT = Readers("runs with labelled photos to learn from", lambda config: True)  # settings do not know
 _REVERSAL = _has("methods with a reversal layer", "reversal")
 _LABELS = _has("methods with pseudo-labels", "pseudo-labels")
 _AVERAGED = Readers(
@@ -251,8 +250,8 @@ class _Batches:
     """Target images per step (B')."""
     balance: Annotated[Literal["none", "source", "class", "both"], Setting(stage="pre-classifier")] = "none"
     """What every batch shows equally often. both: every class of every source."""
-    target_label_weight: Annotated[float, Setting(stage="adaptation", low=0, readers=_TAUGHT)] = 1.0
-    """Weight of the label loss of photos that target_labels names. The label loss of the source has weight 1."""
+    target_label_weight: Annotated[float, Setting(stage="adaptation", low=0)] = 1.0
+    """Weight of the label loss of the photos in --target-labels, where there are any. That of the source has 1."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The evidence and the intervals, worked by hand and by drawing from urns."""
 
+import functools
 import itertools
 import math
 from fractions import Fraction
@@ -63,13 +64,13 @@ def test_evidence_is_the_least_over_the_whole_hypothesis(ahead, behind, unseen):
 def test_no_urn_of_the_hypothesis_is_called_wrong_more_often_than_alpha():
     """Exactly, by the tree of all labels: the other model is better on 4 : 5 photos, and 3 tell nothing."""
 
-    def wrong(a, b, c, ahead=0, behind=0, settled=False):
-        if settled or settles(log_evidence(ahead, behind, a + b + c)):
+    @functools.cache
+    def wrong(a, b, c, ahead=0, behind=0):
+        if settles(log_evidence(ahead, behind, a + b + c)):
             return Fraction(1)
         left, total = a + b + c, Fraction(0)
-        for count, step in ((a, (1, 0, 0)), (b, (0, 1, 0)), (c, (0, 0, 1))):
+        for count, (i, j, k) in ((a, (1, 0, 0)), (b, (0, 1, 0)), (c, (0, 0, 1))):
             if count:
-                i, j, k = step
                 total += Fraction(count, left) * wrong(a - i, b - j, c - k, ahead + i, behind + j)
         return total
 

@@ -36,6 +36,7 @@ def adapt(
     source: str | Path | list[str | Path],
     target: str | Path,
     out: str | Path,
+    target_labels: str | Path | None = None,
     progress: bool = True,
     plain: bool = False,
     **settings: Any,
@@ -46,6 +47,8 @@ def adapt(
         source: a folder with one folder per class, a CSV manifest or an .npz; or a list of them.
         target: a flat or nested folder of images, a CSV manifest or an .npz; labels in it are never read.
         out: the run folder to make.
+        target_labels: a CSV with columns file and label for some of the target images, to learn from; files are named
+            as in predictions.csv. `weighbridge label RUN --teach` writes one.
         progress: draw progress bars on standard error; without them, what they would tell comes as warnings.
         plain: leave settings that are not given at their defaults; otherwise they are chosen by the images, see
             `weighbridge.settings.proposed`. Four lines say what was chosen, where progress is shown.
@@ -77,7 +80,8 @@ def adapt(
             if progress:
                 for line in proposal.lines:
                     watch.tell(line)
-        folder = run_adapt(sources, Path(target), config, Path(out), watch, proposed)
+        labels = None if target_labels is None else Path(target_labels)
+        folder = run_adapt(sources, Path(target), config, Path(out), watch, proposed, labels)
     if folder.writes:
         write_report(folder.path)
     return Run(folder.path)

@@ -1,6 +1,7 @@
 """Files and folders written whole or not at all, names of any bytes, and the folder of the cache."""
 
 __all__ = [
+    "absolute",
     "cache_home",
     "occupied",
     "printable",
@@ -86,6 +87,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
 def occupied(path: Path) -> bool:
     """Whether something is at the path that a new folder would have to replace; an empty folder is nothing."""
     return path.exists() and (not path.is_dir() or any(path.iterdir()))
+
+
+def absolute(name: str) -> str:
+    """Where the name of an image leads from here; links are not followed. It may be of a record in an archive."""
+    return os.path.abspath(name)  # noqa: PTH100 (a million times)
 
 
 def cache_home() -> Path:

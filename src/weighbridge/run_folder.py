@@ -1,6 +1,6 @@
 """The run folder: where training writes and everything after training reads."""
 
-__all__ = ["RunFolder", "called_as", "command_line"]
+__all__ = ["RunFolder", "called_as", "command_line", "found_again"]
 
 import json
 import os
@@ -33,6 +33,7 @@ class RunFolder:
         renders-only-predictions.csv  the same of the model that has seen renders alone, where a run starts from one
         likeness.npz             what tells images unlike all renders
         metrics.json             what came out; present when the run is complete
+        target-labels.csv        labelled photos that it learned from, where there are some
         quarantine.csv, split.csv, weights.npz, weights.csv, report.html
 
     Args:
@@ -172,6 +173,12 @@ def command_line() -> str:
     """The command that is running, as it can be typed again."""
     name = Path(sys.argv[0]).name
     return shlex.join(["weighbridge" if name == "__main__.py" else name, *sys.argv[1:]])
+
+
+def found_again(noted: Mapping[str, str]) -> Path:
+    """The path as it was given, so that files keep their names, if from here it still leads to the same place."""
+    given = Path(noted["given"])
+    return given if str(given.resolve()) == noted["absolute"] else Path(noted["absolute"])
 
 
 def _read_json(path: Path) -> dict[str, Any]:

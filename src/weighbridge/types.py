@@ -41,7 +41,11 @@ class UnlabelledBatch:
 
 @dataclass(frozen=True)
 class DomainPair:
-    """What one training step sees."""
+    """What one training step sees.
+
+    Photos that somebody has labelled to learn from are a batch of their own. They count as neither domain.
+    """
 
     source: LabelledBatch
     target: UnlabelledBatch
+    taught: LabelledBatch | None = None  # (B'', ...), its index in [0, number of labelled photos)

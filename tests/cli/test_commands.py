@@ -22,7 +22,7 @@ from weighbridge.runs.finished import Run
 from weighbridge.settings.config import read_toml, write_toml
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["demo", "adapt", "compare", "figure", "evaluate", "predict", "patches", "inspect", "report"]
+COMMANDS = ["demo", "adapt", "compare", "figure", "evaluate", "label", "predict", "patches", "inspect", "report"]
 QUICK = [
     *("--backbone", "small", "--image-size", "16", "--channels", "1", "--batch-source", "8", "--batch-target", "6"),
     *("--pre-steps", "6", "--steps", "6", "--device", "cpu", "--precision", "fp32"),

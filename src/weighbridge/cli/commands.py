@@ -2,6 +2,7 @@
 
 __all__ = ["adapt", "app", "report"]
 
+import contextlib
 import csv
 import shlex
 import sys
@@ -93,6 +94,13 @@ def adapt(
     source: Source = None,
     target: Target = None,
     out: Annotated[Path | None, Parameter(group=_DATA, help="Run folder to create.")] = None,
+    target_labels: Annotated[
+        Path | None,
+        Parameter(
+            group=_DATA,
+            help="CSV of labelled photos of the target to learn from, as label --teach writes. Default: none.",
+        ),
+    ] = None,
     config: ConfigFile = None,
     resume: Annotated[
         Path | None, Parameter(group=_DATA, help="Run folder to continue, with the settings and paths stored in it.")
@@ -117,7 +125,7 @@ def adapt(
                 chosen, proposed = proposal.config, proposal.facts()
             from weighbridge.runs.adapt import adapt as run_adapt
 
-            folder = run_adapt(renders, photos, chosen, path, bars, proposed)
+            folder = run_adapt(renders, photos, chosen, path, bars, proposed, target_labels)
         else:
             from weighbridge.runs.adapt import resume as run_resume
 
@@ -304,7 +312,11 @@ NoneOfThese = Annotated[
 def evaluate(
     run: FinishedRun,
     data: Annotated[
-        Path, Parameter(help="Labelled photos: a folder of class folders, or a .csv, .txt, .npz, .tar or .parquet.")
+        Path,
+        Parameter(
+            help="Labelled photos: a folder of class folders, or a .csv, .txt, .npz, .tar or .parquet; "
+            "or labels.csv as label writes it."
+        ),
     ],
     *,
     none_of_these: NoneOfThese = False,
@@ -312,7 +324,10 @@ def evaluate(
     """Measure the accuracy of a finished run on labelled images, and add it to the run's report."""
     with reading("images", "The images examined so far are remembered. Nothing else was written") as progress:
         RunFolder.open(run).metrics()  # refuses what is no finished run, before minutes of reading
-        scan_path(data, progress)
+        from weighbridge.labelling.told import judging_labels, run_photos
+
+        judging = judging_labels(run, data)
+        scan_path(run_photos(run) if judging else data, progress)
         from weighbridge.runs.finished import Run
 
         result = Run(run).evaluate(data, progress, none_of_these=none_of_these)
@@ -322,7 +337,67 @@ def evaluate(
     for name, facts in result.facts()["per_class"].items():
         share = "     -" if facts["accuracy"] is None else f"{100 * facts['accuracy']:6.1f}"
         print(f"{name:<{width}} {share} %  of {facts['images']}")
-    print(f"{'all':<{width}} {100 * result.accuracy:6.1f} %  of {result.images}\n\nreport {write_report(run)}")
+    print(f"{'all':<{width}} {100 * result.accuracy:6.1f} %  of {result.images}")
+    if judging and judging.sentence:
+        print(judging.sentence)
+    print(f"\nreport {write_report(run)}")
+
+
+@app.command
+def label(
+    run: FinishedRun,
+    other: Annotated[
+        Path | None,
+        Parameter(help="Another run on the same photos. Default: the run's renders-only model, if it has one."),
+    ] = None,
+    *,
+    out: Annotated[
+        Path | None, Parameter(help="CSV file of the labels. Default: labels.csv in the run folder.")
+    ] = None,
+    accuracy: Annotated[
+        bool, Parameter(negative=(), help="Ask how good the run is, even if there is a model to compare with.")
+    ] = False,
+    within: Annotated[
+        float, Parameter(help="Points between the ends of the interval that settle how good the run is.")
+    ] = 10.0,
+    teach: Annotated[
+        bool, Parameter(negative=(), help="Ask for labels that adapt --target-labels learns. They judge nothing.")
+    ] = False,
+    per_class: Annotated[int, Parameter(help="Labels of each class that --teach asks for.")] = 3,
+    port: Annotated[int, Parameter(help="Port of the page on this machine. 0: any that is free.")] = 0,
+    offline: Annotated[
+        Path | None, Parameter(help="Write one HTML file that holds the photos and saves a CSV, and serve nothing.")
+    ] = None,
+    photos: Annotated[int, Parameter(help="Most photos that --offline holds.")] = 300,
+) -> None:
+    """Label photos by keyboard, in the order that settles which model is better or how good one is."""
+    from weighbridge.labelling.answers import read_answers
+    from weighbridge.labelling.photos import TargetPhotos
+    from weighbridge.labelling.told import ask, run_photos
+
+    if accuracy and (teach or other is not None):
+        raise ConfigError(f"--accuracy cannot be combined with {'--teach' if teach else 'another run'}; leave one out")
+    path = out or run / "labels.csv"
+    answers = read_answers(path) if path.is_file() else []
+    question = ask(run, other, answers=answers, accuracy=accuracy, teach=teach, within=within, per_class=per_class)
+    with reading("photos", "The photos examined so far are remembered. Nothing else was written") as progress:
+        pictures = TargetPhotos(run_photos(run), progress)
+    if offline is not None:
+        from weighbridge.labelling.page import write_offline
+
+        count, size = write_offline(question, pictures, offline, most=photos)
+        print(f"{offline}: {count} of {len(question.files)} photos, {size / 1e6:.1f} MB. Save its labels to {path}")
+        return
+    from weighbridge.labelling.serve import Server
+    from weighbridge.labelling.session import Session
+
+    session = Session(question, path)
+    print(f"{session.standing().sentence}\n\nOpen this address in a browser of this machine. Ctrl-C ends.")
+    with Server(session, pictures, port) as server:
+        print(server.address, flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+    print(f"\n{session.standing().sentence}\nlabels {path}")
 
 
 @app.command

@@ -12,6 +12,7 @@ __all__ = [
     "View",
 ]
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -104,6 +105,10 @@ class Content(Protocol):
 
     def name(self, place: int) -> str: ...
 
+    def digest_of(self, place: int) -> str:
+        """Of one image: the same for the same bytes under another name."""
+        ...
+
     def decode(self, place: int, view: View) -> Pixels:
         """(side, side, C) uint8."""
         ...
@@ -124,6 +129,10 @@ class IndexedContent:
 
     def name(self, place: int) -> str:
         return self.index.name(place)
+
+    def digest_of(self, place: int) -> str:
+        ((digest,),) = self.index.rows([place], "hash")
+        return str(digest.hex())
 
     def decode(self, place: int, view: View) -> Pixels:
         return decode_image(
@@ -152,6 +161,9 @@ class NpzContent:
 
     def name(self, place: int) -> str:
         return f"{self.path}#{place}"
+
+    def digest_of(self, place: int) -> str:
+        return hashlib.sha256(self.pixels[place].tobytes()).hexdigest()
 
     def decode(self, place: int, view: View) -> Pixels:
         pixels = self.pixels[place]
@@ -193,6 +205,11 @@ class Pictures:
         ((content, place),) = self.at(torch.tensor([row]))
         return content.name(place)
 
+    def digest_of(self, row: int) -> str:
+        """Of one image: the same for the same bytes under another name."""
+        ((content, place),) = self.at(torch.tensor([row]))
+        return content.digest_of(place)
+
     def decode(self, row: int, view: View) -> Pixels:
         """(side, side, C) uint8."""
         ((content, place),) = self.at(torch.tensor([row]))
@@ -227,6 +244,11 @@ class Names(Sequence[str]):
 
     def __iter__(self) -> Iterator[str]:
         return (self[row] for row in range(len(self)))
+
+    def digests(self) -> list[str]:
+        """`Pictures.digest_of` each, in order."""
+        rows = range(len(self)) if self._rows is None else self._rows.whole().tolist()
+        return [self._pictures.digest_of(row) for row in rows]
 
     def of(self, rows: Column) -> "Names":
         """The names of some of these rows."""

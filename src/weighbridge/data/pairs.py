@@ -5,6 +5,7 @@ So there is no loader state to save: a resumed run asks for the next step and ge
 
 __all__ = ["BATCHES", "PairStream"]
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -27,6 +28,7 @@ the pre-classifier again."""
 Balance = Literal["none", "source", "class", "both"]
 
 _AUGMENTATION, _NOISE, _SECOND_VIEW, _STRONG = 2, 3, 4, 5  # random streams of their own, beside SOURCE and TARGET
+_TAUGHT, _TAUGHT_STRONG = 6, 7
 
 
 class PairStream:
@@ -45,6 +47,8 @@ class PairStream:
         balance: what every B source images show equally: `source`, `class`, or `both`, each class of each source;
             smaller ones come again sooner. `none`: in proportion.
         device: where the pixels are turned into floats.
+        taught: labelled images of the target, if there are some. A step sees as many as of the source, but at most all
+            of them (Saito et al. 2019), and two at least, as batch norm needs them. They change no other batch.
         rank: which of the processes asks.
         processes: how many share a batch.
     """
@@ -61,6 +65,7 @@ class PairStream:
         device: torch.device,
         target_views: Literal[1, 2] = 1,
         first: int = 0,
+        taught: LabelledDomain | None = None,
         balance: Balance = "none",
         memory_format: torch.memory_format = torch.contiguous_format,
         rank: int = 0,
@@ -74,6 +79,10 @@ class PairStream:
         self._rank, self._processes = rank, processes
         self._source_order = _source_order(source, batch_source, balance, (seed, SOURCE))
         self._target_order = _Order(len(target), batch_target, (seed, TARGET))
+        self._taught = taught
+        if taught is not None:
+            batch = max(2 * processes, min(batch_source, len(taught)) // processes * processes)
+            self._taught_order = _source_order(taught, batch, "class", (seed, _TAUGHT))
 
     def at(self, step: int) -> DomainPair:
         """The pair of batches of this step, counted from 0, prepared on the device."""
@@ -98,6 +107,19 @@ class PairStream:
                 index=target_index,
                 second_view=self._prepare(self._target.images, target_index, draws(_SECOND_VIEW)) if two else None,
             ),
+            taught=None if self._taught is None else self._labelled_photos(self._taught, place, draws),
+        )
+
+    def _labelled_photos(
+        self, taught: LabelledDomain, place: int, draws: Callable[[int], torch.Generator]
+    ) -> LabelledBatch:
+        """Every class equally often, so that a photo of a rare class comes again sooner."""
+        index = self._taught_order.at(place)[self._rank :: self._processes]  # (B'',)
+        return LabelledBatch(
+            images=self._prepare(taught.images, index, draws(_TAUGHT), draws(_TAUGHT_STRONG)),
+            labels=taught.labels[index].to(self._device, torch.int64),
+            index=index,
+            source=taught.source[index].to(self._device, torch.int64),
         )
 
     def noise_seed(self, step: int) -> int:

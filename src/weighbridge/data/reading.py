@@ -3,9 +3,18 @@
 Reading an unlabelled domain never looks at labels, not even at the order that class folders would give the files.
 """
 
-__all__ = ["Reading", "check_labelled", "left_out_sentence", "read_labelled", "read_unlabelled", "rejected_files"]
+__all__ = [
+    "Reading",
+    "check_labelled",
+    "left_out_sentence",
+    "read_chosen",
+    "read_labelled",
+    "read_unlabelled",
+    "rejected_files",
+]
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -25,6 +34,7 @@ from weighbridge.data.index import Index, Rejected, scan
 from weighbridge.data.layouts import csv_columns, kind_of
 from weighbridge.data.names import distinct_names, domain_name
 from weighbridge.errors import DataError, did_you_mean
+from weighbridge.files import absolute
 from weighbridge.watch import Progress
 
 
@@ -126,6 +136,55 @@ def read_unlabelled(
     pictures = Pictures([content], [places])
     images = decoded(pictures, reading.view, reading.cache, home=reading.home, later=reading.later, progress=progress)
     return UnlabelledDomain(images, Names(pictures), fingerprint, rejected)
+
+
+def read_chosen(
+    path: Path,
+    labels: Mapping[str, str],
+    reading: Reading,
+    *,
+    classes: Sequence[str],
+    progress: Progress | None = None,
+) -> LabelledDomain:
+    """Read some images of an unlabelled domain with labels that somebody has given them.
+
+    Args:
+        path: as in `read_unlabelled`.
+        labels: name of an image -> its class; names as in `UnlabelledDomain.files`.
+        classes: names of the K classes.
+        progress: as in `read_labelled`.
+
+    Raises:
+        DataError: if there is no such image or class.
+    """
+    if kind_of(path) == "npz":
+        content: Content = NpzContent(path, read_pixels(path))
+        names = [content.name(place) for place in range(len(content))]
+        fingerprint = content.digest
+    else:
+        index = scan(path, home=reading.home, progress=progress)
+        content, fingerprint = IndexedContent(index), index.fingerprint
+        names = [f"{index.root}{os.sep}{os.fsdecode(name)}" for (name,) in index.table("name")]
+    place_of = {absolute(name): place for place, name in enumerate(names)}
+    row_of = {name: row for row, name in enumerate(classes)}
+    for file, label in labels.items():
+        if absolute(file) not in place_of:
+            raise DataError(f"the label '{label}' is of '{file}', which is no usable image in '{path}'. Was it moved?")
+        if label not in row_of:
+            raise DataError(f"'{file}' has the label '{label}'. {did_you_mean(label, classes)}")
+    places = np.array([place_of[absolute(file)] for file in labels], dtype=np.int32)
+    pictures, count = Pictures([content], [places]), len(places)
+    return LabelledDomain(
+        images=decoded(pictures, reading.view, reading.cache, home=reading.home, progress=progress),
+        labels=Column([np.array([row_of[label] for label in labels.values()])], np.int32),
+        classes=tuple(classes),
+        source=Column.filled(count, 0, np.int16),
+        source_names=(domain_name(path),),
+        files=Names(pictures),
+        groups=Column([np.arange(count)], np.int32),
+        splits=Column.filled(count, 0, np.int8),
+        fingerprint=f"{fingerprint} {sorted(labels.items())}",
+    )
 
 
 def rejected_files(index: Index, strict: bool, expected: str) -> tuple[Rejected, ...]:

@@ -41,6 +41,11 @@ class Method(ABC):
     network: Network
     optimizers: dict[str, Optimizer]
 
+    @property
+    def learner(self) -> Network:
+        """The classifier that labels change: `network`, unless that is the running mean of another."""
+        return self.network
+
     @abstractmethod
     def step(self, pair: DomainPair, progress: float, update: Update) -> StepLog:
         """Train on one pair of batches.

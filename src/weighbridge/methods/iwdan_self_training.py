@@ -86,6 +86,10 @@ class IwdanSelfTraining(Method):
         self.weigh_labels = weigh_labels
         self.strength = strength
 
+    @property
+    def learner(self) -> Network:
+        return self.student
+
     def step(self, pair: DomainPair, progress: float, update: Update) -> StepLog:
         source, target = pair.source, pair.target
         if target.second_view is None:

@@ -54,6 +54,10 @@ class MeanTeacher(Method):
         self.consistency_weight = consistency_weight
         self.balance_weight = balance_weight
 
+    @property
+    def learner(self) -> Network:
+        return self.student
+
     def step(self, pair: DomainPair, progress: float, update: Update) -> StepLog:
         source, target = pair.source, pair.target
         if target.second_view is None:

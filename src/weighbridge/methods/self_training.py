@@ -63,6 +63,10 @@ class SelfTraining(Method):
         self.mcc_weight = mcc_weight
         self.temperature = temperature
 
+    @property
+    def learner(self) -> Network:
+        return self.student
+
     def step(self, pair: DomainPair, progress: float, update: Update) -> StepLog:
         source, target = pair.source, pair.target
         if target.second_view is None:

@@ -29,9 +29,10 @@ from weighbridge.data.threads import cpu_count
 from weighbridge.engine.checkpoint import load_network, save_network
 from weighbridge.engine.evaluate import prepared_batches, stored_likelihood
 from weighbridge.errors import ConfigError, RunFolderError
+from weighbridge.labelling.told import LEARNED
 from weighbridge.parts.likelihoods import SourceLikelihood, per_step, stored
 from weighbridge.parts.networks import Network
-from weighbridge.run_folder import RunFolder
+from weighbridge.run_folder import RunFolder, found_again
 from weighbridge.runs.restarts import restarted, seed_of
 from weighbridge.runs.stage import look, train_stage, write_outcome
 from weighbridge.runs.tuned import fine_tune, pre_classifier_on_images
@@ -39,7 +40,6 @@ from weighbridge.runs.workplace import (
     Workplace,
     begin_run,
     featured,
-    found_again,
     fresh_network,
     on_images,
     open_workplace,
@@ -70,15 +70,17 @@ def adapt(
     out: Path,
     watch: Watch | None = None,
     proposed: Mapping[str, Any] | None = None,
+    target_labels: Path | None = None,
 ) -> RunFolder:
     """Read both domains, train, and leave a run folder.
 
     Args:
+        target_labels: a CSV of labels of some target images, to learn from.
         proposed: which of the settings were chosen by the images, and why, for run.json.
     """
     RunFolder.refuse_existing(out)  # before minutes of decoding
     build_method.check_weights(config)
-    workplace = open_workplace(source, target, config, watch)
+    workplace = open_workplace(source, target, config, watch, target_labels=target_labels)
     return adapt_in(dataclasses.replace(workplace, proposed=proposed), config, out)
 
 
@@ -105,7 +107,16 @@ def resume(path: Path, watch: Watch | None = None) -> RunFolder:
     target, machine = found_again(facts["paths"]["target"]), facts["machine"]
     before, possible = machine["threads"], max(1, cpu_count() // config.processes)
     threads = min(before, possible)
-    workplace = open_workplace(sources, target, config, watch, precision=machine["precision"], threads=threads)
+    kept = path / LEARNED  # what it began to learn, whatever has become of the file it was given
+    workplace = open_workplace(
+        sources,
+        target,
+        config,
+        watch,
+        target_labels=kept if kept.is_file() else None,
+        precision=machine["precision"],
+        threads=threads,
+    )
     if workplace.machine.threads < before:
         workplace.watch.tell(
             f"the run started with {before} threads and goes on with {threads}, as there are fewer CPUs now. "
@@ -130,6 +141,7 @@ def _advise(workplace: Workplace, config: Config) -> None:
 
 def train_pre_classifier(workplace: Workplace, config: Config, folder: RunFolder) -> Network:
     """The source-only network of section 3.1, in a run folder of its own; taken from there if it is finished."""
+    workplace = workplace.untaught()  # it has seen renders alone, as its name in reports says
     source_only = config.upto("pre-classifier").replace(method="source-only", steps=0)
     if folder.started:
         refuse_other_images(workplace, folder)

@@ -24,6 +24,7 @@ from weighbridge.engine.machine import Machine, Precision
 from weighbridge.engine.outputs import outputs_of
 from weighbridge.engine.voting import voted
 from weighbridge.errors import ConfigError, LeftOutWarning, RunFolderError
+from weighbridge.labelling.told import judging_labels, run_photos
 from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
 from weighbridge.runs.frozen import (
@@ -35,6 +36,7 @@ from weighbridge.runs.frozen import (
     whole_network,
 )
 from weighbridge.runs.tables import write_predictions
+from weighbridge.runs.taught import without_learned
 from weighbridge.runs.trusted import calibrated, read_likeness, unlikeness
 from weighbridge.settings import build_data, build_machine, build_method
 from weighbridge.settings.config import Config, read_run
@@ -176,6 +178,7 @@ class Run:
         """Accuracy on labelled images, which training never saw; also noted in the run's metrics.json.
 
         Args:
+            labelled: whatever holds labelled images, or a CSV that `weighbridge label` wrote.
             none_of_these: images unlike all renders are told as a class of this name, and images of classes that the
                 renders lack are right if they are told so.
 
@@ -184,7 +187,7 @@ class Run:
         """
         likeness = self._likeness() if none_of_these else None
         others = NONE_OF_THESE if none_of_these else None
-        domain = build_data.open_labelled(Path(labelled), self.config, self.classes, progress, others=others)
+        domain = self._labelled(Path(labelled), progress, others)
         _tell_left_out(domain.rejected, len(domain))
         if likeness is None:
             return self.evaluate_on(domain, str(labelled), progress)
@@ -193,6 +196,24 @@ class Run:
         evaluation = evaluation_of(_with_none(outputs.batches(), strange), domain)
         self.note(evaluation, str(labelled))
         return evaluation
+
+    def _labelled(self, path: Path, progress: Progress | None, others: str | None = None) -> LabelledDomain:
+        """Images to evaluate on: what lies at the path, or the run's own photos if it holds labels of these.
+
+        Args:
+            others: see `build_data.open_labelled`.
+        """
+        judging = judging_labels(self.path, path)
+        if judging is None:
+            labelled = build_data.open_labelled(path, self.config, self.classes, progress, others=others)
+            unlearned, learned = without_learned(self.path, labelled)
+            if learned:
+                told = f"{learned} of {len(labelled)} images are left out, as the run has learned their labels"
+                warnings.warn(told, LeftOutWarning, stacklevel=3)
+            return unlearned
+        if judging.left_out:
+            warnings.warn(judging.left_out, LeftOutWarning, stacklevel=3)
+        return build_data.open_chosen(run_photos(self.path), judging.labels, self.config, self.classes, progress)
 
     def evaluate_on(self, labelled: LabelledDomain, name: str, progress: Progress | None = None) -> Evaluation:
         """`evaluate` on images that are read already."""

@@ -49,7 +49,7 @@ def train_stage(
     data, fabric, machine = workplace.data, workplace.fabric, workplace.machine
     history = WeightHistory(len(data.source)) if config.weighs_images else None
     seconds = fit(
-        method,
+        method if data.taught is None else build_method.taught(config, method),
         build_data.build_pairs(config, data, method, machine, fabric.device, first=first, rank=fabric.global_rank),
         fabric=fabric,
         stage=stage,

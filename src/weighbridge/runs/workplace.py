@@ -4,7 +4,6 @@ __all__ = [
     "Workplace",
     "begin_run",
     "featured",
-    "found_again",
     "fresh_network",
     "on_images",
     "open_workplace",
@@ -45,6 +44,7 @@ from weighbridge.runs.frozen import (
     tuned_network,
 )
 from weighbridge.runs.tables import write_quarantine, write_split
+from weighbridge.runs.taught import learned_facts, open_taught, write_learned
 from weighbridge.settings import build_data, build_machine, build_method
 from weighbridge.settings.config import Config, write_toml
 from weighbridge.version import __version__
@@ -64,6 +64,12 @@ class Workplace:
     images: build_data.Data | None = None  # these images, where features stand in their place
     proposed: Mapping[str, Any] | None = None  # which settings were chosen by the images, and why, for run.json
 
+    def untaught(self) -> "Workplace":
+        """The same, without labelled target images."""
+        data, images = (d and dataclasses.replace(d, taught=None) for d in (self.data, self.images))
+        assert data is not None
+        return dataclasses.replace(self, data=data, images=images)
+
     def seen_by(self, watch: Watch) -> "Workplace":
         """The same, with somebody else who looks on."""
         return dataclasses.replace(self, watch=watch)
@@ -75,6 +81,7 @@ def open_workplace(
     config: Config,
     watch: Watch | None = None,
     *,
+    target_labels: Path | None = None,
     precision: str | None = None,
     threads: int | None = None,
     at_once: int = 1,
@@ -82,6 +89,7 @@ def open_workplace(
     """Settle the machine, start the processes and read both domains; nothing is written yet.
 
     Args:
+        target_labels: a CSV of labels of some target images, to learn from.
         precision: what a run that goes on was started in; `auto` is not measured again.
         threads: those of a run that goes on, or of the runs beside it, if the settings name no number.
         at_once: how many such runs share this machine.
@@ -99,7 +107,12 @@ def open_workplace(
     torch.set_num_threads(machine.threads)  # here, as Fabric sets a number of its own where it starts processes
     with fabric.rank_zero_first():  # the others find the scan and the cache done
         training, held_out = build_data.open_source(source, config, watch.reading("source"))
-        data = build_data.Data(training, held_out, build_data.open_target(target, config, watch.reading("target")))
+        data = build_data.Data(
+            training,
+            held_out,
+            build_data.open_target(target, config, watch.reading("target")),
+            open_taught(target_labels, target, config, training.classes) if target_labels else None,
+        )
     for name, domain in (("source", training), ("target", data.target)):
         if left_out := left_out_sentence(domain.rejected, len(domain)):
             watch.tell(f"{name}: {left_out}. quarantine.csv in the run folder lists them all")
@@ -139,10 +152,14 @@ def featured(workplace: Workplace, config: Config, home: RunFolder | None = None
         source = of(data.source.images, config.views, "source")
         held_out = of(data.held_out.images, 0, "held out") if len(data.held_out) else data.held_out.images
         target = of(data.target.images, config.views, "target")
+        taught = data.taught and dataclasses.replace(
+            data.taught, images=of(data.taught.images, config.views, "labelled photos")
+        )
     exchanged = build_data.Data(
         source=dataclasses.replace(data.source, images=source),
         held_out=dataclasses.replace(data.held_out, images=held_out),
         target=dataclasses.replace(data.target, images=target),
+        taught=taught,
     )
     return dataclasses.replace(
         workplace, data=exchanged, frozen=Frozen(module, digest, source.moments()), images=workplace.data
@@ -234,6 +251,8 @@ def begin_run(workplace: Workplace, config: Config, path: Path, *, part: bool = 
                 if workplace.frozen is not None and not config.fine_tunes:
                     keep_backbone(workplace.frozen, config, folder)
                 write_quarantine(folder.path, _domains(workplace))
+                if workplace.data.taught is not None:
+                    write_learned(folder.path, workplace.data.taught)
                 write_split(folder.path, workplace.data.source, workplace.data.held_out)
     workplace.fabric.barrier()
     return RunFolder(path, writes=writes)
@@ -246,6 +265,7 @@ def _data_facts(workplace: Workplace) -> dict[str, Any]:
         "source": [{"name": name, "images": images} for name, images in sizes],
         "held_out": len(data.held_out),
         "target": {"images": len(data.target)},
+        **({"target_labels": learned_facts(data.taught)} if data.taught is not None else {}),
         "rejected": {name: _tally(domain.rejected) for name, domain in _domains(workplace)},
         "fingerprint": _fingerprint(data),
     }
@@ -271,16 +291,13 @@ def _noted(path: Path) -> dict[str, str]:
     return {"given": str(path), "absolute": str(path.resolve())}
 
 
-def found_again(noted: dict[str, str]) -> Path:
-    """The path as it was given, so that files keep their names, if from here it still leads to the same place."""
-    given = Path(noted["given"])
-    return given if str(given.resolve()) == noted["absolute"] else Path(noted["absolute"])
-
-
 def _fingerprint(data: build_data.Data) -> str:
     """A hash over contents, names and source labels, so that a resumed run notices another set of images."""
     columns = [data.source.labels, data.source.groups, data.held_out.labels]
     digest = hashlib.sha256(f"{data.source.fingerprint} {data.target.fingerprint} {len(data.target)}".encode())
+    if data.taught is not None:
+        digest.update(data.taught.fingerprint.encode("utf-8", "surrogateescape"))
+        columns.append(data.taught.labels)
     for column in columns:
         digest.update(column.whole().astype(np.int64).tobytes())
     return digest.hexdigest()[:16]

@@ -7,6 +7,7 @@ __all__ = [
     "build_reading",
     "caution",
     "check_labels",
+    "open_chosen",
     "open_labelled",
     "open_source",
     "open_target",
@@ -14,7 +15,7 @@ __all__ = [
     "published_pixels",
 ]
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from weighbridge.data.augmix import AugMix
 from weighbridge.data.domains import LabelledDomain, Split, UnlabelledDomain, split_off
 from weighbridge.data.images import View
 from weighbridge.data.pairs import PairStream
-from weighbridge.data.reading import Reading, check_labelled, read_labelled, read_unlabelled
+from weighbridge.data.reading import Reading, check_labelled, read_chosen, read_labelled, read_unlabelled
 from weighbridge.data.strong import StrongAugmentation
 from weighbridge.data.transforms import Augmentation, Normalisation, PixelScale, Preparation, Strong
 from weighbridge.data.vectors import AsTheyAre
@@ -37,11 +38,16 @@ from weighbridge.watch import Progress
 
 @dataclass(frozen=True)
 class Data:
-    """The domains of a run: source images to train on, source images held out, target images without labels."""
+    """The domains of a run: source images to train on, source images held out, target images without labels.
+
+    Attributes:
+        taught: target images that somebody has labelled to learn from; None if there are none.
+    """
 
     source: LabelledDomain
     held_out: LabelledDomain
     target: UnlabelledDomain
+    taught: LabelledDomain | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -78,6 +84,13 @@ def open_labelled(
     return read_labelled(
         [path], reading, classes=classes, splits=("test", "val"), near_duplicates=True, others=others, progress=progress
     )
+
+
+def open_chosen(
+    path: Path, labels: Mapping[str, str], config: Config, classes: Sequence[str], progress: Progress | None = None
+) -> LabelledDomain:
+    """Some images of a target, with the labels, name -> class, that somebody gave them."""
+    return read_chosen(path, labels, build_reading(config), classes=classes, progress=progress)
 
 
 def check_labels(path: Path, config: Config, classes: Sequence[str], progress: Progress | None = None) -> None:
@@ -182,6 +195,7 @@ def build_pairs(
         device=device,
         target_views=method.target_views,
         first=first,
+        taught=data.taught,
         balance=config.balance,
         memory_format=torch.contiguous_format if config.on_features else machine.memory_format,
         rank=rank,

@@ -14,6 +14,7 @@ __all__ = [
     "random_start",
     "rate_schedule",
     "start_from",
+    "taught",
 ]
 
 import copy
@@ -37,6 +38,7 @@ from weighbridge.methods.mcc import Mcc
 from weighbridge.methods.mean_teacher import MeanTeacher
 from weighbridge.methods.self_training import SelfTraining
 from weighbridge.methods.source_only import SourceOnly
+from weighbridge.methods.taught import Taught
 from weighbridge.methods.weighted_dann import WeightedDann
 from weighbridge.parts import lite0
 from weighbridge.parts.class_ratios import ClassRatios
@@ -172,6 +174,11 @@ def build_method(config: Config, network: Network, classes: int, p_a: SourceLike
         p_a: P_a of a batch, where a weighting is asked for.
     """
     return BUILDERS[config.method](config, network, classes, _weighting(config, network, p_a))
+
+
+def taught(config: Config, method: Method) -> Method:
+    """The same method, which learns labelled target images as well."""
+    return Taught(method, weight=config.target_label_weight)
 
 
 def _source_only(config: Config, network: Network, classes: int, weighting: InstanceWeighting | None) -> Method:

@@ -250,6 +250,8 @@ class _Batches:
     """Target images per step (B')."""
     balance: Annotated[Literal["none", "source", "class", "both"], Setting(stage="pre-classifier")] = "none"
     """What every batch shows equally often. both: every class of every source."""
+    target_label_weight: Annotated[float, Setting(stage="adaptation", low=0)] = 1.0
+    """Weight of the label loss of the photos in --target-labels, where there are any. That of the source has 1."""
 
 
 @dataclass(frozen=True, kw_only=True)

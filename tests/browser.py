@@ -188,7 +188,7 @@ class Page:
         self.ask("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
     def press(self, key, *, modifiers=0):
-        """A key by its DOM name, such as "a", "1", "Enter" or "ArrowLeft"; modifiers: 1 Alt, 2 Ctrl, 4 Meta, 8 Shift."""
+        """A key by its DOM name, such as "a", "1" or "ArrowLeft"; modifiers: 1 Alt, 2 Ctrl, 4 Meta, 8 Shift."""
         if key in _KEYS:
             code, number, text = _KEYS[key]
         else:

@@ -1,26 +1,13 @@
 """Every class in one line: how many photos it got, how sure the model is, and how many it told right."""
 
-__all__ = ["class_table", "right_interval"]
+__all__ = ["class_table"]
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from weighbridge.report.html import Heading, Line, SortedTable, cell
 from weighbridge.report.photos import Photos
-from weighbridge.report.uncertainty import accuracy_interval, photo_covariance, photo_freedom
-
-
-def right_interval(right: int, images: int) -> tuple[float, float] | None:
-    """95 % interval of a share told right, in percent, where images count as independent; None for fewer than two."""
-    told = np.repeat(np.array([1, 0]), [right, images - right])[None]  # (1, N)
-    sizes = np.ones(images, dtype=np.int64)
-    covariance, freedom = photo_covariance([told], sizes), photo_freedom([told], sizes)
-    if covariance is None or freedom is None:
-        return None
-    interval = accuracy_interval([100 * right / images], float(covariance[0, 0]), float(freedom[0, 0]))
-    return None if interval.low is None or interval.high is None else (interval.low, interval.high)
+from weighbridge.report.uncertainty import wilson_interval
 
 
 def class_table(photos: Photos, evaluation: Mapping[str, Any] | None) -> SortedTable:
@@ -57,7 +44,5 @@ def _labelled(facts: Mapping[str, Any]) -> Sequence[Any]:
     images, accuracy = facts.get("images", 0), facts.get("accuracy")
     if not images or accuracy is None:
         return [cell(images, "{:,}"), cell(None), cell(None)]
-    noted = facts.get("interval")
-    interval = tuple(100 * edge for edge in noted) if noted else right_interval(round(accuracy * images), images)
-    spread = cell(None) if interval is None else cell(interval[0], f"{interval[0]:.0f} to {interval[1]:.0f}")
-    return [cell(images, "{:,}"), cell(100 * accuracy, "{:.1f}", share=True), spread]
+    low, high = (100 * edge for edge in facts.get("interval") or wilson_interval(accuracy, images))
+    return [cell(images, "{:,}"), cell(100 * accuracy, "{:.1f}", share=True), cell(low, f"{low:.0f} to {high:.0f}")]

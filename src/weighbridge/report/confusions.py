@@ -56,7 +56,13 @@ def worst_pairs(counts: NDArray[np.int64], classes: Sequence[str], most: int = 2
     """The pairs with most wrong images, and how many pairs there are; of equal ones the larger share comes first."""
     wrong, of = counts - np.diag(np.diag(counts)), counts.sum(axis=1)
     pairs = [
-        ConfusedPair(printable(classes[a]), printable(classes[b]), int(wrong[a, b]), int(of[a]), 100 * int(wrong[a, b]) / int(of[a]))
+        ConfusedPair(
+            printable(classes[a]),
+            printable(classes[b]),
+            int(wrong[a, b]),
+            int(of[a]),
+            100 * int(wrong[a, b]) / int(of[a]),
+        )
         for a, b in zip(*(places.tolist() for places in np.nonzero(wrong)), strict=True)
     ]
     pairs.sort(key=lambda pair: (-pair.images, -pair.share, pair.true, pair.predicted))

@@ -17,7 +17,7 @@ from weighbridge.files import printable
 _CLASSES = 14  # that stand by themselves
 _HEIGHT = 420.0  # of the picture, in pixels
 _GAP = 0.3  # share of the height that lies between classes
-_SMALLEST = 16.0  # pixels from one class to the next, so that names do not cover each other
+_SMALLEST = 16.0  # pixels from the middle of one class to the next, so that names do not cover each other
 _TOLD = 12  # changes that stand in words
 
 
@@ -47,7 +47,7 @@ class Flows:
     Attributes:
         changed: photos that changed their class.
         biggest: (from, to, photos), most photos first.
-        rest: how many classes are drawn as one.
+        rest: how many classes are drawn as one; what stays among them, or moves, is not drawn: `undrawn` photos.
     """
 
     photos: int
@@ -59,6 +59,7 @@ class Flows:
     biggest: tuple[tuple[str, str, int], ...]
     pairs: int
     rest: int
+    undrawn: int
 
 
 def flows_between(before: NDArray[np.integer[Any]], after: NDArray[np.integer[Any]], classes: int) -> NDArray[np.int64]:
@@ -82,19 +83,22 @@ def flows_of(counts: NDArray[np.int64], classes: Sequence[str]) -> Flows | None:
     kept = _kept(pairs, counts, len(names))
     reduced, stays = _summed(counts, kept)
     shown = [names[k] for k in kept]
+    undrawn = 0
     if len(kept) < len(names):
+        undrawn, reduced[-1, -1], stays[-1] = int(reduced[-1, -1]), 0, 0  # or they would leave no room for the others
         shown.append(f"{len(names) - len(kept)} other classes")
     left, right = (_stops(shown, reduced.sum(axis=axis)) for axis in (1, 0))
     return Flows(
         photos=int(counts.sum()),
         changed=int(moved.sum()),
-        height=max(stop.top + stop.height for stop in (*left, *right)) + 4,
+        height=max(stop.top + stop.height for stop in (*left, *right)) + 10,
         left=left,
         right=right,
         bands=tuple(_bands(reduced, stays, left, right)),
         biggest=tuple((names[a], names[b], int(moved[a, b])) for a, b in pairs[:_TOLD]),
         pairs=len(pairs),
         rest=len(names) - len(kept),
+        undrawn=undrawn,
     )
 
 
@@ -121,12 +125,13 @@ def _summed(counts: NDArray[np.int64], kept: Sequence[int]) -> tuple[NDArray[np.
 def _stops(names: Sequence[str], photos: NDArray[np.int64]) -> tuple[Stop, ...]:
     """Classes under each other, as high as they have photos."""
     scale = _HEIGHT * (1 - _GAP) / max(int(photos.sum()), 1)
-    gap = _HEIGHT * _GAP / max(len(names) - 1, 1) if len(names) > 1 else 0.0
-    stops, top = [], 0.0
+    gap = min(18.0, _HEIGHT * _GAP / max(len(names) - 1, 1))
+    stops, free, last = list[Stop](), 8.0, -_SMALLEST  # half a name stands above the first
     for name, count in zip(names, photos.tolist(), strict=True):
         height = count * scale
+        top = max(free, last + _SMALLEST - height / 2)
         stops.append(Stop(name, count, round(top, 2), round(height, 2)))
-        top += max(height + min(gap, 18.0), _SMALLEST)
+        free, last = top + height + gap, top + height / 2
     return tuple(stops)
 
 
@@ -139,7 +144,11 @@ def _bands(
     kept, moved = [], []
     for a, start in enumerate(left):
         for b, end in enumerate(right):
-            parts = [(int(stays[a]), True), (int(counts[a, b] - stays[a]), False)] if a == b else [(int(counts[a, b]), False)]
+            parts = (
+                [(int(stays[a]), True), (int(counts[a, b] - stays[a]), False)]
+                if a == b
+                else [(int(counts[a, b]), False)]
+            )
             for count, stay in parts:
                 if not count:
                     continue

@@ -63,9 +63,8 @@ class Photos:
 
     @property
     def doubtful(self) -> NDArray[np.bool_]:
-        """(N,)"""
-        below = self.probability < self.threshold if self.told else self.probability <= self.threshold
-        return below
+        """(N,) whether a person should look at it."""
+        return self.probability < self.threshold if self.told else self.probability <= self.threshold
 
     @property
     def odd(self) -> NDArray[np.bool_]:
@@ -183,12 +182,14 @@ def _evaluated(folder: Path) -> dict[str, dict[str, str]]:
     return {cells["file"]: cells for cells in _table(path)} if path.is_file() else {}
 
 
-def _before(
-    folder: Path, place: Mapping[str, int], count: int
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+def _before(folder: Path, place: Mapping[str, int], count: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """(N,) each: what the renders-only model says of the target. Its table has the same photos in the same order."""
     path = folder / "renders-only-predictions.csv"
-    told = [(place.get(cells["label"], -1), float(cells["probability"])) for cells in _table(path)] if path.is_file() else []
+    told = (
+        [(place.get(cells["label"], -1), float(cells["probability"])) for cells in _table(path)]
+        if path.is_file()
+        else []
+    )
     if len(told) != count or not told:
         return np.full(count, -1, dtype=np.int32), np.full(count, np.nan, dtype=np.float32)
     label, probability = zip(*told, strict=True)
@@ -210,7 +211,9 @@ def shown_photos(photos: Photos, pictures: OwnPictures, most: int = _MOST_PHOTOS
     rows = _chosen(photos, most)
     side = next((side for count, side in _SIDES if len(rows) <= count), _SIDES[-1][1])
     names = photos.names(rows.tolist())
-    urls = [data_url(found) if found else "" for found in pictures.thumbnails((names[row] for row in rows.tolist()), side)]
+    urls = [
+        data_url(found) if found else "" for found in pictures.thumbnails((names[row] for row in rows.tolist()), side)
+    ]
     room = np.cumsum([len(url) for url in urls]) <= _MOST_BYTES
     cards: dict[int, list[Card]] = {}
     for row, url, fits in zip(rows.tolist(), urls, room.tolist(), strict=True):
@@ -253,7 +256,7 @@ def _card(photos: Photos, row: int, file: str, url: str) -> Card:
         "unlike": bool(photos.odd[row]),
     }
     flags = [kind for kind, holds in kinds.items() if holds]
-    chance = f"{100 * photos.probability[row]:.0f} %"
+    chance = _percent(photos.probability[row])
     said = [f"{label}, {chance}"]
     said += [f"wrong, it is {printable(true or 'none of these')}"] if right == 0 else []
     said += [f"{_class_name(photos, before)} before adapting"] if kinds["changed"] else []
@@ -263,9 +266,14 @@ def _card(photos: Photos, row: int, file: str, url: str) -> Card:
         label=label,
         probability=chance,
         before="" if before < 0 else _class_name(photos, before),
-        before_probability="" if before < 0 else f"{100 * photos.before_probability[row]:.0f} %",
+        before_probability="" if before < 0 else _percent(photos.before_probability[row]),
         true="" if true is None else printable(true),
         unlike="" if np.isnan(photos.unlike[row]) else f"{photos.unlike[row]:.2f}",
         flags=" ".join(flags),
         words=f"{printable(os.path.basename(file))}: {'; '.join(said)}",  # noqa: PTH119 (a name, not a path here)
     )
+
+
+def _percent(share: np.floating) -> str:
+    """Number and sign stay in one line."""
+    return f"{100 * share:.0f}\u00a0%"

@@ -49,7 +49,7 @@ def read_plane(folder: Path, classes: Sequence[str], pictures: OwnPictures) -> P
         return None
     with np.load(path, allow_pickle=False) as archive:
         places, domain, label, how = archive["xy"], archive["domain"], archive["label"], str(archive["how"])
-        files = [str(name) for name in archive["file"]]
+        files = [str(name) for name in archive["name"]]
     sheets, about = ["", ""], list[list[object]]()
     order = [np.flatnonzero(domain == which).tolist() for which in (0, 1)]
     spot = {row: k for rows in order for k, row in enumerate(rows)}
@@ -86,7 +86,10 @@ def _sheet(pictures: Sequence[bytes | None]) -> str:
     for place, picture in enumerate(pictures):
         if picture:
             image = Image.open(io.BytesIO(picture))
-            corner = (place % _ACROSS * _SIDE + (_SIDE - image.width) // 2, place // _ACROSS * _SIDE + (_SIDE - image.height) // 2)
+            corner = (
+                place % _ACROSS * _SIDE + (_SIDE - image.width) // 2,
+                place // _ACROSS * _SIDE + (_SIDE - image.height) // 2,
+            )
             sheet.paste(image, corner)
     file = io.BytesIO()
     sheet.save(file, "JPEG", quality=70, optimize=True)

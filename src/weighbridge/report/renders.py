@@ -82,7 +82,10 @@ def _table(path: Path) -> Iterator[dict[str, str]]:
 
 
 def _renders(
-    rows: Sequence[Mapping[str, str]], pictures: OwnPictures, known: Mapping[str, Mapping[str, str]], told: Iterable[str]
+    rows: Sequence[Mapping[str, str]],
+    pictures: OwnPictures,
+    known: Mapping[str, Mapping[str, str]],
+    told: Iterable[str],
 ) -> tuple[Render, ...]:
     found = pictures.thumbnails((row["file"] for row in rows), _SIDE)
     return tuple(
@@ -91,7 +94,9 @@ def _renders(
             label=printable(row["label"]),
             weight=f"{float(row['mean_weight']):.2f}",
             picture=data_url(picture) if picture else "",
-            factors=tuple((name, _short(known[row["file"]].get(name, ""))) for name in told) if row["file"] in known else (),
+            factors=tuple((name, _short(known[row["file"]].get(name, ""))) for name in told)
+            if row["file"] in known
+            else (),
         )
         for row, picture in zip(rows, found, strict=True)
     )

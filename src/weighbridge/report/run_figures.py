@@ -105,12 +105,12 @@ def _draw_curves(axes: Axes, records: Sequence[Mapping[str, Any]], panel: str, c
     axes.legend(**above, frameon=False, fontsize=8, handlelength=1.2, labelspacing=0.2)
 
 
-def weights_figure(folder: Path, samples: int = 12) -> Figure | None:
+def weights_figure(folder: Path, samples: int = 12, width: float = WIDTH) -> Figure | None:
     """Transition of the instance weights (Osumi et al. 2019, fig. 5): quantile bands, and some images one by one."""
     history = read_weights(folder)
     if history is None:
         return None
-    figure, axes = one_panel(2.8)
+    figure, axes = one_panel(2.8, width)
     draw_weights(axes, *history[:2], samples)
     axes.set_xlabel("step")
     axes.set_ylabel("instance weight w")

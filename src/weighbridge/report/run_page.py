@@ -3,7 +3,6 @@
 __all__ = ["confusion_values", "run_page"]
 
 import csv
-import json
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -58,7 +57,7 @@ def run_page(folder: Path) -> str:
     target = OwnPictures([facts["paths"]["target"], *_paths_of(evaluation)])
     source = OwnPictures(facts["paths"]["source"])
     both = OwnPictures([*facts["paths"]["source"], facts["paths"]["target"]])
-    weights = run_figures.weights_figure(folder)
+    weights = run_figures.weights_figure(folder, width=4.4)
     caption = f"Instance weights over training: {_BANDS}."
     weights_plots = [{"svg": inline_svg(weights), "caption": caption, "wide": False}] if weights else []
     parts = {
@@ -111,7 +110,9 @@ def _unfinished(folder: Path, facts: Mapping[str, Any], stage: Path) -> dict[str
     done = records[-1]["step"] if records else 0
     where = f"in its {stage.name} stage, " if stage != folder else ""
     steps = RunFolder(stage).facts().get("steps", facts["steps"]) if RunFolder(stage).started else facts["steps"]
-    reasons = [f"The last line of its log is {where}step {done:,} of {steps:,}." if records else "No step is logged yet."]
+    reasons = [
+        f"The last line of its log is {where}step {done:,} of {steps:,}." if records else "No step is logged yet."
+    ]
     return {
         "tone": "neutral",
         "headline": "This run is not finished",
@@ -134,7 +135,11 @@ def _gallery(photos: Photos, pictures: OwnPictures) -> dict[str, Any] | None:
         if photos.told
         else f"Doubtful is the least sure tenth of the photos, up to a probability of {photos.threshold:.2f}."
     )
-    whole = f"{count:,} of {len(photos):,} photos are shown, a share of each class." if count < len(photos) else "All photos are shown."
+    whole = (
+        f"{count:,} of {len(photos):,} photos are shown, a share of each class."
+        if count < len(photos)
+        else "All photos are shown."
+    )
     flags = {flag for section in sections for card in section.cards for flag in card.flags.split()}
     return {
         "said": f"{whole} {order} {doubtful}",
@@ -160,9 +165,14 @@ def _flows(photos: Photos) -> dict[str, Any] | None:
     if drawn is None:
         return None
     share = 100 * drawn.changed / drawn.photos
-    said = [f"{drawn.changed:,} of {drawn.photos:,} photos ({share:.1f} %) changed class by adapting; they are in colour."]
+    said = [
+        f"{drawn.changed:,} of {drawn.photos:,} photos ({share:.1f} %) changed class by adapting; they are in colour."
+    ]
     if drawn.rest:
-        said.append(f"The classes of the largest changes stand by themselves; {drawn.rest} others are summed as one.")
+        said.append(
+            f"The classes of the largest changes stand by themselves; {drawn.rest} others are summed as one. "
+            f"{drawn.undrawn:,} photos that come from these and stay among them are not drawn."
+        )
     if drawn.pairs > len(drawn.biggest):
         said.append(f"Listed are the {len(drawn.biggest)} largest of {drawn.pairs} changes.")
     return {"drawn": drawn, "said": " ".join(said)}
@@ -173,7 +183,9 @@ def _classes(photos: Photos, evaluation: Mapping[str, Any] | None) -> dict[str, 
     if evaluation:
         mean = evaluation.get("class_mean")
         said += " Accuracy and intervals are of the labelled images."
-        said += f" Class-mean accuracy, where every class counts alike, is {100 * mean:.1f} %." if mean is not None else ""
+        said += (
+            f" Class-mean accuracy, where every class counts alike, is {100 * mean:.1f} %." if mean is not None else ""
+        )
     else:
         said += " No labels are known, so nothing here says what is right."
     return {"said": said, "table": class_table(photos, evaluation)}
@@ -212,9 +224,15 @@ def _renders(folder: Path, pictures: OwnPictures, plots: Sequence[Mapping[str, A
         missing = _missing(pictures)
         said = f"Mean weights of {found.renders:,} renders over training. {said} {missing}"
     if found is not None and found.factors:
-        columns = (Heading("factor", text=True), Heading("highest fifth"), Heading("lowest fifth"), Heading("apart, in deviations"))
+        columns = (
+            Heading("factor", text=True),
+            Heading("highest fifth"),
+            Heading("lowest fifth"),
+            Heading("apart, in deviations"),
+        )
         lines = [
-            Line((cell(row.name), cell(row.highest), cell(row.lowest), cell(row.apart, "{:+.2f}"))) for row in found.factors
+            Line((cell(row.name), cell(row.highest), cell(row.lowest), cell(row.apart, "{:+.2f}")))
+            for row in found.factors
         ]
         factors = SortedTable(columns, tuple(lines))
     return {"said": said, "strips": strips, "factors": factors, "plots": plots}
@@ -229,7 +247,13 @@ def _left_out(folder: Path) -> dict[str, Any] | None:
     if not rows:
         return None
     counts, first = Counter(row[:3] for row in rows), {row[:3]: row[3] for row in reversed(rows)}
-    columns = (Heading("reason", text=True), Heading("files"), Heading("status", text=True), Heading("domain", text=True), Heading("the first", text=True))
+    columns = (
+        Heading("reason", text=True),
+        Heading("files"),
+        Heading("status", text=True),
+        Heading("domain", text=True),
+        Heading("the first", text=True),
+    )
     table = [
         Line((cell(kind[2]), cell(count, "{:,}"), cell(kind[1]), cell(kind[0]), cell(Path(first[kind]).name)))
         for kind, count in counts.most_common()
@@ -253,12 +277,21 @@ def _made(facts: Mapping[str, Any], metrics: Mapping[str, Any] | None, run: RunF
         "weighbridge": facts.get("weighbridge"),
         "python": machine.get("python_version"),
         "torch": machine.get("torch_version"),
-        **{key.replace("_", " "): machine.get(key) for key in ("processor", "device", "precision", "threads", "processes")},
+        **{
+            key.replace("_", " "): machine.get(key)
+            for key in ("processor", "device", "precision", "threads", "processes")
+        },
         "fingerprint of the images": facts["data"].get("fingerprint"),
-        "initial weights": " · ".join(map(str, filter(None, (weights.get("name") or weights.get("given"), weights.get("sha256"))))),
+        "initial weights": " · ".join(
+            map(str, filter(None, (weights.get("name") or weights.get("given"), weights.get("sha256"))))
+        ),
         "fingerprint of the backbone": features.get("backbone"),
         "evaluated on": ((metrics or {}).get("evaluation") or {}).get("data"),
     }
-    said = "No target label was used in training; the model is the one of the last step." if metrics else "No target label is used in training."
+    said = (
+        "No target label was used in training; the model is the one of the last step."
+        if metrics
+        else "No target label is used in training."
+    )
     shown = [(name, printable(str(value))) for name, value in listed.items() if value not in (None, "")]
     return {"said": said, "command": printable(str(facts.get("command", ""))), "facts": shown}

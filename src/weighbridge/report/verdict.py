@@ -1,13 +1,13 @@
 """What stands at the head of a run's page: the verdict in words and colour, and the few numbers behind it."""
 
-__all__ = ["tiles", "verdict_of"]
+__all__ = ["interval_words", "tiles", "verdict_of"]
 
 from collections.abc import Mapping
 from typing import Any
 
 from weighbridge.files import printable
-from weighbridge.report.class_table import right_interval
 from weighbridge.report.photos import Photos
+from weighbridge.report.uncertainty import wilson_interval
 
 _TONES = {"adapted": "good", "renders-only": "bad", "inconclusive": "warn"}
 _GROUPS = {
@@ -64,7 +64,9 @@ def _summary(metrics: Mapping[str, Any]) -> dict[str, Any]:
     )
     return {
         "reasons": [{"sentence": sentence, "mark": "", "source": ""} for sentence in said],
-        "next": [] if evaluation else ["Look at the photos below, the least sure first.", "Label some, and run weighbridge evaluate."],
+        "next": []
+        if evaluation
+        else ["Look at the photos below, the least sure first.", "Label some, and run weighbridge evaluate."],
     }
 
 
@@ -75,7 +77,9 @@ def tiles(metrics: Mapping[str, Any], photos: Photos | None) -> list[dict[str, s
     if evaluation:
         found.append(_tile("accuracy on labelled photos", f"{100 * evaluation['accuracy']:.1f} %", _spread(evaluation)))
         if evaluation.get("class_mean") is not None:
-            found.append(_tile("class-mean accuracy", f"{100 * evaluation['class_mean']:.1f} %", "every class counts alike"))
+            found.append(
+                _tile("class-mean accuracy", f"{100 * evaluation['class_mean']:.1f} %", "every class counts alike")
+            )
     for key, name in (("accuracy", "estimated accuracy"), ("renders_only_accuracy", "estimated, renders only")):
         if told := trust.get(key):
             edges = f"{100 * told['low']:.0f} to {100 * told['high']:.0f} %, {printable(told['how'])}"
@@ -88,13 +92,17 @@ def tiles(metrics: Mapping[str, Any], photos: Photos | None) -> list[dict[str, s
             found.append(_tile("changed class by adapting", f"{100 * changed:.1f} %", f"of {photos.target:,} photos"))
         if photos.told:
             doubtful = float(photos.doubtful[target].mean())
-            found.append(_tile("to be looked at", f"{100 * doubtful:.1f} %", f"probability below {photos.threshold:.2f}"))
+            found.append(
+                _tile("to be looked at", f"{100 * doubtful:.1f} %", f"probability below {photos.threshold:.2f}")
+            )
     if unlike := trust.get("unlike"):
         found.append(_tile("unlike all renders", f"{100 * unlike['share']:.1f} %", "may be none of the classes"))
     target_facts = metrics["target"]
     found.append(_tile("mean probability", f"{target_facts['mean_confidence']:.2f}", "on the photos"))
     if held_out := metrics.get("source_held_out"):
-        found.append(_tile("accuracy on held-out renders", f"{100 * held_out['accuracy']:.1f} %", f"of {held_out['images']:,}"))
+        found.append(
+            _tile("accuracy on held-out renders", f"{100 * held_out['accuracy']:.1f} %", f"of {held_out['images']:,}")
+        )
     return found
 
 
@@ -103,11 +111,25 @@ def _tile(name: str, value: str, more: str = "") -> dict[str, str]:
 
 
 def _spread(evaluation: Mapping[str, Any]) -> str:
-    """The 95 % interval; older runs note none, and then photos count as independent."""
-    images, accuracy = evaluation["images"], evaluation["accuracy"]
-    noted = evaluation.get("interval")
-    interval = [100 * edge for edge in noted] if noted else right_interval(round(accuracy * images), images)
+    interval = _interval(evaluation)
     if interval is None:
-        return f"of {images:,}"
+        return f"of {evaluation['images']:,}"
     how = _GROUPS[evaluation.get("grouped_by", "nothing")]
-    return f"95 %: {interval[0]:.1f} to {interval[1]:.1f}, of {images:,}; {how}"
+    return f"95 %: {interval[0]:.1f} to {interval[1]:.1f}, of {evaluation['images']:,}; {how}"
+
+
+def interval_words(evaluation: Mapping[str, Any]) -> str:
+    """The 95 % interval of the accuracy of an evaluation, as a sentence."""
+    interval = _interval(evaluation)
+    if interval is None:
+        return "Too few images for an interval."
+    how = _GROUPS[evaluation.get("grouped_by", "nothing")]
+    return f"95 % interval of the accuracy: {interval[0]:.1f} to {interval[1]:.1f} %; {how}."
+
+
+def _interval(evaluation: Mapping[str, Any]) -> tuple[float, float] | None:
+    """In percent. Older runs note none, and then photos count as independent."""
+    if "interval" in evaluation and evaluation["interval"] is None:  # a single group
+        return None
+    low, high = evaluation.get("interval") or wilson_interval(evaluation["accuracy"], evaluation["images"])
+    return 100 * low, 100 * high

@@ -23,6 +23,7 @@ from weighbridge.engine.voting import voted
 from weighbridge.errors import LeftOutWarning
 from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
+from weighbridge.runs.evaluated import noted_evaluation, write_evaluation
 from weighbridge.runs.frozen import (
     digest_of,
     features_of,
@@ -154,7 +155,7 @@ class Run:
     def evaluate_on(self, labelled: LabelledDomain, name: str, progress: Progress | None = None) -> Evaluation:
         """`evaluate` on images that are read already."""
         evaluation = self.test({name: labelled}, progress)[name]
-        self.note(evaluation, name)
+        self.note(evaluation, name, labelled)
         return evaluation
 
     def test(self, domains: Mapping[str, LabelledDomain], progress: Progress | None = None) -> dict[str, Evaluation]:
@@ -181,9 +182,10 @@ class Run:
         exchanged = dataclasses.replace(labelled, images=features)
         return evaluate(self._head(device), exchanged, build_data.preparation_of(self.config))
 
-    def note(self, evaluation: Evaluation, name: str) -> None:
-        """Make this evaluation the one that the run's metrics and its report tell of."""
-        self.metrics = {**self.metrics, "evaluation": {"data": name, **evaluation.facts()}}
+    def note(self, evaluation: Evaluation, name: str, labelled: LabelledDomain) -> None:
+        """Make this evaluation the one that the run's metrics, its evaluation.csv and its report tell of."""
+        write_evaluation(self.folder.path, evaluation, labelled)
+        self.metrics = {**self.metrics, "evaluation": noted_evaluation(evaluation, name, labelled)}
         self.folder.write_metrics(self.metrics)
 
     def _voted(

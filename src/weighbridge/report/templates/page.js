@@ -26,10 +26,11 @@
   const gallery = one("#gallery");
   const visible = () => all(".card", gallery).filter((card) => card.offsetParent !== null);
   if (gallery) {
-    const FEW = 16, FEW_CLASSES = 12;
+    const FEW_CLASSES = 12;
     const predicted = one("#predicted"), truth = one("#true"), kind = one("#kind"), others = one("#others");
     const sections = all(".class", gallery);
     const show = () => {
+      const few = window.innerWidth < 640 ? 9 : 16;
       let photos = 0, classes = 0, left = 0;
       for (const section of sections) {
         const own = predicted.value === "" || section.dataset.class === predicted.value;
@@ -40,7 +41,7 @@
           item.hidden = true;
           return good;
         });
-        const most = section.dataset.open || predicted.value !== "" ? Infinity : FEW;
+        const most = section.dataset.open || predicted.value !== "" ? Infinity : few;
         fits.slice(0, most).forEach((item) => { item.hidden = false; });
         const more = one(".more", section);
         more.hidden = fits.length <= most;

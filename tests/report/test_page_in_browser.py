@@ -2,11 +2,12 @@
 
 import json
 import os
+import shutil
 
 import pytest
 
 from browser import Browser
-from report.pages import HOSTILE, make_run, unfinished
+from report.pages import HOSTILE, make_run, trust, unfinished, write
 from weighbridge.report.page import write_report
 
 
@@ -198,6 +199,19 @@ def test_names_stay_names_whatever_is_in_them(browser, tmp_path):
     page.close()
 
 
+@pytest.mark.parametrize(("verdict", "tone"), [("adapted", "good"), ("renders-only", "bad"), ("inconclusive", "warn")])
+def test_the_verdict_stands_first_in_words_and_colour(browser, report, tmp_path, verdict, tone):
+    whole = json.loads((report.parent / "metrics.json").read_text())
+    shutil.copytree(report.parent, tmp_path / "run", ignore=shutil.ignore_patterns("*.csv", "*.npz", "log.jsonl"))
+    write(tmp_path / "run" / "metrics.json", {**whole, "evaluation": None, "trust": trust(verdict)})
+    page = browser.open(write_report(tmp_path / "run"))
+    assert page.run("document.querySelector('section').className") == f"verdict {tone}"
+    assert page.run("document.querySelector('.verdict ol').innerText") == "Label 8 photos: weighbridge label RUN"
+    assert page.run("document.querySelectorAll('.verdict .alarm').length") == (verdict != "adapted")
+    assert page.problems == []
+    page.close()
+
+
 def test_a_run_without_labels_and_verdict_says_so(browser, tmp_path):
     page = browser.open(write_report(make_run(tmp_path, labelled=False, verdict=None)))
     assert "No verdict" in page.run("document.querySelector('#verdict').innerText")
@@ -221,16 +235,6 @@ def test_an_unfinished_run_shows_what_there_is(browser, tmp_path):
     page.close()
 
 
-@pytest.mark.parametrize("verdict", ["adapted", "renders-only", "inconclusive"])
-def test_the_verdict_stands_first_in_words_and_colour(browser, tmp_path, verdict):
-    page = browser.open(write_report(make_run(tmp_path, verdict=verdict)))
-    tone = {"adapted": "good", "renders-only": "bad", "inconclusive": "warn"}[verdict]
-    assert page.run("document.querySelector('section').className") == f"verdict {tone}"
-    assert page.run("document.querySelector('.verdict ol').innerText") == "Label 8 photos: weighbridge label RUN"
-    assert page.run("document.querySelectorAll('.verdict .alarm').length") == (verdict != "adapted")
-    page.close()
-
-
 def test_no_picture_leaves_the_run_s_own_folders(tmp_path):
     run = make_run(tmp_path)
     private = tmp_path / "private.png"
@@ -245,6 +249,6 @@ def test_no_picture_leaves_the_run_s_own_folders(tmp_path):
     text = (run / "weights.csv").read_text()
     (run / "weights.csv").write_text(text.replace(f"{tmp_path}/renders/0/0000.png", str(private)))
     page = write_report(run).read_text()
-    assert page.count("no picture") == 4
-    assert "3 names lead out of the run&#39;s own folders" in page
-    assert "1 names lead out" in page
+    assert page.count("no picture") == 5  # two names of the photos lead to the same link
+    assert "Of 4 the path leads out of the run&#39;s own folders" in page
+    assert "Of 1 the path leads out" in page

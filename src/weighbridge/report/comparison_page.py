@@ -32,7 +32,7 @@ def comparison_page(folder: Path) -> str:
     curves = [svg for _, panels in parts["training"] for svg in panels]
     return render(
         "comparison.html.j2",
-        pictures=[*(picture["svg"] for key in ("pictures", "after") for picture in parts[key]), *curves],
+        drawn=[*(picture["svg"] for key in ("pictures", "after") for picture in parts[key]), *curves],
         title=results["title"],
         tasks=results["tasks"],
         sections=[_section(table) for table in tables],

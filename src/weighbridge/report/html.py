@@ -68,13 +68,13 @@ def cell(value: str | float | None, form: str = "{}", *, share: bool = False) ->
     return Cell(form.format(value), f"{value:.6g}", min(100.0, max(0.0, round(value, 1))) if share else None)
 
 
-def render(template: str, pictures: Iterable[str] = (), **values: Any) -> str:
+def render(template: str, drawn: Iterable[str] = (), **values: Any) -> str:
     """The page.
 
     Only this script may run, by its hash, and nothing may be fetched: the page may be sent to anybody.
 
     Args:
-        pictures: SVG of `inline_svg` in it, for whose colours a dark page has its own.
+        drawn: SVG of `inline_svg` in it, for whose colours a dark page has its own.
     """
     loader = PackageLoader("weighbridge.report", "templates")
     environment = Environment(
@@ -85,7 +85,7 @@ def render(template: str, pictures: Iterable[str] = (), **values: Any) -> str:
     )
     script, styles = (loader.get_source(environment, name)[0] for name in ("page.js", "page.css"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    dark = f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark_colours(pictures)} }} }}"
+    dark = f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark_colours(drawn)} }} }}"
     page = environment.get_template(template).render(
         policy=_POLICY.format(digest),
         script=Markup(script),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from weighbridge.files import printable
 from weighbridge.report.pictures import OwnPictures, data_url
@@ -85,12 +85,9 @@ def _sheet(pictures: Sequence[bytes | None]) -> str:
     sheet = Image.new("RGB", (_ACROSS * _SIDE, rows * _SIDE), (128, 128, 128))
     for place, picture in enumerate(pictures):
         if picture:
-            image = Image.open(io.BytesIO(picture))
-            corner = (
-                place % _ACROSS * _SIDE + (_SIDE - image.width) // 2,
-                place // _ACROSS * _SIDE + (_SIDE - image.height) // 2,
-            )
-            sheet.paste(image, corner)
+            image = ImageOps.contain(Image.open(io.BytesIO(picture)), (_SIDE, _SIDE))  # small ones grow
+            left, top = place % _ACROSS * _SIDE, place // _ACROSS * _SIDE
+            sheet.paste(image, (left + (_SIDE - image.width) // 2, top + (_SIDE - image.height) // 2))
     file = io.BytesIO()
     sheet.save(file, "JPEG", quality=70, optimize=True)
     return data_url(file.getvalue())

@@ -69,8 +69,9 @@ def curve_panels(folder: Path) -> list[Figure]:
     """The same, a figure for each panel, which a page may put beside or below each other."""
     records, figures = RunFolder(folder).records(), []
     for panel, curves in _panels(records).items():
-        figure = Figure(figsize=(3.5, 2.5), layout="constrained")
+        figure = Figure(figsize=(3.5, 2.5))  # with fixed margins: finding them costs more than drawing
         _draw_curves(figure.subplots(), records, panel, curves)
+        figure.subplots_adjust(left=0.19, right=0.97, bottom=0.19, top=0.8)
         figures.append(figure)
     return figures
 

@@ -76,7 +76,7 @@ def run_page(folder: Path) -> str:
     there |= {"renders"} if parts["influence"] else set()
     return render(
         "run.html.j2",
-        pictures=[*parts["curves"], *(plot["svg"] for plot in weights_plots)],
+        drawn=[*parts["curves"], *(plot["svg"] for plot in weights_plots)],
         title=f"{facts['method']} · {printable(folder.resolve().name)}",
         about=_about(facts),
         contents=[(key, name) for key, name in _CONTENTS.items() if key in there],
@@ -153,9 +153,11 @@ def _gallery(photos: Photos, pictures: OwnPictures) -> dict[str, Any] | None:
 def _missing(pictures: OwnPictures) -> str:
     said = []
     if pictures.outside:
-        said.append(f"{pictures.outside:,} names lead out of the run's own folders; their pictures are left out.")
+        said.append(
+            f"Of {pictures.outside:,} the path leads out of the run's own folders; their pictures are left out."
+        )
     if pictures.gone:
-        said.append(f"{pictures.gone:,} pictures are not where they were, or cannot be read.")
+        said.append(f"Of {pictures.gone:,} the picture is not where it was, or cannot be read.")
     return " ".join(said)
 
 

@@ -70,6 +70,9 @@ def test_evaluated_images_that_are_not_of_the_target_are_shown_too(run):
 def test_doubtful_is_what_the_verdict_says_or_else_a_tenth(run):
     assert read_photos(run, CLASSES, {"threshold": 0.75}).doubtful.tolist() == [False, False, True, True, False, False]
     assert read_photos(run, CLASSES, None).doubtful.tolist() == [False, False, False, True, False, False]
+    rows = [(f"{run}/photos/{k}.png", "cup", 1.0) for k in range(6)]
+    table(run / "predictions.csv", ("file", "label", "probability"), rows)
+    assert read_photos(run, CLASSES, None).doubtful.sum() == 1  # also where all are as sure
 
 
 def test_what_adapting_changed_is_known_only_of_the_same_photos(run):

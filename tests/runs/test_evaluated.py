@@ -1,6 +1,7 @@
 """What an evaluation leaves in the run folder, and what it prints."""
 
 import csv
+import dataclasses
 import json
 import re
 
@@ -8,10 +9,11 @@ import numpy as np
 import pytest
 
 from conftest import small_config, write_classes
-from weighbridge.report.page import write_report
 from weighbridge.runs.adapt import adapt
 from weighbridge.runs.embedding import embed, in_a_plane, write_report_of
+from weighbridge.runs.evaluated import write_evaluation
 from weighbridge.runs.finished import Run
+from weighbridge.settings import build_data
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +25,8 @@ def run(tmp_path_factory):
     return path
 
 
-def rows_of(run):
-    with (run / "evaluation.csv").open(newline="") as lines:
+def rows_of(run, table="evaluation.csv"):
+    with (run / table).open(newline="") as lines:
         return list(csv.DictReader(lines))
 
 
@@ -35,7 +37,7 @@ def test_every_image_has_a_line_that_agrees_with_the_counts(run):
     assert all((row["label"] == row["true label"]) == (row["right"] == "1") for row in rows)
     assert sum(row["right"] == "1" for row in rows) / 24 == evaluation["accuracy"]
     assert all(row["file"].split("/")[-2] == row["true label"] for row in rows)
-    predicted = {row["file"]: row for row in csv.DictReader((run / "predictions.csv").open())}
+    predicted = {row["file"]: row for row in rows_of(run, "predictions.csv")}
     assert all(predicted[row["file"]]["label"] == row["label"] for row in rows)
     assert all(
         float(predicted[row["file"]]["probability"]) == pytest.approx(float(row["probability"]), abs=2e-4)
@@ -86,14 +88,16 @@ def test_evaluate_prints_an_interval_and_writes_the_report_anew(run, call):
 def test_the_report_of_a_run_has_both_domains_in_one_plane(run):
     (run / "embedding.npz").unlink(missing_ok=True)
     write_report_of(run)
+    training = sum(row["split"] == "train" for row in rows_of(run, "split.csv"))
     with np.load(run / "embedding.npz", allow_pickle=False) as archive:
-        assert archive["xy"].shape == (33 + 24, 2)
-        assert archive["domain"].tolist() == [0] * 33 + [1] * 24  # 3 of 36 renders are held out
+        assert archive["xy"].shape == (training + 24, 2)
+        assert archive["domain"].tolist() == [0] * training + [1] * 24
         names, label = archive["name"], archive["label"]
     classes = json.loads((run / "run.json").read_text())["classes"]
-    assert all(f"/{classes[label[k]]}/" in names[k] for k in range(33))  # renders have their own labels
-    said = {row["file"]: row["label"] for row in csv.DictReader((run / "predictions.csv").open())}
-    assert all(said[str(names[k])] == classes[label[k]] for k in range(33, 57))  # photos what they are taken for
+    assert all(f"/{classes[label[k]]}/" in names[k] for k in range(training))  # renders have their own labels
+    said = {row["file"]: row["label"] for row in rows_of(run, "predictions.csv")}
+    photos = range(training, training + 24)
+    assert all(said[str(names[k])] == classes[label[k]] for k in photos)  # what they are taken for
     before = (run / "embedding.npz").read_bytes()
     (run / "embedding.npz").unlink()
     embed(Run(run))
@@ -109,7 +113,7 @@ def test_a_report_is_written_where_the_images_are_gone(run, tmp_path):
     finally:
         run.parent.joinpath("away").rename(run.parent / "labelled")
     assert "Both domains in one plane</h2>" not in text
-    assert "24 pictures are not where they were" in text
+    assert "Of 24 the picture is not where it was" in text
 
 
 def test_points_that_are_alike_lie_together():
@@ -123,8 +127,9 @@ def test_points_that_are_alike_lie_together():
     few, how = in_a_plane(features[:4])
     assert few.shape == (4, 2)
     assert "principal components" in how
-    one, _ = in_a_plane(np.ones((3, 1), dtype=np.float32))
-    assert one.shape == (3, 2)
+    alike, how = in_a_plane(np.ones((30, 4), dtype=np.float32))
+    assert not alike.any()
+    assert "the same features" in how
 
 
 def test_an_evaluation_of_other_images_takes_the_old_lines_away(run, tmp_path):
@@ -133,6 +138,12 @@ def test_an_evaluation_of_other_images_takes_the_old_lines_away(run, tmp_path):
     rows_before = rows_of(run)
     finished.evaluate(other)
     assert len(rows_of(run)) == 9
-    finished.evaluate(run.parent / "labelled")
+    counts = dataclasses.replace(finished.evaluate(run.parent / "labelled"), predicted=None, probability=None)
     assert rows_of(run) == rows_before
-    write_report(run)
+    domains = [
+        build_data.open_labelled(path, finished.config, finished.classes) for path in (run.parent / "labelled", other)
+    ]
+    write_evaluation(run, counts, domains[0])
+    assert rows_of(run) == rows_before  # of the same images
+    write_evaluation(run, counts, domains[1])
+    assert not (run / "evaluation.csv").exists()

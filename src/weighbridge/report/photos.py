@@ -38,9 +38,11 @@ class Photos:
         right: (N,) 1 or 0 where its label is known, else -1.
         true: row -> the true label, of those that have one.
         target: how many are of the target; the others were given to be evaluated.
-        threshold: a probability below it is doubtful.
-        told: whether the run tells the threshold; else it is that of the target's most doubtful tenth.
-        files: where the names of the target's and of the evaluated ones stand.
+        doubtful: (N,) whether a person should look at it.
+        threshold: a probability below it is doubtful; None where the least sure tenth of the target is.
+        unlike_threshold: a photo above it is unlike all renders; None where that is not known.
+        folder: where the target's names stand.
+        others: names of the others.
     """
 
     classes: tuple[str, ...]
@@ -52,19 +54,14 @@ class Photos:
     right: NDArray[np.int8]
     true: Mapping[int, str]
     target: int
-    threshold: float
-    told: bool
+    doubtful: NDArray[np.bool_]
+    threshold: float | None
     unlike_threshold: float | None
     folder: Path
     others: Sequence[str]
 
     def __len__(self) -> int:
         return len(self.label)
-
-    @property
-    def doubtful(self) -> NDArray[np.bool_]:
-        """(N,) whether a person should look at it."""
-        return self.probability < self.threshold if self.told else self.probability <= self.threshold
 
     @property
     def odd(self) -> NDArray[np.bool_]:
@@ -151,7 +148,6 @@ def read_photos(folder: Path, classes: Sequence[str], trust: Mapping[str, Any] |
     spare = len(others)
     chance = np.array(probability, dtype=np.float32)
     threshold = (trust or {}).get("threshold")
-    tenth = float(np.quantile(chance[:target] if target else np.ones(1), _DOUBTFUL, method="lower"))
     return Photos(
         classes=tuple(classes),
         label=np.array(label, dtype=np.int32),
@@ -162,12 +158,22 @@ def read_photos(folder: Path, classes: Sequence[str], trust: Mapping[str, Any] |
         right=np.array(right, dtype=np.int8),
         true=true,
         target=target,
-        threshold=tenth if threshold is None else float(threshold),
-        told=threshold is not None,
+        doubtful=_doubtful(chance, target) if threshold is None else chance < threshold,
+        threshold=threshold,
         unlike_threshold=((trust or {}).get("unlike") or {}).get("threshold"),
         folder=folder,
         others=others,
     )
+
+
+def _doubtful(probability: NDArray[np.float32], target: int) -> NDArray[np.bool_]:
+    """(N,) the least sure tenth of the target, by rank, as all may be as sure; and others below it."""
+    least = np.argsort(probability[:target], kind="stable")[: round(_DOUBTFUL * target)]
+    doubtful = np.zeros(len(probability), dtype=np.bool_)
+    doubtful[least] = True
+    if len(least):
+        doubtful[target:] = probability[target:] < probability[least[-1]]
+    return doubtful
 
 
 def _table(path: Path) -> Iterator[dict[str, str]]:

@@ -117,7 +117,8 @@ class OwnPictures:
         for home in self._homes:
             if (rest := _below(name, home)) is not None:
                 return _content(home, rest)
-        return _OUTSIDE if self._homes else _GONE
+        starts = [f"{noted[key]}{mark}" for noted in self.noted for key in noted for mark in (os.sep, "#")]
+        return _GONE if any(map(name.startswith, starts)) else _OUTSIDE  # below a path that is gone by now, or nowhere
 
 
 @dataclass(frozen=True)

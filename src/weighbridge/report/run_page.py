@@ -130,11 +130,9 @@ def _gallery(photos: Photos, pictures: OwnPictures) -> dict[str, Any] | None:
         return None
     labelled = photos.right >= 0
     order = "Wrong ones come first, then the least sure." if labelled.any() else "The least sure come first."
-    doubtful = (
-        f"Doubtful is a probability below {photos.threshold:.2f}, the threshold of the verdict."
-        if photos.told
-        else f"Doubtful is the least sure tenth of the photos, up to a probability of {photos.threshold:.2f}."
-    )
+    doubtful = "Doubtful is the least sure tenth of the photos."
+    if photos.threshold is not None:
+        doubtful = f"Doubtful is a probability below {photos.threshold:.2f}, the threshold of the verdict."
     whole = (
         f"{count:,} of {len(photos):,} photos are shown, a share of each class."
         if count < len(photos)

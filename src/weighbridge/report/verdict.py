@@ -90,7 +90,7 @@ def tiles(metrics: Mapping[str, Any], photos: Photos | None) -> list[dict[str, s
         if known.any():
             changed = float(photos.changed[target].mean())
             found.append(_tile("changed class by adapting", f"{100 * changed:.1f} %", f"of {photos.target:,} photos"))
-        if photos.told:
+        if photos.threshold is not None:
             doubtful = float(photos.doubtful[target].mean())
             found.append(
                 _tile("to be looked at", f"{100 * doubtful:.1f} %", f"probability below {photos.threshold:.2f}")

@@ -112,6 +112,8 @@ def in_a_plane(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], str]
     The principal components, then t-SNE of them (van der Maaten and Hinton, "Visualizing data using t-SNE", 2008). Of
     few points, the first two principal components.
     """
+    if not np.ptp(features, axis=0).any():  # of a network that collapsed
+        return np.zeros((len(features), 2), dtype=np.float32), "it gives all of them the same features"
     spread = PCA(n_components=min(_COMPONENTS, *features.shape), random_state=0).fit_transform(features)
     if len(features) < _FEW or spread.shape[1] < 2:
         flat = np.zeros((len(features), 2), dtype=np.float32)

@@ -146,6 +146,18 @@ def test_confusions_and_the_plane_say_what_is_under_the_mouse(page):
     assert page.run("document.querySelector('.tip span').innerText") == "render of class 01"
 
 
+def test_renders_are_shown_with_the_factors_in_which_they_differ(page):
+    rows = page.run(
+        "[...document.querySelectorAll('#renders tbody tr')].map(row => [...row.cells].map(cell => cell.innerText.trim()))"
+    )
+    assert ["elevation", "0.55", "5.35"] == rows[0][:3]  # means of 0.0 to 1.1 and of 4.8 to 5.9
+    assert ["background = plain", "100 %", "0 %"] in [row[:3] for row in rows]
+    assert rows[-1] == ["elevation", "0 to 2", "20", "50 %", "+1.2 [-0.3, +2.7]"]
+    words = page.run("document.querySelector('#renders').innerText")
+    assert words.index("2.00 class 00") < words.index("Lowest weights") < words.index("0.53 class 05")
+    assert "Render more from below." in words
+
+
 @pytest.mark.parametrize(("width", "dark"), [(1400, False), (1400, True), (400, False), (400, True)])
 def test_the_page_fits_its_window_in_light_and_dark(browser, report, width, dark):
     page = browser.open(report, width=width, dark=dark)

@@ -1,6 +1,6 @@
 """A figure of matplotlib as SVG inside a page, in the colours of the page: light, dark or on paper."""
 
-__all__ = ["dark_colours", "inline_svg"]
+__all__ = ["ON_COLOUR", "dark_colours", "inline_svg"]
 
 import colorsys
 import io
@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 _HEX = re.compile(r"#[0-9a-fA-F]{6}\b(?=[;\"])")
 _KNOWN = re.compile(r"var\(--c([0-9a-f]{6}),")
 _GREY = 0.12  # saturation below which a colour is a shade of grey
+ON_COLOUR = "#111111"
+"""Of letters on a coloured ground, which stays light in the dark: it does not turn round."""
 _NUMBERS = itertools.count()
 
 
@@ -36,7 +38,7 @@ def inline_svg(figure: Figure) -> Markup:
 
 def dark_colours(pictures: Iterable[str]) -> str:
     """Definitions for the dark page, of every colour that the pictures use."""
-    used = sorted({found for picture in pictures for found in _KNOWN.findall(picture)})
+    used = sorted({found for picture in pictures for found in _KNOWN.findall(picture)} - {ON_COLOUR[1:]})
     return "".join(f"--c{colour}:{_dark(colour)};" for colour in used)
 
 
@@ -44,5 +46,5 @@ def _dark(colour: str) -> str:
     """The same hue on a dark ground: greys turn round, colours become light enough to be seen."""
     red, green, blue = (int(colour[k : k + 2], 16) / 255 for k in (0, 2, 4))
     hue, light, saturation = colorsys.rgb_to_hls(red, green, blue)
-    turned = 0.93 - 0.82 * light if saturation < _GREY else min(0.82, max(0.5, 1 - 0.75 * light))
+    turned = 0.98 - 0.85 * light if saturation < _GREY else min(0.66, max(0.5, 1 - 0.75 * light))
     return "#" + "".join(f"{round(255 * part):02x}" for part in colorsys.hls_to_rgb(hue, turned, min(saturation, 0.85)))

@@ -288,10 +288,13 @@ def _made(facts: Mapping[str, Any], metrics: Mapping[str, Any] | None, run: RunF
         "fingerprint of the backbone": features.get("backbone"),
         "evaluated on": ((metrics or {}).get("evaluation") or {}).get("data"),
     }
-    said = (
-        "No target label was used in training; the model is the one of the last step."
-        if metrics
-        else "No target label is used in training."
-    )
+    if taught := facts["data"].get("target_labels"):
+        said = (
+            f"{taught['images']:,} labelled photos were learned from, see target-labels.csv, and no other target label."
+        )
+    else:
+        said = "No target label is used in training."
+    if metrics:
+        said += " The model is the one of the last step."
     shown = [(name, printable(str(value))) for name, value in listed.items() if value not in (None, "")]
     return {"said": said, "command": printable(str(facts.get("command", ""))), "facts": shown}

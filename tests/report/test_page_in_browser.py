@@ -147,10 +147,9 @@ def test_confusions_and_the_plane_say_what_is_under_the_mouse(page):
 
 
 def test_renders_are_shown_with_the_factors_in_which_they_differ(page):
-    rows = page.run(
-        "[...document.querySelectorAll('#renders tbody tr')].map(row => [...row.cells].map(cell => cell.innerText.trim()))"
-    )
-    assert ["elevation", "0.55", "5.35"] == rows[0][:3]  # means of 0.0 to 1.1 and of 4.8 to 5.9
+    cells_of = "row => [...row.cells].map(cell => cell.innerText.trim())"
+    rows = page.run(f"[...document.querySelectorAll('#renders tbody tr')].map({cells_of})")
+    assert rows[0][:3] == ["elevation", "0.55", "5.35"]  # means of 0.0 to 1.1 and of 4.8 to 5.9
     assert ["background = plain", "100 %", "0 %"] in [row[:3] for row in rows]
     assert rows[-1] == ["elevation", "0 to 2", "20", "50 %", "+1.2 [-0.3, +2.7]"]
     words = page.run("document.querySelector('#renders').innerText")

@@ -93,7 +93,9 @@ def _paths_of(evaluation: Mapping[str, Any] | None) -> list[Mapping[str, str]]:
 
 
 def _with_log(run: RunFolder) -> Path:
-    """Where the log of the stage lies that trains now: a run may not have got beyond its first one."""
+    """Where the log lies: of a run that is not finished, that of the stage that trains now."""
+    if run.complete:
+        return run.path
     stages = (run.path, *(run.path / name for name in ("features", "features/pre-classifier", "pre-classifier")))
     return next((stage for stage in stages if (stage / "log.jsonl").is_file()), run.path)
 

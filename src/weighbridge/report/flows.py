@@ -141,7 +141,7 @@ def _bands(
     """Bands from above to below at both ends; those that change class come last, and lie on top."""
     scale = _HEIGHT * (1 - _GAP) / max(int(counts.sum()), 1)
     leaves, arrives = [stop.top for stop in left], [stop.top for stop in right]
-    kept, moved = [], []
+    kept, moved = list[Band](), list[Band]()
     for a, start in enumerate(left):
         for b, end in enumerate(right):
             parts = (

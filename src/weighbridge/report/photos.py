@@ -68,12 +68,14 @@ class Photos:
         """(N,) whether a photo is called unlike all renders."""
         if self.unlike_threshold is None:
             return np.zeros(len(self), dtype=np.bool_)
-        return np.nan_to_num(self.unlike) > self.unlike_threshold
+        odd: NDArray[np.bool_] = np.nan_to_num(self.unlike) > self.unlike_threshold
+        return odd
 
     @property
     def changed(self) -> NDArray[np.bool_]:
         """(N,) whether adapting changed the class."""
-        return (self.before >= 0) & (self.before != self.label)
+        changed: NDArray[np.bool_] = (self.before >= 0) & (self.before != self.label)
+        return changed
 
     def names(self, rows: Sequence[int]) -> dict[int, str]:
         """Row -> file, of some rows."""
@@ -243,8 +245,8 @@ def _chosen(photos: Photos, most: int) -> NDArray[np.int64]:
 
 def _section(photos: Photos, key: int, cards: tuple[Card, ...]) -> PhotoSection:
     own = photos.label == key
-    counts = (int((own & kind).sum()) for kind in (photos.right == 0, photos.doubtful))
-    return PhotoSection(key, _class_name(photos, key), int(own.sum()), *counts, cards)
+    wrong, doubtful = (int((own & kind).sum()) for kind in (photos.right == 0, photos.doubtful))
+    return PhotoSection(key, _class_name(photos, key), int(own.sum()), wrong, doubtful, cards)
 
 
 def _class_name(photos: Photos, key: int) -> str:

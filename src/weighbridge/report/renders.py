@@ -72,8 +72,8 @@ def weighed_renders(folder: Path, pictures: OwnPictures) -> Weighed | None:
     known = _metadata(rows, pictures)
     factors = _factors([known.get(row["file"]) for row in rows]) if known else ()
     told = list(dict.fromkeys(factor.name.split(" = ")[0] for factor in factors))
-    ends = [_renders(chosen, pictures, known, told) for chosen in (apart[:count], apart[::-1][:count])]
-    return Weighed(*ends, factors, len(rows), len(known))
+    highest, lowest = (_renders(chosen, pictures, known, told) for chosen in (apart[:count], apart[::-1][:count]))
+    return Weighed(highest, lowest, factors, len(rows), len(known))
 
 
 def _table(path: Path) -> Iterator[dict[str, str]]:
@@ -139,8 +139,8 @@ def _factors(rows: Sequence[Mapping[str, str] | None]) -> tuple[Factor, ...]:
             high, low = (_mean(part) for part in (values[:count], values[-count:]))
         if math.isnan(high) or math.isnan(low):
             continue
-        texts = [f"{100 * value:.0f} %" if share else f"{value:.3g}" for value in (high, low)]
-        factors.append(Factor(printable(name), *texts, (high - low) / spread))
+        highest, lowest = (f"{100 * value:.0f} %" if share else f"{value:.3g}" for value in (high, low))
+        factors.append(Factor(printable(name), highest, lowest, (high - low) / spread))
     factors.sort(key=lambda factor: -abs(factor.apart))
     return tuple(factors[:_FACTORS])
 

@@ -60,7 +60,7 @@ def run_page(folder: Path) -> str:
     weights = run_figures.weights_figure(folder, width=4.4)
     caption = f"Instance weights over training: {_BANDS}."
     weights_plots = [{"svg": inline_svg(weights), "caption": caption, "wide": False}] if weights else []
-    parts = {
+    parts: dict[str, Any] = {
         "gallery": _gallery(photos, target) if photos else None,
         "flows": _flows(photos) if photos else None,
         "class_table": _classes(photos, evaluation) if photos else None,
@@ -76,7 +76,7 @@ def run_page(folder: Path) -> str:
     there |= {"renders"} if parts["influence"] else set()
     return render(
         "run.html.j2",
-        drawn=[*parts["curves"], *(plot["svg"] for plot in weights_plots)],
+        drawn=[*parts["curves"], *(str(plot["svg"]) for plot in weights_plots)],
         title=f"{facts['method']} · {printable(folder.resolve().name)}",
         about=_about(facts),
         contents=[(key, name) for key, name in _CONTENTS.items() if key in there],

@@ -93,7 +93,7 @@ def _looked(
     weights = next(network.parameters())
     found: list[tuple[list[Tensor], list[Tensor]]] = [([], []), ([], [])]
     started = time.monotonic()
-    for parts in itertools.zip_longest(*(order.split(_LOOK) for order in orders)):
+    for parts in itertools.zip_longest(*(torch.split(order, _LOOK) for order in orders)):
         for k, rows in enumerate(parts):
             if rows is not None:
                 prepared = preparation.plain(domains[k].fetch(rows).to(weights.device))

@@ -62,9 +62,9 @@ def adapt(
         WeighbridgeError: for anything in the folders or settings that has to be put right.
     """
     from weighbridge.progress import ProgressBars
-    from weighbridge.report.page import write_report
     from weighbridge.run_folder import RunFolder
     from weighbridge.runs.adapt import adapt as run_adapt
+    from weighbridge.runs.embedding import write_report_of
     from weighbridge.runs.finished import Run
     from weighbridge.settings.config import at_some_size, from_mapping
     from weighbridge.settings.proposed import propose_for
@@ -83,7 +83,7 @@ def adapt(
         labels = None if target_labels is None else Path(target_labels)
         folder = run_adapt(sources, Path(target), config, Path(out), watch, proposed, labels)
     if folder.writes:
-        write_report(folder.path)
+        write_report_of(folder.path)
     return Run(folder.path)
 
 

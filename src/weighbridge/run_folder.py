@@ -33,6 +33,8 @@ class RunFolder:
         renders-only-predictions.csv  the same of the model that has seen renders alone, where a run starts from one
         likeness.npz             what tells images unlike all renders
         metrics.json             what came out; present when the run is complete
+        evaluation.csv           what each labelled image is taken for, after `evaluate`
+        embedding.npz            some images of both domains in one plane, for the report
         target-labels.csv        labelled photos that it learned from, where there are some
         quarantine.csv, split.csv, weights.npz, weights.csv, report.html
 
@@ -144,24 +146,17 @@ class RunFolder:
                 lines.write(json.dumps(record) + "\n")
 
     def records(self) -> list[dict[str, Any]]:
-        """The lines of log.jsonl."""
+        """The lines of log.jsonl, without one that a kill cut short, or that is being written."""
         log = self.path / _LOG
-        return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.is_file() else []
+        return list(_whole_records(log)) if log.is_file() else []
 
     def trim_log(self, steps: int) -> None:
         """Drop what was logged after the checkpoint a run goes on from, and a line cut short by a kill."""
         log = self.path / _LOG
         if not self.writes or not log.is_file():
             return
-        kept = []
-        for line in log.read_text(encoding="utf-8").splitlines():
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:
-                break
-            if record["step"] <= steps:
-                kept.append(line + "\n")
-        replace_text(log, "".join(kept))
+        kept = [record for record in _whole_records(log) if record["step"] <= steps]
+        replace_text(log, "".join(json.dumps(record) + "\n" for record in kept))
 
 
 def called_as() -> str:
@@ -179,6 +174,16 @@ def found_again(noted: Mapping[str, str]) -> Path:
     """The path as it was given, so that files keep their names, if from here it still leads to the same place."""
     given = Path(noted["given"])
     return given if str(given.resolve()) == noted["absolute"] else Path(noted["absolute"])
+
+
+def _whole_records(log: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a log, up to one that is cut short."""
+    for line in log.read_text(encoding="utf-8").splitlines():
+        try:
+            record: dict[str, Any] = json.loads(line)
+        except json.JSONDecodeError:
+            return
+        yield record
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -112,7 +112,11 @@ def test_adapt_predict_evaluate_report(call, renders, photos, labelled_photos, t
 
     status, out, _ = call("evaluate", "runs/first", "--data", labelled_photos)
     assert status == 0
-    assert re.fullmatch(r"(\w+ +[\d.]+ %  of \d+\n){4}\nreport runs/first/report.html\n", out)
+    assert re.fullmatch(
+        r"(\w+ +[\d.]+ %  of \d+\n){4}class mean +[\d.]+ %\n95 % interval of the accuracy: [\d.]+ to [\d.]+ %; .+\n"
+        r"\nphoto by photo runs/first/evaluation.csv\nreport runs/first/report.html\n",
+        out,
+    )
     assert "24 labelled images" in (tmp_path / "runs/first/report.html").read_text()
 
     status, out, _ = call("report", "runs/first")

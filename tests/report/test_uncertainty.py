@@ -17,6 +17,7 @@ from weighbridge.report.uncertainty import (
     photo_covariance,
     photo_freedom,
     variance_of_difference,
+    wilson_interval,
 )
 
 SIZES = np.array([3, 5, 2, 8, 1, 6])
@@ -230,3 +231,14 @@ def test_intervals_hold_where_photos_come_in_groups_and_those_of_before_do_not()
     assert 0.93 < share["difference"] < 0.985, share
     assert share["binomial"] < 0.8, share
     assert share["student"] < 0.8, share
+
+
+@pytest.mark.parametrize(("right", "images"), [(9, 10), (20, 20), (0, 7), (42, 43)])
+def test_wilson_s_interval_is_that_of_scipy(right, images):
+    expected = stats.binomtest(right, images).proportion_ci(method="wilson")
+    assert wilson_interval(right / images, images) == pytest.approx((expected.low, expected.high))
+
+
+def test_fewer_independent_photos_make_a_wider_interval():
+    narrow, wide = wilson_interval(0.9, 40), wilson_interval(0.9, 12.5)
+    assert wide[0] < narrow[0] < 0.9 < narrow[1] < wide[1]

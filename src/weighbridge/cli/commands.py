@@ -131,9 +131,9 @@ def adapt(
 
             folder = run_resume(resume, bars)
     if folder.writes:
-        from weighbridge.report.page import write_report
+        from weighbridge.runs.embedding import write_report_of
 
-        report = write_report(folder.path)
+        report = write_report_of(folder.path)
         show_verdict(folder.metrics().get("trust"))
         print(f"run         {folder.path}\nreport      {report}\npredictions {folder.path / 'predictions.csv'}")
 
@@ -330,17 +330,21 @@ def evaluate(
         scan_path(run_photos(run) if judging else data, progress)
         from weighbridge.runs.finished import Run
 
-        result = Run(run).evaluate(data, progress, none_of_these=none_of_these)
-    from weighbridge.report.page import write_report
+        finished = Run(run)
+        result = finished.evaluate(data, progress, none_of_these=none_of_these)
+    from weighbridge.report.verdict import interval_words
+    from weighbridge.runs.embedding import write_report_of
 
-    width = max(len(name) for name in result.classes)
+    width = max(len("class mean"), *map(len, result.classes))
     for name, facts in result.facts()["per_class"].items():
         share = "     -" if facts["accuracy"] is None else f"{100 * facts['accuracy']:6.1f}"
         print(f"{name:<{width}} {share} %  of {facts['images']}")
     print(f"{'all':<{width}} {100 * result.accuracy:6.1f} %  of {result.images}")
+    print(f"{'class mean':<{width}} {100 * result.class_mean:6.1f} %")
+    print(interval_words(finished.metrics["evaluation"]))
     if judging and judging.sentence:
         print(judging.sentence)
-    print(f"\nreport {write_report(run)}")
+    print(f"\nphoto by photo {run / 'evaluation.csv'}\nreport {write_report_of(run)}")
 
 
 @app.command
@@ -635,10 +639,10 @@ def _say_orientations(rows: Iterable[Mapping[str, str]], assets: Path | None) ->
 
 @app.command
 def report(folder: Annotated[Path, Parameter(help="Folder of a run, a comparison or a grid.")]) -> None:
-    """Write the HTML report of a run, a comparison or a grid again."""
-    from weighbridge.report.page import write_report
+    """Write the HTML report of a run, a comparison or a grid again. A run may be unfinished."""
+    from weighbridge.runs.embedding import write_report_of
 
-    print(write_report(folder))
+    print(write_report_of(folder))
 
 
 def _required(value: Any, option: str) -> Any:

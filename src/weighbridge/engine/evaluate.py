@@ -43,11 +43,14 @@ class Evaluation:
     Attributes:
         confusion: K rows of true classes by K columns of predicted ones, in images.
         right: (N,) whether each image was told right, in the order of the domain.
+        predicted: (N,) the most probable class, and its `probability`; None where only counts were kept.
     """
 
     classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
     right: NDArray[np.bool_] = field(compare=False, repr=False)
+    predicted: NDArray[np.int32] | None = field(default=None, compare=False, repr=False)
+    probability: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, facts: Mapping[str, Any], right: NDArray[np.bool_]) -> Self:
@@ -173,11 +176,14 @@ def evaluation_of(batches: Iterable[tuple[Tensor, Tensor]], labelled: LabelledDo
     kinds = range(len(labelled.classes))
     counts = np.zeros((len(kinds), len(kinds)), dtype=np.int64)
     right = np.zeros(len(labelled), dtype=np.bool_)
+    predicted, probability = np.zeros(len(labelled), dtype=np.int32), np.zeros(len(labelled), dtype=np.float32)
     for rows, logits in batches:
-        labels, predicted = labelled.labels[rows].numpy(), logits.argmax(dim=1).numpy()
-        counts += confusion_matrix(labels, predicted, labels=kinds)
-        right[rows.numpy()] = labels == predicted
-    return Evaluation(labelled.classes, tuple(tuple(int(cell) for cell in row) for row in counts), right)
+        labels, place = labelled.labels[rows].numpy(), rows.numpy()
+        sure, told = (best.numpy() for best in logits.softmax(dim=1).max(dim=1))
+        counts += confusion_matrix(labels, told, labels=kinds)
+        right[place], predicted[place], probability[place] = labels == told, told, sure
+    confusion = tuple(tuple(int(cell) for cell in row) for row in counts)
+    return Evaluation(labelled.classes, confusion, right, predicted, probability)
 
 
 def label_logits(

@@ -161,10 +161,10 @@ def _tested_row(
     tested = {}
     for path in (run_folder(out, task, seed, row) for seed in grid.seeds):
         if path not in diverged:
-            run = Run(path)
-            tested[path] = _tested(run, tests.of(row))
+            run, domains = Run(path), tests.of(row)
+            tested[path] = _tested(run, domains)
             if noted is not None:  # what the run's own report shows
-                run.note(tested[path][noted[0]], str(noted[1]))
+                run.note(tested[path][noted[0]], str(noted[1]), domains[noted[0]])
     return tested
 
 

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from weighbridge.errors import RunFolderError
+from weighbridge.report.inline import ON_COLOUR
 from weighbridge.report.results import accuracies_by_seed, read_results
 from weighbridge.report.run_figures import draw_weights, read_weights
 from weighbridge.report.sources import Sources
@@ -287,7 +288,7 @@ def _looks(methods: Sequence[str]) -> list[tuple[str, str]]:
 
 def _readable(colour: str) -> str:
     red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
-    return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 130 else INK
+    return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 130 else ON_COLOUR
 
 
 def _legend(figure: Figure, names: Sequence[str], methods: Sequence[str]) -> None:

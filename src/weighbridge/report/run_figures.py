@@ -2,6 +2,7 @@
 
 __all__ = [
     "confusion_figure",
+    "curve_panels",
     "curves_figure",
     "draw_weights",
     "extremes_figure",
@@ -14,7 +15,7 @@ import contextlib
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,7 @@ def curves_figure(folder: Path) -> Figure | None:
     Scalars that nobody has foreseen are drawn too, each in a panel that bears its name.
     """
     records = RunFolder(folder).records()
-    found = dict.fromkeys(key for record in records for key in record if key not in _NO_CURVES)
-    panels: dict[str, list[tuple[str, str, str]]] = {}  # key, name, colour
-    for key in sorted(found, key=lambda key: list(_CURVES).index(key) if key in _CURVES else len(_CURVES)):
-        panel, name, colour = _CURVES.get(key, (key, key.replace("_", " "), INK))
-        panels.setdefault(panel, []).append((key, name, colour))
+    panels = _panels(records)
     if not panels:
         return None
     lines = math.ceil(len(panels) / _ABREAST)
@@ -64,29 +61,57 @@ def curves_figure(folder: Path) -> Figure | None:
     for axes in places[len(panels) :]:
         axes.remove()
     for axes, (panel, curves) in zip(places, panels.items(), strict=False):
-        tidy(axes)
-        for key, name, colour in curves:
-            points = [(record["step"], record[key]) for record in records if key in record]
-            mark = "o" if len(points) == 1 else ""
-            axes.plot(*zip(*points, strict=True), marker=mark, color=colour, linewidth=1.4, label=shown(name))
-        if panel == "share":
-            if any(key == "domain_accuracy" for key, _, _ in curves):
-                axes.axhline(0.5, color="#999999", linewidth=0.8, linestyle=":")
-            axes.set_ylim(0, max(1.05, axes.get_ylim()[1]))  # lambda may be more than 1
-        axes.ticklabel_format(style="plain")  # no power of ten where the legend is
-        axes.set_xlabel("step")
-        axes.set_ylabel("share" if panel == "share" else "loss" if curves[0][0].endswith("_loss") else "")
-        above: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}  # off the curves
-        axes.legend(**above, frameon=False, fontsize=8, handlelength=1.2, labelspacing=0.2)
+        _draw_curves(axes, records, panel, curves)
     return figure
 
 
-def weights_figure(folder: Path, samples: int = 12) -> Figure | None:
+def curve_panels(folder: Path) -> list[Figure]:
+    """The same, a figure for each panel, which a page may put beside or below each other."""
+    records, figures = RunFolder(folder).records(), []
+    for panel, curves in _panels(records).items():
+        figure = Figure(figsize=(3.5, 2.5))  # with fixed margins: finding them costs more than drawing
+        _draw_curves(figure.subplots(), records, panel, curves)
+        figure.subplots_adjust(left=0.19, right=0.97, bottom=0.19, top=0.8)
+        figures.append(figure)
+    return figures
+
+
+_Curves = list[tuple[str, str, str]]  # key, name, colour
+
+
+def _panels(records: Sequence[Mapping[str, Any]]) -> dict[str, _Curves]:
+    """What is of one size together."""
+    found = dict.fromkeys(key for record in records for key in record if key not in _NO_CURVES)
+    panels: dict[str, _Curves] = {}
+    for key in sorted(found, key=lambda key: list(_CURVES).index(key) if key in _CURVES else len(_CURVES)):
+        panel, name, colour = _CURVES.get(key, (key, key.replace("_", " "), INK))
+        panels.setdefault(panel, []).append((key, name, colour))
+    return panels
+
+
+def _draw_curves(axes: Axes, records: Sequence[Mapping[str, Any]], panel: str, curves: _Curves) -> None:
+    tidy(axes)
+    for key, name, colour in curves:
+        points = [(record["step"], record[key]) for record in records if key in record]
+        mark = "o" if len(points) == 1 else ""
+        axes.plot(*zip(*points, strict=True), marker=mark, color=colour, linewidth=1.4, label=shown(name))
+    if panel == "share":
+        if any(key == "domain_accuracy" for key, _, _ in curves):
+            axes.axhline(0.5, color="#999999", linewidth=0.8, linestyle=":")
+        axes.set_ylim(0, max(1.05, axes.get_ylim()[1]))  # lambda may be more than 1
+    axes.ticklabel_format(style="plain")  # no power of ten where the legend is
+    axes.set_xlabel("step")
+    axes.set_ylabel("share" if panel == "share" else "loss" if curves[0][0].endswith("_loss") else "")
+    above: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}  # off the curves
+    axes.legend(**above, frameon=False, fontsize=8, handlelength=1.2, labelspacing=0.2)
+
+
+def weights_figure(folder: Path, samples: int = 12, width: float = WIDTH) -> Figure | None:
     """Transition of the instance weights (Osumi et al. 2019, fig. 5): quantile bands, and some images one by one."""
     history = read_weights(folder)
     if history is None:
         return None
-    figure, axes = one_panel(2.8)
+    figure, axes = one_panel(2.8, width)
     draw_weights(axes, *history[:2], samples)
     axes.set_xlabel("step")
     axes.set_ylabel("instance weight w")

@@ -48,8 +48,8 @@ def shown(name: str, longest: int = 1000) -> str:
     return (name if len(name) <= longest else name[: longest - 1] + "…").replace("$", r"\$")
 
 
-def one_panel(height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+def one_panel(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
     tidy(axes)
     return figure, axes

@@ -21,6 +21,7 @@ __all__ = [
     "photo_covariance",
     "photo_freedom",
     "variance_of_difference",
+    "wilson_interval",
 ]
 
 import math
@@ -222,6 +223,26 @@ def accuracy_interval(
         return Interval(told.mean, low, high, told.n)
     odds, wide = special.logit(share), margin / 100 / (share * (1 - share))
     return Interval(told.mean, 100 * float(special.expit(odds - wide)), 100 * float(special.expit(odds + wide)), told.n)
+
+
+def wilson_interval(share: float, images: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of a share of independent photos, also of few (Wilson, "Probable inference", 1927, JASA 22:209).
+
+    Brown, Cai and DasGupta ("Interval estimation for a binomial proportion", 2001) recommend it for small counts. Of
+    photos in groups `images` is the number of independent photos that would tell as much; see `design_effect`.
+
+    Args:
+        share: in [0, 1].
+        images: > 0.
+
+    Returns:
+        The edges, in [0, 1].
+    """
+    z = float(special.ndtri(0.5 + confidence / 2))
+    spread = z**2 / images
+    middle = (share + spread / 2) / (1 + spread)
+    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def design_effect(right: NDArray[np.integer], sizes: NDArray[np.integer]) -> float | None:

@@ -27,6 +27,7 @@ from weighbridge.errors import ConfigError, LeftOutWarning, RunFolderError
 from weighbridge.labelling.told import judging_labels, run_photos
 from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
+from weighbridge.runs.evaluated import noted_evaluation, write_evaluation
 from weighbridge.runs.frozen import (
     digest_of,
     features_of,
@@ -194,7 +195,7 @@ class Run:
         outputs = outputs_of(self.network(), domain.images, build_data.build_preparation(self.config), progress)
         strange = torch.from_numpy(unlikeness(outputs, likeness) > likeness.threshold)  # (N,)
         evaluation = evaluation_of(_with_none(outputs.batches(), strange), domain)
-        self.note(evaluation, str(labelled))
+        self.note(evaluation, str(labelled), domain)
         return evaluation
 
     def _labelled(self, path: Path, progress: Progress | None, others: str | None = None) -> LabelledDomain:
@@ -218,7 +219,7 @@ class Run:
     def evaluate_on(self, labelled: LabelledDomain, name: str, progress: Progress | None = None) -> Evaluation:
         """`evaluate` on images that are read already."""
         evaluation = self.test({name: labelled}, progress)[name]
-        self.note(evaluation, name)
+        self.note(evaluation, name, labelled)
         return evaluation
 
     def test(self, domains: Mapping[str, LabelledDomain], progress: Progress | None = None) -> dict[str, Evaluation]:
@@ -245,9 +246,10 @@ class Run:
         exchanged = dataclasses.replace(labelled, images=features)
         return evaluate(self._head(device), exchanged, build_data.preparation_of(self.config))
 
-    def note(self, evaluation: Evaluation, name: str) -> None:
-        """Make this evaluation the one that the run's metrics and its report tell of."""
-        self.metrics = {**self.metrics, "evaluation": {"data": name, **evaluation.facts()}}
+    def note(self, evaluation: Evaluation, name: str, labelled: LabelledDomain) -> None:
+        """Make this evaluation the one that the run's metrics, its evaluation.csv and its report tell of."""
+        write_evaluation(self.folder.path, evaluation, labelled)
+        self.metrics = {**self.metrics, "evaluation": noted_evaluation(evaluation, name, labelled)}
         self.folder.write_metrics(self.metrics)
 
     def _voted(

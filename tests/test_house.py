@@ -15,7 +15,7 @@ PACKAGE = ROOT / "src" / "weighbridge"
 FLOORS = {  # from the ground up; what stands on a floor imports from floors below it, or from its own folder
     "words": "errors types version files watch stopping progress",
     "parts": "run_folder parts data",
-    "crafts": "methods patches inspection report render",
+    "crafts": "methods patches inspection report render influence",
     "engine": "engine",
     "settings": "settings",
     "runs": "runs",
@@ -147,7 +147,19 @@ def test_what_a_file_exports_exists_is_sorted_and_is_explained(name):
         for node in ast.parse(MODULES[name].read_text()).body
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
     }
-    commands = {"adapt", "compare", "demo", "evaluate", "figure", "inspect", "patches", "predict", "render", "report"}
+    commands = {
+        "adapt",
+        "compare",
+        "demo",
+        "earned",
+        "evaluate",
+        "figure",
+        "inspect",
+        "patches",
+        "predict",
+        "render",
+        "report",
+    }
     said_only = len(ast.parse(MODULES[name].read_text()).body) == 1  # a folder's docstring
     exported = [] if said_only else module.__all__
     assert public - (commands if name == "cli.commands" else set()) <= set(exported)

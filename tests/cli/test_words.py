@@ -13,7 +13,10 @@ from weighbridge.cli.commands import app
 from weighbridge.settings.described import sections
 
 PACKAGE = Path(__file__).parents[2] / "src" / "weighbridge"
-COMMANDS = ("adapt", "compare", "demo", "evaluate", "figure", "inspect", "patches", "predict", "render", "report")
+COMMANDS = (
+    *("adapt", "compare", "demo", "earned", "evaluate", "figure", "inspect", "patches", "predict", "render"),
+    "report",
+)
 MOST_WORDS = 35  # in a sentence
 HARD = (" that of ", ", of which")
 NOTHING = {  # options that do nothing where they are left out, so that they have no default to name

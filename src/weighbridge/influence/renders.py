@@ -1,0 +1,140 @@
+"""Renders with all that is known of them, and what is left out of a training to see what it earned."""
+
+__all__ = ["Left", "Renders", "group_name"]
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weighbridge.influence.estimates import GroupValue, chances, lowest_fifth, unlike_chance, value_of
+from weighbridge.influence.factors import RenderGroup, groups_of
+
+_NAMED = 0.05  # adjusted p-value up to which a group is named, see `estimates.chances`
+
+
+@dataclass(frozen=True)
+class Renders:
+    """The renders of a run.
+
+    Attributes:
+        files: N names.
+        labels: (N,) in [0, K).
+        sources: (N,) which of the source names.
+        families: (N,), renders of one number belong together, such as patches of one picture.
+        values: (N,), see `shapley.render_values`; the weights where nothing else is known.
+        by_labels: (N,), the same with the labels of photos in the place of predictions; None without.
+        weights: (N,), mean weight in training, NaN for those never seen; None where none are given.
+        factors: see `factors.read_factors`.
+    """
+
+    files: tuple[str, ...]
+    classes: tuple[str, ...]
+    labels: NDArray[np.integer]
+    source_names: tuple[str, ...]
+    sources: NDArray[np.integer]
+    families: NDArray[np.integer]
+    values: NDArray[np.float64]
+    by_labels: NDArray[np.float64] | None
+    weights: NDArray[np.float64] | None
+    factors: Mapping[str, list[str]]
+
+    @functools.cached_property
+    def lowest(self) -> NDArray[np.bool_]:
+        """(N,), see `estimates.lowest_fifth`."""
+        return lowest_fifth(self.values, self.labels)
+
+    @functools.cached_property
+    def groups(self) -> list[RenderGroup]:
+        """See `factors.groups_of`."""
+        return groups_of(self.labels, self.classes, self.sources, self.source_names, self.factors)
+
+    @functools.cached_property
+    def chances(self) -> NDArray[np.float64]:
+        """Of the groups, (G,), see `estimates.chances`."""
+        return chances(self.groups, self.lowest, self.labels, self.sources)
+
+    def named(self) -> list[RenderGroup]:
+        """Groups that hold more or fewer of the lowest fifth than chance explains, the surest first.
+
+        What one class explains is said of that class: over all classes a range is named only if chance does not explain
+        it in the other classes either.
+        """
+        order = np.argsort(self.chances, kind="stable")
+        sure = [self.groups[k] for k in order if self.chances[k] <= _NAMED]
+        return [group for group in sure if not self._explained_by_classes(group, sure)]
+
+    def _explained_by_classes(self, group: RenderGroup, sure: Sequence[RenderGroup]) -> bool:
+        if group.kind != "factor" or group.label is not None:
+            return False
+        alike = [g.label for g in sure if (g.name, g.range) == (group.name, group.range) and g.label is not None]
+        others = ~np.isin(self.labels, [self.classes.index(label) for label in alike])
+        if not alike or not others.any():
+            return bool(alike)
+        return unlike_chance(group.rows[others], self.lowest[others], self._strata[others]) > _NAMED
+
+    @property
+    def _strata(self) -> NDArray[np.integer]:
+        """Class and source of each render as one number, (N,)."""
+        return self.labels * len(self.source_names) + self.sources
+
+    def to_leave_out(self) -> list[RenderGroup]:
+        """Groups without which a training may tell most, in that order; none of them is all of a class.
+
+        Sources, what is named, and then the other ranges of factors over all classes.
+        """
+        sources = [group for group in self.groups if group.kind == "source"] if len(self.source_names) > 1 else []
+        order = np.argsort(self.chances, kind="stable")
+        others = [self.groups[k] for k in order if self.groups[k].kind == "factor" and self.groups[k].label is None]
+        factors = [group for group in self.named() if group.kind == "factor"]
+        wanted = {id(group): group for group in [*sources, *factors, *others]}.values()
+        return [group for group in wanted if self._leaves_all_classes(group.rows)]
+
+    def chance_of(self, group: RenderGroup) -> float:
+        """Adjusted p-value of one of the groups."""
+        return self._chance[id(group)]
+
+    @functools.cached_property
+    def _chance(self) -> dict[int, float]:
+        return {id(group): float(p) for group, p in zip(self.groups, self.chances, strict=True)}
+
+    def _leaves_all_classes(self, left_out: NDArray[np.bool_]) -> bool:
+        return bool(np.bincount(self.labels[~left_out], minlength=len(self.classes)).all())
+
+    def value_of(self, group: RenderGroup) -> GroupValue:
+        """See `estimates.value_of`."""
+        return value_of(group, self.values, self.lowest, self.weights, self.labels, self.families)
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a training does without.
+
+    Attributes:
+        name: for people.
+        rows: (N,) bool; None for a fifth of `images` that each seed draws anew.
+        images: N.
+        group: which group it is, if it is one.
+    """
+
+    name: str
+    rows: NDArray[np.bool_] | None
+    images: int
+    group: RenderGroup | None = None
+
+    def out(self, seed: int) -> NDArray[np.bool_]:
+        """(N,) bool, for the training of this seed."""
+        if self.rows is not None:
+            return self.rows
+        drawn = np.zeros(self.images, dtype=np.bool_)
+        drawn[np.random.default_rng((seed, self.images)).permutation(self.images)[: self.images // 5]] = True
+        return drawn
+
+
+def group_name(group: RenderGroup) -> str:
+    """For people: "source studio", "elevation 14 to 27", "mesh taxi.glb of class car"."""
+    if group.kind != "factor":
+        return f"{group.kind} {group.name}"
+    return f"{group.name} {group.range}" + (f" of class {group.label}" if group.label is not None else "")

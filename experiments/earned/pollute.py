@@ -2,7 +2,7 @@
 
     ./run python experiments/earned/pollute.py WORK OUT
 
-For each kind of pollution and each seed: a fifth of 840 renders, drawn anew, is exchanged for spoilt ones; the default
+For each kind of pollution and each seed: a fifth of 560 renders, drawn anew, is exchanged for spoilt ones; the default
 method is trained; every render is valued; and the method is trained again without the lowest fifth, without a random
 fifth and without exactly the spoilt ones. The seed of a training is that of the draw. Labels of photos judge and
 choose nothing.
@@ -40,7 +40,7 @@ from weighbridge.settings import build_data
 from weighbridge.settings.config import Config
 
 KINDS = ("mislabelled", "blank", "upside down", "absurd light", "nothing")
-FOLDERS = {"blank": "blank", "upside down": "upside-down", "absurd light": "objects7-light"}
+FOLDERS = {"blank": "blank", "upside down": "upside-down", "absurd light": "absurd-light"}
 ESTIMATES = {
     "found": "k-NN Shapley value to photos as told",
     "found_labels": "the same with labels of 212 photos",
@@ -57,9 +57,9 @@ CONFIG = Config(
     shift=0.06,
     zoom=0.12,
     grey=0.3,
-    views=2,
-    pre_steps=200,
-    steps=200,
+    views=0,
+    pre_steps=100,
+    steps=100,
     held_out=0.0,
     threads=1,
 )
@@ -69,7 +69,7 @@ class Task:
     """Renders of all kinds as features, photos, and labelled photos."""
 
     def __init__(self, work: Path) -> None:
-        sources = [work / "renders" / name for name in ("objects7", *FOLDERS.values())]
+        sources = [work / "renders" / name for name in ("clean", *FOLDERS.values())]
         place = open_workplace(sources, work / "caltech7" / "photos", CONFIG)
         none = place.data.held_out
         labelled = build_data.open_labelled(work / "caltech7" / "test", CONFIG, place.data.classes)
@@ -252,7 +252,7 @@ def main() -> None:
             with results.open("a", newline="") as file:
                 csv.writer(file, lineterminator="\n").writerow([kind, seed, *(f"{value:.4f}" for value in row)])
             print(kind, seed, *(f"{value:.3f}" for value in row), flush=True)
-    tables(given.out)
+            tables(given.out)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ class RunFolder:
         running-mean.safetensors of source-only, the running mean of its weights, which a control reads
         metrics.json             what came out; present when the run is complete
         quarantine.csv, split.csv, weights.npz, weights.csv, predictions.csv, report.html
+        influence.json, influence.csv, retrainings.jsonl, without-lowest-fifth.csv    what `earned` adds
 
     Args:
         path: the folder.

@@ -1,7 +1,10 @@
 """Which group is named, where the truth is known by construction; and what is left out."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+from scipy import stats
 
 from weighbridge.influence.estimates import Bounds, chances, lowest_fifth, mean_with_interval, unlike_chance
 from weighbridge.influence.factors import groups_of
@@ -52,6 +55,24 @@ def test_a_class_whose_meshes_stand_on_their_noses_is_named_with_its_factor():
     assert not [group for group in renders.named() if (group.range, group.label) == ("y", None)]  # the cars explain it
 
 
+def test_meshes_of_which_few_renders_exist_are_named_together():
+    # 13 meshes of one class, about 9 renders each; 8 of them are spoilt, as they stand on their noses
+    random = np.random.default_rng(0)
+    renders = some_renders()
+    meshes = np.where(renders.labels == 1, [f"car{k}.glb" for k in random.integers(0, 13, 360)], "other.glb")
+    fallen = np.isin(meshes, [f"car{k}.glb" for k in range(8)])
+    values = renders.values - 4 * fallen
+    found = dataclasses.replace(renders, values=values, factors={"mesh": meshes.tolist()})
+    text, better = (text for text in sentences_of(found) if "mesh" in text)
+    assert text.startswith("Mend or render fewer of class car with mesh car")
+    assert better.startswith("Render more of class car with mesh car")
+    told = [
+        group.range for group in found.named() if group.name == "mesh" and found.value_of(group).share.estimate > 0.5
+    ]
+    assert set(told) <= {f"car{k}.glb" for k in range(8)}
+    assert told
+
+
 def test_a_range_that_is_worse_in_all_classes_is_named():
     renders = some_renders(lambda labels, up, elevation: elevation > 67.5)
     first = sentences_of(renders)[0]
@@ -73,17 +94,26 @@ def test_a_class_that_is_worse_as_a_whole_makes_none_of_its_factors_look_worse()
     labels = np.arange(300) // 100
     above = random.random(300) < np.where(labels == 2, 0.8, 0.2)
     lowest = random.random(300) < np.where(labels == 2, 0.6, 0.1)
-    assert unlike_chance(above, lowest, np.zeros(300)) < 1e-6
-    assert unlike_chance(above, lowest, labels) > 0.05
+    assert unlike_chance(above.astype(int), lowest, np.zeros(300)) < 1e-6
+    assert unlike_chance(above.astype(int), lowest, labels) > 0.05
 
 
 def test_the_test_of_mantel_and_haenszel_by_hand():
     # one stratum of 10, 4 lowest, 5 in the group of which 4: expected 2, variance 5*5*4*6/(100*9) = 2/3
     group, lowest = np.arange(10) < 5, np.arange(10) < 4
     z = 2 / np.sqrt(2 / 3)
-    assert unlike_chance(group, lowest, np.zeros(10)) == pytest.approx(2 * (1 - 0.9928472), abs=1e-5)
     assert z == pytest.approx(2.4495, abs=1e-4)
-    assert unlike_chance(group, np.zeros(10, dtype=bool), np.zeros(10)) == 1.0
+    assert unlike_chance(group.astype(int), lowest, np.zeros(10)) == pytest.approx(2 * (1 - 0.9928472), abs=1e-5)
+    assert unlike_chance(group.astype(int), np.zeros(10, dtype=bool), np.zeros(10)) == 1.0
+
+
+def test_many_parts_are_the_chi_squared_test_of_a_table():
+    # one stratum: Pearson's statistic of the table, times (n - 1) / n
+    random = np.random.default_rng(0)
+    parts, lowest = random.integers(0, 5, 200), random.random(200) < 0.2
+    table = np.stack([np.bincount(parts[lowest], minlength=5), np.bincount(parts[~lowest], minlength=5)])
+    pearson = stats.chi2_contingency(table, correction=False).statistic
+    assert unlike_chance(parts, lowest, np.zeros(200)) == pytest.approx(stats.chi2.sf(pearson * 199 / 200, 4))
 
 
 def test_the_lowest_fifth_takes_no_more_than_half_of_a_class():
@@ -126,7 +156,8 @@ def test_groups_are_called_by_what_they_are():
     names = [group_name(group) for group in groups]
     assert names[:4] == ["class cup", "class mug", "source studio", "up y"]
     assert "up z of class mug" in names
-    assert len(chances(groups, np.arange(80) < 16, np.arange(80) % 2, np.zeros(80))) == len(groups)
+    together, alone = chances(groups, np.arange(80) < 16, np.arange(80) % 2, np.zeros(80))
+    assert len(together) == len(alone) == len(groups)
 
 
 def test_what_dropping_did_is_said_with_its_interval():
@@ -134,7 +165,7 @@ def test_what_dropping_did_is_said_with_its_interval():
     assert dropping_sentence(low, none, Bounds(-1.25, -2.0, -0.5)) == (
         "The lowest fifth earned -0.030 [-0.050, -0.010] nats, and a random fifth +0.000 [-0.020, +0.020]. "
         "In accuracy the lowest fifth earned -1.2 [-2.0, -0.5] points. "
-        "Train without it: influence.csv names its files."
+        "Train without it: --source without-lowest-fifth.csv in the run folder."
     )
     assert dropping_sentence(Bounds(0.2, 0.1, 0.3), none, None).endswith("Keep it.")
     assert dropping_sentence(none, none, None).endswith("Whether to keep it is not decided by this.")

@@ -96,25 +96,32 @@ def mean_with_interval(values: NDArray[np.float64], families: NDArray[np.integer
     return Bounds(mean, float(interval.low), float(interval.high))
 
 
-def unlike_chance(group: NDArray[np.bool_], lowest: NDArray[np.bool_], strata: NDArray[np.integer]) -> float:
-    """Two-sided p-value of Mantel and Haenszel (1959): within strata, is being in the group unlike being lowest?
+def unlike_chance(parts: NDArray[np.integer], lowest: NDArray[np.bool_], strata: NDArray[np.integer]) -> float:
+    """p-value that all parts hold their share of the lowest fifth, stratum by stratum.
+
+    The generalised test of Mantel and Haenszel (Landis, Heyman and Koch, International Statistical Review 46, 1978):
+    how far the counts are from those expected in each stratum, by their covariance there, as chi squared. With two
+    parts it is the test of Mantel and Haenszel (1959).
 
     Args:
-        group, lowest: (n,) bool.
+        parts: (n,) in [0, R), to which part each render belongs.
+        lowest: (n,) bool.
         strata: (n,) numbers; renders of one number are compared with each other.
 
     Returns:
-        In [0, 1]; 1 where no stratum has both kinds of both.
+        In [0, 1]; 1 where no stratum has renders of two parts, or none has both kinds.
     """
     _, stratum = np.unique(strata, return_inverse=True)
-    size = np.bincount(stratum).astype(np.float64)
-    inside, low = np.bincount(stratum, weights=group), np.bincount(stratum, weights=lowest)
-    expected = inside * low / size
-    variance = inside * (size - inside) * low * (size - low) / (size**2 * np.maximum(size - 1, 1))
-    if variance.sum() == 0:
+    counts = np.zeros((int(stratum.max()) + 1, int(parts.max()) + 1))
+    np.add.at(counts, (stratum, parts), 1)  # (S, R)
+    size, low = counts.sum(axis=1), np.bincount(stratum, weights=lowest)  # (S,)
+    apart = np.bincount(parts, weights=lowest) - (low / size) @ counts  # (R,)
+    scale = low * (size - low) / (size**2 * np.maximum(size - 1, 1))  # (S,)
+    covariance = np.diag((scale * size) @ counts) - (counts * scale[:, None]).T @ counts  # (R, R)
+    rank = int(np.linalg.matrix_rank(covariance, hermitian=True))
+    if rank == 0:
         return 1.0
-    z = (float((group & lowest).sum()) - expected.sum()) / np.sqrt(variance.sum())
-    return float(2 * stats.norm.sf(abs(z)))
+    return float(stats.chi2.sf(apart @ np.linalg.pinv(covariance, hermitian=True) @ apart, rank))
 
 
 def chances(
@@ -122,39 +129,55 @@ def chances(
     lowest: NDArray[np.bool_],
     labels: NDArray[np.integer],
     sources: NDArray[np.integer],
-) -> NDArray[np.float64]:
-    """How likely chance alone puts as many or as few of the lowest fifth into each group, (G,) p-values, adjusted.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How likely chance alone puts as many or as few of the lowest fifth into each group, (G,) p-values of two kinds.
 
     A class is compared with all classes, a source with other sources class by class, and a factor with the renders of
     its class and source that have it otherwise. A class or source that is lower as a whole makes none of its factors
-    look lower. Of groups below 0.05, at most 5 % are expected to be there by chance (Benjamini and Hochberg, 1995).
+    look lower.
 
     Args:
         groups: G of them.
         lowest, labels, sources: (N,).
+
+    Returns:
+        Of all groups of a factor together, adjusted: of factors below 0.05, at most 5 % are expected to be there by
+        chance (Benjamini and Hochberg, 1995). And of the group alone, as it is.
     """
-    p = [_p_value(group, lowest, labels, sources) for group in groups]
-    return np.asarray(stats.false_discovery_control(p)) if p else np.empty(0)
+    if not groups:
+        return np.empty(0), np.empty(0)
+    questions: dict[tuple[str, str, str | None], list[int]] = {}
+    for place, group in enumerate(groups):
+        name = group.name if group.kind == "factor" else ""
+        questions.setdefault((group.kind, name, group.label), []).append(place)
+    together, alone = np.ones(len(groups)), np.ones(len(groups))
+    of_all = [_p_value([groups[k] for k in places], lowest, labels, sources) for places in questions.values()]
+    adjusted = stats.false_discovery_control(of_all)
+    for places, p in zip(questions.values(), adjusted, strict=True):
+        together[places] = p
+        alone[places] = [_p_value([groups[k]], lowest, labels, sources) for k in places]
+    return together, alone
 
 
 def _p_value(
-    group: RenderGroup, lowest: NDArray[np.bool_], labels: NDArray[np.integer], sources: NDArray[np.integer]
+    groups: Sequence[RenderGroup],
+    lowest: NDArray[np.bool_],
+    labels: NDArray[np.integer],
+    sources: NDArray[np.integer],
 ) -> float:
-    if group.kind == "class":
+    """Of groups that are compared with each other and with the rest of their peers."""
+    first = groups[0]
+    if first.kind == "class":
         strata = np.zeros_like(labels)
-    elif group.name == "source" or group.kind == "source":
+    elif first.kind == "source" or first.name == "source":
         strata = labels
     else:
         strata = labels * (int(sources.max()) + 1) + sources
-    peers = _peers(group, labels)
-    return unlike_chance(group.rows[peers], lowest[peers], strata[peers])
-
-
-def _peers(group: RenderGroup, labels: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Whom a group is one of: its class, or all."""
-    if group.label is None:
-        return np.ones(len(labels), dtype=np.bool_)
-    return labels == labels[np.argmax(group.rows)]
+    parts = np.zeros(len(labels), dtype=np.int64)
+    for number, group in enumerate(groups, 1):
+        parts[group.rows] = number
+    peers = first.peers
+    return unlike_chance(parts[peers], lowest[peers], strata[peers])
 
 
 def value_of(
@@ -162,7 +185,6 @@ def value_of(
     values: NDArray[np.float64],
     lowest: NDArray[np.bool_],
     weights: NDArray[np.float64] | None,
-    labels: NDArray[np.integer],
     families: NDArray[np.integer],
 ) -> GroupValue:
     """What a group is worth. All arrays are (N,).
@@ -173,7 +195,7 @@ def value_of(
     """
     rows = group.rows
     share = stats.binomtest(int((rows & lowest).sum()), group.images).proportion_ci(_CONFIDENCE, "wilson")
-    others = _peers(group, labels) & ~rows
+    others = group.peers & ~rows
     seen = rows & np.isfinite(weights) if weights is not None else np.zeros_like(rows)
     return GroupValue(
         group,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TABLE = "metadata.csv"
-FEWEST = 10  # renders that make a group: of fewer, a share of a fifth tells nothing
+FEWEST = 5  # renders of a group, so that chance puts at least one into the lowest fifth (Cochran, Biometrics 10, 1954)
 _NO_FACTORS = ("file", "label", "index", "seed", "left", "top", "right", "bottom")  # a name, a number, a place
 _FEW = 4  # different numbers up to which each is a category
 
@@ -30,6 +30,7 @@ class RenderGroup:
         range: of a factor: a category, or numbers such as "14 to 27"; "" for the others.
         label: the class within which it is looked at; None for all.
         rows: (N,) bool.
+        peers: (N,) bool, the renders that it is compared with, and itself.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class RenderGroup:
     range: str
     label: str | None
     rows: NDArray[np.bool_]
+    peers: NDArray[np.bool_]
 
     @property
     def images(self) -> int:
@@ -82,33 +84,34 @@ def groups_of(
 ) -> list[RenderGroup]:
     """Every class, every source, every category and every quarter of a factor: over all classes and within each.
 
-    A group has `FEWEST` renders at least, and so have the others that it is compared with. A numeric factor is cut at
-    its quartiles, the same for all classes.
+    A group has `FEWEST` renders at least, and there are two of a kind at least. A numeric factor is cut at its
+    quartiles, the same for all classes.
 
     Args:
         labels: (N,) in [0, K).
         sources: (N,) which of the source names.
         factors: see `read_factors`.
     """
-    found = [RenderGroup("class", name, "", None, labels == k) for k, name in enumerate(classes)]
-    found += [RenderGroup("source", name, "", None, sources == s) for s, name in enumerate(source_names)]
-    parts = [("source", name, sources == s) for s, name in enumerate(source_names)] if len(source_names) > 1 else []
+    everything = np.ones(len(labels), dtype=np.bool_)
+    of_class = [(name, labels == k) for k, name in enumerate(classes)]
+    of_source = [(name, sources == s) for s, name in enumerate(source_names)]
+    found = [RenderGroup("class", name, "", None, rows, everything) for name, rows in of_class]
+    found += [RenderGroup("source", name, "", None, rows, everything) for name, rows in of_source]
+    found += [group for name, rows in of_class for group in _of_factor("source", of_source, name, rows)]
     for factor, values in factors.items():
-        parts += [(factor, text, rows) for text, rows in _parts(values)]
-    known = {factor: np.array([value != "" for value in values]) for factor, values in factors.items()}
-    for factor, text, rows in parts:
-        there = known.get(factor, np.ones(len(labels), dtype=np.bool_))
-        if factor != "source" and _split(rows, there):
-            found.append(RenderGroup("factor", factor, text, None, rows))
-        for k, name in enumerate(classes):
-            if _split(rows & (labels == k), there & (labels == k)):
-                found.append(RenderGroup("factor", factor, text, name, rows & (labels == k)))
+        parts = _parts(values)
+        found += _of_factor(factor, parts, None, everything)
+        found += [group for name, rows in of_class for group in _of_factor(factor, parts, name, rows)]
     return found
 
 
-def _split(rows: NDArray[np.bool_], there: NDArray[np.bool_]) -> bool:
-    """Whether enough renders are in a group, and enough of those that could be are not."""
-    return bool(rows.sum() >= FEWEST and (there & ~rows).sum() >= FEWEST)
+def _of_factor(
+    factor: str, parts: Sequence[tuple[str, NDArray[np.bool_]]], label: str | None, within: NDArray[np.bool_]
+) -> list[RenderGroup]:
+    """The parts of a factor that are large enough; none if no two are."""
+    kept = [(text, rows & within) for text, rows in parts if (rows & within).sum() >= FEWEST]
+    peers = np.any([rows for _, rows in kept], axis=0) if kept else within
+    return [RenderGroup("factor", factor, text, label, rows, peers) for text, rows in kept] if len(kept) > 1 else []
 
 
 def _parts(values: Sequence[str]) -> list[tuple[str, NDArray[np.bool_]]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from weighbridge.influence.estimates import GroupValue, chances, lowest_fifth, unlike_chance, value_of
 from weighbridge.influence.factors import RenderGroup, groups_of
 
-_NAMED = 0.05  # adjusted p-value up to which a group is named, see `estimates.chances`
+_SURE = 0.05  # p-values up to which a group is named, see `estimates.chances`
 
 
 @dataclass(frozen=True)
@@ -52,28 +52,33 @@ class Renders:
         return groups_of(self.labels, self.classes, self.sources, self.source_names, self.factors)
 
     @functools.cached_property
-    def chances(self) -> NDArray[np.float64]:
-        """Of the groups, (G,), see `estimates.chances`."""
+    def chances(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Of the groups, (G,) each, see `estimates.chances`."""
         return chances(self.groups, self.lowest, self.labels, self.sources)
 
     def named(self) -> list[RenderGroup]:
         """Groups that hold more or fewer of the lowest fifth than chance explains, the surest first.
 
-        What one class explains is said of that class: over all classes a range is named only if chance does not explain
-        it in the other classes either.
+        What holds in at most half of the classes is said of those. Over all classes it is named only if chance does
+        not explain it in the others either. What holds in more is said of all classes, and not of each again.
         """
-        order = np.argsort(self.chances, kind="stable")
-        sure = [self.groups[k] for k in order if self.chances[k] <= _NAMED]
-        return [group for group in sure if not self._explained_by_classes(group, sure)]
+        together, alone = self.chances
+        order = np.lexsort((alone, together))
+        sure = [self.groups[k] for k in order if together[k] <= _SURE and alone[k] <= _SURE]
+        within = {(g.name, g.range): [h.label for h in sure if h.label and _alike(g, h)] for g in sure}
+        return [group for group in sure if self._speaks(group, within[group.name, group.range])]
 
-    def _explained_by_classes(self, group: RenderGroup, sure: Sequence[RenderGroup]) -> bool:
-        if group.kind != "factor" or group.label is not None:
-            return False
-        alike = [g.label for g in sure if (g.name, g.range) == (group.name, group.range) and g.label is not None]
-        others = ~np.isin(self.labels, [self.classes.index(label) for label in alike])
-        if not alike or not others.any():
-            return bool(alike)
-        return unlike_chance(group.rows[others], self.lowest[others], self._strata[others]) > _NAMED
+    def _speaks(self, group: RenderGroup, labels: Sequence[str]) -> bool:
+        """Whether a group is named beside those of the same range within some classes."""
+        general = 2 * len(labels) > len(self.classes)
+        if group.kind != "factor" or not labels:
+            return True
+        if group.label is not None:
+            return group.name == "source" or not general
+        others = ~np.isin(self.labels, [self.classes.index(label) for label in labels])
+        return (
+            general or unlike_chance(group.rows[others].astype(int), self.lowest[others], self._strata[others]) <= _SURE
+        )
 
     @property
     def _strata(self) -> NDArray[np.integer]:
@@ -86,26 +91,30 @@ class Renders:
         Sources, what is named, and then the other ranges of factors over all classes.
         """
         sources = [group for group in self.groups if group.kind == "source"] if len(self.source_names) > 1 else []
-        order = np.argsort(self.chances, kind="stable")
+        order = np.lexsort(self.chances[::-1])
         others = [self.groups[k] for k in order if self.groups[k].kind == "factor" and self.groups[k].label is None]
         factors = [group for group in self.named() if group.kind == "factor"]
         wanted = {id(group): group for group in [*sources, *factors, *others]}.values()
         return [group for group in wanted if self._leaves_all_classes(group.rows)]
 
     def chance_of(self, group: RenderGroup) -> float:
-        """Adjusted p-value of one of the groups."""
+        """Adjusted p-value of the factor of one of the groups."""
         return self._chance[id(group)]
 
     @functools.cached_property
     def _chance(self) -> dict[int, float]:
-        return {id(group): float(p) for group, p in zip(self.groups, self.chances, strict=True)}
+        return {id(group): float(p) for group, p in zip(self.groups, self.chances[0], strict=True)}
 
     def _leaves_all_classes(self, left_out: NDArray[np.bool_]) -> bool:
         return bool(np.bincount(self.labels[~left_out], minlength=len(self.classes)).all())
 
     def value_of(self, group: RenderGroup) -> GroupValue:
         """See `estimates.value_of`."""
-        return value_of(group, self.values, self.lowest, self.weights, self.labels, self.families)
+        return value_of(group, self.values, self.lowest, self.weights, self.families)
+
+
+def _alike(group: RenderGroup, other: RenderGroup) -> bool:
+    return (group.name, group.range) == (other.name, other.range)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """What to render next, in words: classes, sources, factors and ranges, each with its figures."""
 
-__all__ = ["bounds_in_words", "dropping_sentence", "next_sentences"]
+__all__ = ["KEPT", "bounds_in_words", "dropping_sentence", "next_sentences"]
 
 from collections.abc import Mapping, Sequence
 
 from weighbridge.influence.estimates import Bounds, GroupValue
 
+KEPT = "without-lowest-fifth.csv"
 _MOST = 6  # sentences about groups
 _RANGES = 5  # listed in a sentence
 _CLEARLY = 2.0  # times a share that a class has to have of the lowest fifth to be named as a whole
@@ -23,6 +24,7 @@ def next_sentences(
     """
     said = [_class_sentence(entry) for entry in classes if entry.share.estimate >= _CLEARLY * 0.2]
     factors = [entry for entry in named if entry.group.kind == "factor"]
+    factors.sort(key=_worse, reverse=True)  # what hurts comes first
     told: set[tuple[str, str | None, bool]] = set()
     for entry in factors:
         key = (entry.group.name, entry.group.label, _worse(entry))
@@ -47,18 +49,19 @@ def _class_sentence(entry: GroupValue) -> str:
 
 def _factor_sentence(alike: Sequence[GroupValue], effects: Mapping[tuple[str, str, str | None], Bounds]) -> str:
     """Of the ranges of one factor that are all worse, or all better."""
-    group = alike[0].group
+    first, group = alike[0], alike[0].group
+    images, peers = sum(entry.group.images for entry in alike), int(group.peers.sum())
     lowest = sum(entry.share.estimate * entry.group.images for entry in alike)
-    share = lowest / sum(entry.group.images for entry in alike)
+    of_peers = first.share.estimate * group.images + first.others * (peers - group.images)
     ranges = [entry.group.range for entry in alike]
     listed = ", ".join(ranges[:_RANGES]) + (f" and {len(ranges) - _RANGES} more" if len(ranges) > _RANGES else "")
     whose = f"of class {group.label} " if group.label is not None else ""
-    advice = "Mend or render fewer" if _worse(alike[0]) else "Render more"
-    others = alike[0].others
-    text = (
-        f"{advice} {whose}with {group.name} {listed}: {_percent(share)} of them are among the lowest fifth, "
-        f"against {_percent(others)} of the others{' of the class' if group.label is not None else ''}."
-    )
+    advice = "Mend or render fewer" if _worse(first) else "Render more"
+    text = f"{advice} {whose}with {group.name} {listed}: {_percent(lowest / images)} of them are among the lowest fifth"
+    if peers > images:
+        others = _percent((of_peers - lowest) / (peers - images))
+        text += f", against {others} of the others{' of the class' if group.label is not None else ''}"
+    text += "."
     effect = effects.get((group.name, group.range, group.label))
     return text + (f" Those with {group.range} earned {bounds_in_words(effect)} nats." if effect else "")
 
@@ -74,7 +77,7 @@ def dropping_sentence(lowest: Bounds, random: Bounds, accuracy: Bounds | None) -
     if accuracy is not None:
         said += f" In accuracy the lowest fifth earned {bounds_in_words(accuracy, 1)} points."
     if lowest.high < 0:
-        return said + " Train without it: influence.csv names its files."
+        return said + f" Train without it: --source {KEPT} in the run folder."
     return said + (" Keep it." if lowest.low > 0 else " Whether to keep it is not decided by this.")
 
 

@@ -67,10 +67,10 @@ def earned(
         )
     folder = RunFolder.open(path)
     metrics = folder.metrics()
-    config = read_run(folder.config)
+    config = read_run(folder.config).replace(processes=1)
     if not config.on_features:
         watch.tell("this run did not train on features, so nothing is trained again: only its weights are looked at")
-        return conclude(folder, _weighed(folder), [], [], by_weight=True)
+        return conclude(folder, _weighed(folder), [], [])
     workplace = _workplace(folder, config, watch)
     noted = metrics.get("evaluation")
     labelled = _labelled(evaluation or (Path(noted["data"]) if noted else None), workplace, config, watch)
@@ -80,7 +80,7 @@ def earned(
     plan = _plan(renders, retrainings // seeds)
     trained = Retrainings(dataclasses.replace(workplace, watch=Quiet()), config, folder, labelled)
     judged = _train(trained, plan, range(config.seed, config.seed + seeds), watch)
-    return conclude(folder, renders, plan, judged, by_weight=False)
+    return conclude(folder, renders, plan, judged, workplace.data.held_out)
 
 
 def _workplace(folder: RunFolder, config: Config, watch: Watch) -> Workplace:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from weighbridge.data.domains import LabelledDomain
 from weighbridge.files import replace_rows, write_json
 from weighbridge.influence.estimates import Bounds, GroupValue
 from weighbridge.influence.renders import Left, Renders
-from weighbridge.influence.words import bounds_in_words, dropping_sentence, next_sentences
+from weighbridge.influence.words import KEPT, bounds_in_words, dropping_sentence, next_sentences
 from weighbridge.report.statistics import paired_difference
 from weighbridge.run_folder import RunFolder
 from weighbridge.runs.retrain import Judged
@@ -43,14 +44,18 @@ class _Effect:
 
 
 def conclude(
-    folder: RunFolder, renders: Renders, plan: Sequence[Left], judged: Sequence[Sequence[Judged]], *, by_weight: bool
+    folder: RunFolder,
+    renders: Renders,
+    plan: Sequence[Left],
+    judged: Sequence[Sequence[Judged]],
+    held_out: LabelledDomain | None = None,
 ) -> Earned:
-    """Write both files.
+    """Write all files.
 
     Args:
-        plan: what was left out, nothing first; empty where nothing was trained.
+        plan: what was left out, nothing first; empty where nothing was trained and values are weights.
         judged: for each part of the plan what came out, seed by seed.
-        by_weight: whether the values are the weights.
+        held_out: renders that did not train; None where nothing was trained.
     """
     effects = [_effect(judged[0], row) for row in judged]
     of_group = {id(part.group): effect for part, effect in zip(plan, effects, strict=True) if part.group is not None}
@@ -63,7 +68,7 @@ def conclude(
     factors += [group for group in renders.named() if group.kind == "factor" and group.label is not None]
     factors.sort(key=lambda group: renders.chance_of(group))
     facts: dict[str, Any] = {
-        "score": "mean weight in training" if by_weight else _SCORE,
+        "score": _SCORE if plan else "mean weight in training",
         "renders": len(renders.files),
         "retrainings": sum(len(row) for row in judged),
         "seeds": len(judged[0]) if judged else 0,
@@ -89,6 +94,8 @@ def conclude(
     paths = folder.path / "influence.json", folder.path / "influence.csv"
     write_json(paths[0], facts)
     _write_renders(paths[1], renders)
+    if held_out is not None:
+        _write_kept(folder.path / KEPT, renders, held_out)
     return Earned(_table(renders, plan, effects) if plan else _weights_table(renders), said, paths)
 
 
@@ -156,6 +163,21 @@ def _write_renders(path: Path, renders: Renders) -> None:
         for i in order
     )
     replace_rows(path, header, rows)
+
+
+def _write_kept(path: Path, renders: Renders, held_out: LabelledDomain) -> None:
+    """A source without the lowest fifth, which `--source` reads; renders held out stay so. Not for rows of arrays."""
+    names, origin = held_out.source_names, held_out.source.whole()
+    rows = [
+        (file, renders.classes[label], renders.source_names[source], "train")
+        for file, label, source, low in zip(renders.files, renders.labels, renders.sources, renders.lowest, strict=True)
+        if not low
+    ]
+    labels = held_out.labels.whole().tolist()
+    rows += [(file, renders.classes[labels[k]], names[origin[k]], "val") for k, file in enumerate(held_out.files)]
+    if all(Path(file).is_file() for file, *_ in rows):
+        absolute = ((Path(file).resolve(), *others) for file, *others in rows)
+        replace_rows(path, ("file", "label", "source", "split"), absolute)
 
 
 def _table(renders: Renders, plan: Sequence[Left], effects: Sequence[_Effect]) -> list[tuple[str, ...]]:

@@ -107,13 +107,11 @@ def test_the_test_of_mantel_and_haenszel_by_hand():
     assert unlike_chance(group.astype(int), np.zeros(10, dtype=bool), np.zeros(10)) == 1.0
 
 
-def test_many_parts_are_the_chi_squared_test_of_a_table():
-    # one stratum: Pearson's statistic of the table, times (n - 1) / n
+def test_many_parts_of_one_stratum_are_the_test_of_kruskal_and_wallis():
     random = np.random.default_rng(0)
-    parts, lowest = random.integers(0, 5, 200), random.random(200) < 0.2
-    table = np.stack([np.bincount(parts[lowest], minlength=5), np.bincount(parts[~lowest], minlength=5)])
-    pearson = stats.chi2_contingency(table, correction=False).statistic
-    assert unlike_chance(parts, lowest, np.zeros(200)) == pytest.approx(stats.chi2.sf(pearson * 199 / 200, 4))
+    parts, values = random.integers(0, 5, 200), random.normal(size=200).round(1)
+    expected = stats.kruskal(*(values[parts == part] for part in range(5))).pvalue
+    assert unlike_chance(parts, values, np.zeros(200)) == pytest.approx(expected)
 
 
 def test_the_lowest_fifth_takes_no_more_than_half_of_a_class():
@@ -156,7 +154,7 @@ def test_groups_are_called_by_what_they_are():
     names = [group_name(group) for group in groups]
     assert names[:4] == ["class cup", "class mug", "source studio", "up y"]
     assert "up z of class mug" in names
-    together, alone = chances(groups, np.arange(80) < 16, np.arange(80) % 2, np.zeros(80))
+    together, alone = chances(groups, np.arange(80.0), np.arange(80) % 2, np.zeros(80))
     assert len(together) == len(alone) == len(groups)
 
 

@@ -7,6 +7,7 @@ __all__ = ["Bounds", "GroupValue", "chances", "lowest_fifth", "mean_with_interva
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,7 @@ class GroupValue:
         weight: mean weight that training gave them; None if it gave none.
         share: of its renders that are among the lowest fifth, in [0, 1].
         others: the same share of the renders that it is compared with.
+        worse: whether its mean value is below theirs.
     """
 
     group: RenderGroup
@@ -48,6 +50,7 @@ class GroupValue:
     weight: Bounds | None
     share: Bounds
     others: float
+    worse: bool
 
 
 def lowest_fifth(values: NDArray[np.float64], labels: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -96,27 +99,31 @@ def mean_with_interval(values: NDArray[np.float64], families: NDArray[np.integer
     return Bounds(mean, float(interval.low), float(interval.high))
 
 
-def unlike_chance(parts: NDArray[np.integer], lowest: NDArray[np.bool_], strata: NDArray[np.integer]) -> float:
-    """p-value that all parts hold their share of the lowest fifth, stratum by stratum.
+def unlike_chance(parts: NDArray[np.integer], values: NDArray[Any], strata: NDArray[np.integer]) -> float:
+    """p-value that the parts differ in value by chance alone, stratum by stratum.
 
-    The generalised test of Mantel and Haenszel (Landis, Heyman and Koch, International Statistical Review 46, 1978):
-    how far the counts are from those expected in each stratum, by their covariance there, as chi squared. With two
-    parts it is the test of Mantel and Haenszel (1959).
+    Values are ranked within their stratum, and mean ranks are held against those expected by their covariance: the
+    generalised test of Mantel and Haenszel (Landis, Heyman and Koch, International Statistical Review 46, 1978). In
+    one stratum it is the test of Kruskal and Wallis (1952), and of values 0 and 1 that of Mantel and Haenszel (1959).
 
     Args:
         parts: (n,) in [0, R), to which part each render belongs.
-        lowest: (n,) bool.
+        values: (n,).
         strata: (n,) numbers; renders of one number are compared with each other.
 
     Returns:
-        In [0, 1]; 1 where no stratum has renders of two parts, or none has both kinds.
+        In [0, 1]; 1 where no stratum has renders of two parts, or of two values.
     """
     _, stratum = np.unique(strata, return_inverse=True)
-    counts = np.zeros((int(stratum.max()) + 1, int(parts.max()) + 1))
+    size = np.bincount(stratum)  # (S,)
+    ranks = np.empty(len(values))
+    for s in range(len(size)):
+        rows = stratum == s
+        ranks[rows] = stats.rankdata(values[rows]) - (size[s] + 1) / 2  # their mean is 0
+    counts = np.zeros((len(size), int(parts.max()) + 1))
     np.add.at(counts, (stratum, parts), 1)  # (S, R)
-    size, low = counts.sum(axis=1), np.bincount(stratum, weights=lowest)  # (S,)
-    apart = np.bincount(parts, weights=lowest) - (low / size) @ counts  # (R,)
-    scale = low * (size - low) / (size**2 * np.maximum(size - 1, 1))  # (S,)
+    apart = np.bincount(parts, weights=ranks, minlength=counts.shape[1])  # (R,)
+    scale = np.bincount(stratum, weights=ranks**2) / (size * np.maximum(size - 1, 1))  # (S,)
     covariance = np.diag((scale * size) @ counts) - (counts * scale[:, None]).T @ counts  # (R, R)
     rank = int(np.linalg.matrix_rank(covariance, hermitian=True))
     if rank == 0:
@@ -126,11 +133,11 @@ def unlike_chance(parts: NDArray[np.integer], lowest: NDArray[np.bool_], strata:
 
 def chances(
     groups: Sequence[RenderGroup],
-    lowest: NDArray[np.bool_],
+    values: NDArray[np.float64],
     labels: NDArray[np.integer],
     sources: NDArray[np.integer],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How likely chance alone puts as many or as few of the lowest fifth into each group, (G,) p-values of two kinds.
+    """How likely chance alone makes each group as high or as low in value, (G,) p-values of two kinds.
 
     A class is compared with all classes, a source with other sources class by class, and a factor with the renders of
     its class and source that have it otherwise. A class or source that is lower as a whole makes none of its factors
@@ -138,7 +145,7 @@ def chances(
 
     Args:
         groups: G of them.
-        lowest, labels, sources: (N,).
+        values, labels, sources: (N,).
 
     Returns:
         Of all groups of a factor together, adjusted: of factors below 0.05, at most 5 % are expected to be there by
@@ -151,17 +158,17 @@ def chances(
         name = group.name if group.kind == "factor" else ""
         questions.setdefault((group.kind, name, group.label), []).append(place)
     together, alone = np.ones(len(groups)), np.ones(len(groups))
-    of_all = [_p_value([groups[k] for k in places], lowest, labels, sources) for places in questions.values()]
+    of_all = [_p_value([groups[k] for k in places], values, labels, sources) for places in questions.values()]
     adjusted = stats.false_discovery_control(of_all)
     for places, p in zip(questions.values(), adjusted, strict=True):
         together[places] = p
-        alone[places] = [_p_value([groups[k]], lowest, labels, sources) for k in places]
+        alone[places] = [_p_value([groups[k]], values, labels, sources) for k in places]
     return together, alone
 
 
 def _p_value(
     groups: Sequence[RenderGroup],
-    lowest: NDArray[np.bool_],
+    values: NDArray[np.float64],
     labels: NDArray[np.integer],
     sources: NDArray[np.integer],
 ) -> float:
@@ -177,7 +184,7 @@ def _p_value(
     for number, group in enumerate(groups, 1):
         parts[group.rows] = number
     peers = first.peers
-    return unlike_chance(parts[peers], lowest[peers], strata[peers])
+    return unlike_chance(parts[peers], values[peers], strata[peers])
 
 
 def value_of(
@@ -203,4 +210,5 @@ def value_of(
         mean_with_interval(weights[seen], families[seen]) if weights is not None and seen.any() else None,
         Bounds(float(lowest[rows].mean()), float(share.low), float(share.high)),
         float(lowest[others].mean()) if others.any() else float("nan"),
+        bool(others.any() and values[rows].mean() < values[others].mean()),
     )

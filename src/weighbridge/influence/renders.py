@@ -54,10 +54,10 @@ class Renders:
     @functools.cached_property
     def chances(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Of the groups, (G,) each, see `estimates.chances`."""
-        return chances(self.groups, self.lowest, self.labels, self.sources)
+        return chances(self.groups, self.values, self.labels, self.sources)
 
     def named(self) -> list[RenderGroup]:
-        """Groups that hold more or fewer of the lowest fifth than chance explains, the surest first.
+        """Groups that are higher or lower in value than chance explains, the surest first.
 
         What holds in at most half of the classes is said of those. Over all classes it is named only if chance does
         not explain it in the others either. What holds in more is said of all classes, and not of each again.
@@ -77,7 +77,7 @@ class Renders:
             return group.name == "source" or not general
         others = ~np.isin(self.labels, [self.classes.index(label) for label in labels])
         return (
-            general or unlike_chance(group.rows[others].astype(int), self.lowest[others], self._strata[others]) <= _SURE
+            general or unlike_chance(group.rows[others].astype(int), self.values[others], self._strata[others]) <= _SURE
         )
 
     @property

@@ -18,26 +18,22 @@ def next_sentences(
     """What to change, the surest first.
 
     Args:
-        named: groups that hold more or fewer of the lowest fifth than chance explains, the surest first.
+        named: groups that are higher or lower in value than chance explains, the surest first.
         classes: all classes.
         effects: (factor, range, class) -> what a group earned, in nats, where it was trained without.
     """
     said = [_class_sentence(entry) for entry in classes if entry.share.estimate >= _CLEARLY * 0.2]
     factors = [entry for entry in named if entry.group.kind == "factor"]
-    factors.sort(key=_worse, reverse=True)  # what hurts comes first
+    factors.sort(key=lambda entry: entry.worse, reverse=True)  # what hurts comes first
     told: set[tuple[str, str | None, bool]] = set()
     for entry in factors:
-        key = (entry.group.name, entry.group.label, _worse(entry))
+        key = (entry.group.name, entry.group.label, entry.worse)
         if key in told or len(told) == _MOST:
             continue
         told.add(key)
-        alike = [e for e in factors if (e.group.name, e.group.label, _worse(e)) == key]
+        alike = [e for e in factors if (e.group.name, e.group.label, e.worse) == key]
         said.append(_factor_sentence(alike, effects))
     return said or ["No class, source or factor stands out. Look at the renders of the lowest value, one by one."]
-
-
-def _worse(entry: GroupValue) -> bool:
-    return entry.share.estimate > entry.others
 
 
 def _class_sentence(entry: GroupValue) -> str:
@@ -56,7 +52,7 @@ def _factor_sentence(alike: Sequence[GroupValue], effects: Mapping[tuple[str, st
     ranges = [entry.group.range for entry in alike]
     listed = ", ".join(ranges[:_RANGES]) + (f" and {len(ranges) - _RANGES} more" if len(ranges) > _RANGES else "")
     whose = f"of class {group.label} " if group.label is not None else ""
-    advice = "Mend or render fewer" if _worse(first) else "Render more"
+    advice = "Mend or render fewer" if first.worse else "Render more"
     text = f"{advice} {whose}with {group.name} {listed}: {_percent(lowest / images)} of them are among the lowest fifth"
     if peers > images:
         others = _percent((of_peers - lowest) / (peers - images))

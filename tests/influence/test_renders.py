@@ -55,6 +55,13 @@ def test_a_class_whose_meshes_stand_on_their_noses_is_named_with_its_factor():
     assert not [group for group in renders.named() if (group.range, group.label) == ("y", None)]  # the cars explain it
 
 
+def test_what_is_worse_is_left_out_before_what_is_better():
+    renders = some_renders(lambda labels, up, elevation: (labels == 1) & (up == "y"))
+    names = [group_name(group) for group in renders.to_leave_out()]
+    assert names[0] == "up y of class car"
+    assert "up z of class car" in names[1:]
+
+
 def test_meshes_of_which_few_renders_exist_are_named_together():
     # 13 meshes of one class, about 9 renders each; 8 of them are spoilt, as they stand on their noses
     random = np.random.default_rng(0)

@@ -88,14 +88,18 @@ class Renders:
     def to_leave_out(self) -> list[RenderGroup]:
         """Groups without which a training may tell most, in that order; none of them is all of a class.
 
-        Sources, what is named, and then the other ranges of factors over all classes.
+        Sources, what is named, that of low value first, and then the other ranges of factors over all classes.
         """
         sources = [group for group in self.groups if group.kind == "source"] if len(self.source_names) > 1 else []
         order = np.lexsort(self.chances[::-1])
         others = [self.groups[k] for k in order if self.groups[k].kind == "factor" and self.groups[k].label is None]
         factors = [group for group in self.named() if group.kind == "factor"]
+        factors.sort(key=self._mean_above_peers)
         wanted = {id(group): group for group in [*sources, *factors, *others]}.values()
         return [group for group in wanted if self._leaves_all_classes(group.rows)]
+
+    def _mean_above_peers(self, group: RenderGroup) -> bool:
+        return float(self.values[group.rows].mean()) > float(self.values[group.peers].mean())
 
     def chance_of(self, group: RenderGroup) -> float:
         """Adjusted p-value of the factor of one of the groups."""

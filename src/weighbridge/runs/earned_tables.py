@@ -111,7 +111,7 @@ def _difference(pairs: Sequence[tuple[float | None, float | None]], scale: float
     both = [(scale * a, scale * b) for a, b in pairs if a is not None and b is not None]
     if len(both) < 2:
         return None
-    found = paired_difference(*zip(*both, strict=True))
+    found = paired_difference([a for a, _ in both], [b for _, b in both])
     assert found.low is not None
     assert found.high is not None
     return Bounds(found.mean, found.low, found.high)

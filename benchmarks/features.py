@@ -50,6 +50,7 @@ def main() -> None:
     domain = build_data.open_target(given.folder, config)
     images = domain.images
     rows = torch.arange(min(given.count, len(images)))
+    images.fetch(rows[:1])  # now all are decoded
 
     class Some:
         digest = ""

@@ -61,7 +61,8 @@ def small_config(**changes) -> Config:
         "batch_source": 8,
         "batch_target": 6,
     }
-    return Config(**(settings | {"pre_steps": 10, "steps": 10, "device": "cpu", "precision": "fp32"} | changes))
+    config = Config(**(settings | {"pre_steps": 10, "steps": 10, "device": "cpu", "precision": "fp32"} | changes))
+    return config.replace(restarts=changes.get("restarts", 1)) if config.may_restart else config
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ class RunFolder:
         checkpoints/last.safetensors
         model.safetensors        the network that predicts; the layers behind a frozen backbone
         backbone.safetensors     the frozen backbone, where there is one
+        restart-0/, restart-1/ … of a run that is the best of several, each of these
         features/                of a run that is fine-tuned, its first stage: a run behind a frozen backbone
         running-mean.safetensors of source-only, the running mean of its weights, which a control reads
         metrics.json             what came out; present when the run is complete

@@ -1,6 +1,6 @@
 """Who looks on while something long runs: a progress bar, or nobody. No torch."""
 
-__all__ = ["Progress", "Quiet", "Warns", "Watch"]
+__all__ = ["Nth", "Progress", "Quiet", "Warns", "Watch"]
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -57,3 +57,36 @@ class Warns(Quiet):
     def tell(self, sentence: str) -> None:
         """See `Watch`."""
         warnings.warn(sentence, ToldWarning, stacklevel=2)
+
+
+class Nth(Quiet):
+    """Somebody who looks on at one of several trainings of a kind, and is told which.
+
+    Args:
+        watch: who looks on.
+        place: which, counted from 0.
+        among: of how many.
+    """
+
+    def __init__(self, watch: Watch, place: int, among: int) -> None:
+        self._watch, self._said = watch, f"{place + 1} of {among}"
+
+    def reading(self, what: str) -> Callable[[int, int], None]:
+        """See `Watch`."""
+        return self._watch.reading(what)
+
+    def tell(self, sentence: str) -> None:
+        """See `Watch`."""
+        self._watch.tell(sentence)
+
+    def begin(self, stage: str, steps: int, start: int) -> None:
+        """See `Watch`."""
+        self._watch.begin(f"{stage} {self._said}", steps, start)
+
+    def advance(self, step: int, record: Mapping[str, float] | None) -> None:
+        """See `Watch`."""
+        self._watch.advance(step, record)
+
+    def end(self) -> None:
+        """See `Watch`."""
+        self._watch.end()

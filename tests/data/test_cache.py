@@ -23,8 +23,8 @@ from weighbridge.errors import DataError
 ROOT = Path(__file__).parents[2]
 
 
-def read(folder, home, *, cache="disk", size=16, slack=0):
-    return read_unlabelled(folder, Reading(View(size, 1, slack=slack), cache=cache, home=home))
+def read(folder, home, *, cache="disk", size=16, slack=0, later=False):
+    return read_unlabelled(folder, Reading(View(size, 1, slack=slack), cache=cache, home=home, later=later))
 
 
 def pixels(domain):
@@ -53,6 +53,18 @@ def test_all_ways_of_keeping_pixels_agree(renders, tmp_path):
     assert first.shape == (36, 1, 16, 16)
     for other in others:
         assert torch.equal(first, other)
+
+
+@pytest.mark.parametrize("mode", ["memory", "disk", "off"])
+def test_what_waits_is_decoded_when_it_is_asked_for_and_is_the_same(renders, tmp_path, monkeypatch, mode):
+    now = read(renders, tmp_path, cache=mode)
+    names = decoded_names(monkeypatch)
+    waiting = read(renders, tmp_path / "other", cache=mode, later=True)
+    assert names == []
+    assert len(waiting) == 36
+    assert waiting.images.digest == now.images.digest
+    assert torch.equal(pixels(waiting), pixels(now))
+    assert len(set(names)) == 12  # names repeat in each class
 
 
 def test_another_interpolation_is_another_cache(renders, tmp_path):

@@ -11,6 +11,10 @@ from weighbridge.settings.config import Config
 from weighbridge.settings.described import Described, Section, sections
 
 _FIRST_GROUP = 10  # after those of the commands themselves
+_ABOUT = (
+    "Every setting is also a key of the TOML file given with --config. Some are chosen by the images if you do not "
+    "give them; the defaults below hold with --plain."
+)
 
 
 def _option(setting: Described, group: Group) -> tuple[str, Any, Any]:
@@ -20,8 +24,7 @@ def _option(setting: Described, group: Group) -> tuple[str, Any, Any]:
 
 
 def _group(place: int, section: Section) -> Group:
-    about = "Every setting is also a key of the TOML file given with --config." if place == 0 else ""
-    return Group(section.title, help=about, sort_key=_FIRST_GROUP + place)
+    return Group(section.title, help=_ABOUT if place == 0 else "", sort_key=_FIRST_GROUP + place)
 
 
 def _remembering(cls: Any, **given: Any) -> Any:

@@ -6,13 +6,14 @@ where it stopped. Every image carries a checksum, compared when it is first read
 
 __all__ = ["CacheMode", "decoded", "room"]
 
+import functools
 import hashlib
 import mmap
 import os
 import shutil
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -21,6 +22,7 @@ import PIL
 import torch
 from filelock import FileLock
 from numpy.typing import NDArray
+from torch import Tensor
 
 from weighbridge.data.columns import Column
 from weighbridge.data.images import ArrayImages, Images, OnDemand, Pictures, Pixels, View
@@ -40,7 +42,13 @@ _AROUND = 2**21
 
 
 def decoded(
-    pictures: Pictures, view: View, mode: CacheMode, *, home: Path | None = None, progress: Progress | None = None
+    pictures: Pictures,
+    view: View,
+    mode: CacheMode,
+    *,
+    home: Path | None = None,
+    later: bool = False,
+    progress: Progress | None = None,
 ) -> Images:
     """Images ready to be fetched.
 
@@ -48,6 +56,7 @@ def decoded(
         mode: `memory`: decoded now; `disk`: from a file in the cache folder, made now if it is not there; `off`:
             decoded every time they are asked for; `auto`: memory up to `MEMORY_BUDGET` bytes, else off.
         home: the cache folder; `cache_home()` if not given.
+        later: whether what would be decoded now waits until an image is asked for, since perhaps none is.
         progress: called with (images decoded, images to decode).
 
     Raises:
@@ -57,7 +66,37 @@ def decoded(
     if mode == "off" or (mode == "auto" and size > MEMORY_BUDGET):
         return OnDemand(pictures, view, digest=_key(pictures, view))
     if mode == "disk":
-        return _mapped(pictures, view, (home or cache_home()) / "pixels", progress)
+        keep = functools.partial(_mapped, pictures, view, (home or cache_home()) / "pixels", progress)
+    else:
+        keep = functools.partial(_in_memory, pictures, view, progress)
+    return _Later(keep, len(pictures), _key(pictures, view)) if later else keep()
+
+
+class _Later:
+    """Images that are decoded, all of them, when the first is asked for."""
+
+    def __init__(self, decode: Callable[[], Images], count: int, digest: str) -> None:
+        self._decode, self._count, self.digest = decode, count, digest
+        self._images: Images | None = None
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def draw(self, count: int, generator: torch.Generator, *, strong: bool) -> Tensor | None:
+        return self._whole().draw(count, generator, strong=strong)
+
+    def fetch(self, index: Tensor, drawn: Tensor | None = None) -> Tensor:
+        return self._whole().fetch(index, drawn)
+
+    def _whole(self) -> Images:
+        with self._lock:
+            if self._images is None:
+                self._images = self._decode()
+            return self._images
+
+
+def _in_memory(pictures: Pictures, view: View, progress: Progress | None) -> Images:
     pixels = np.empty((len(pictures), view.side, view.side, view.channels), dtype=np.uint8)
     for _ in _decode(pictures, view, np.arange(len(pictures)), pixels, progress):
         pass

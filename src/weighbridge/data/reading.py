@@ -37,12 +37,14 @@ class Reading:
         cache: see `cache.decoded`.
         strict: stop at the first image that cannot be used, instead of going on without it.
         home: the cache folder; the user's if not given.
+        later: decode when the first image is asked for.
     """
 
     view: View
     cache: CacheMode = "auto"
     strict: bool = False
     home: Path | None = None
+    later: bool = False
 
 
 def read_labelled(
@@ -73,7 +75,9 @@ def read_labelled(
     source = [np.full(len(part.labels), k, dtype=np.int16) for k, part in enumerate(parts)]
     pictures = Pictures([part.content for part in parts], [part.places for part in parts])
     return LabelledDomain(
-        images=decoded(pictures, reading.view, reading.cache, home=reading.home, progress=progress),
+        images=decoded(
+            pictures, reading.view, reading.cache, home=reading.home, later=reading.later, progress=progress
+        ),
         labels=Column(labels, np.int32),
         classes=tuple(names),
         source=Column(source, np.int16),
@@ -117,7 +121,7 @@ def read_unlabelled(
             places = places[np.isin(numbers[places], [words.index(wanted)])]
         content, fingerprint = IndexedContent(index), index.fingerprint
     pictures = Pictures([content], [places])
-    images = decoded(pictures, reading.view, reading.cache, home=reading.home, progress=progress)
+    images = decoded(pictures, reading.view, reading.cache, home=reading.home, later=reading.later, progress=progress)
     return UnlabelledDomain(images, Names(pictures), fingerprint, rejected)
 
 

@@ -97,7 +97,7 @@ def fit(
         with stop_on_signals() as stop_asked, _ahead(pairs, done, steps) as stream:
             for step, pair in stream:
                 set_progress(method.optimizers.values(), step / steps, rate_schedule)
-                torch.manual_seed(pairs.noise_seed(step))  # dropout is a function of (seed, step) too
+                _seed(pairs.noise_seed(step))  # dropout is a function of (seed, step) too
                 with fabric.autocast():
                     log = method.step(pair, step / steps, update)
                 if history is not None and log.weights is not None:
@@ -120,6 +120,14 @@ def fit(
     finally:
         watch.end()
     return seconds_before + time.perf_counter() - started
+
+
+def _seed(seed: int) -> None:
+    """`torch.manual_seed`, which without a GPU writes down a traceback each time, for the day one is asked for."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
 
 
 class _Records:

@@ -32,6 +32,7 @@ from weighbridge.errors import ConfigError, RunFolderError
 from weighbridge.parts.likelihoods import SourceLikelihood, per_step, stored
 from weighbridge.parts.networks import Network
 from weighbridge.run_folder import RunFolder
+from weighbridge.runs.restarts import restarted, seed_of
 from weighbridge.runs.stage import train_stage, write_outcome
 from weighbridge.runs.tuned import fine_tune, pre_classifier_on_images
 from weighbridge.runs.workplace import (
@@ -152,9 +153,11 @@ def train_shared(workplace: Workplace, config: Config, home: RunFolder) -> None:
         _train_source_only(workplace, config, home)
         return
     config = features_stage(config) if config.fine_tunes else config
-    network = train_pre_classifier(workplace, config, home)
-    if config.weighting_name is not None and config.p_a == "cross-fitted":
-        _p_a(workplace, config, network, home)
+    for k in range(config.restarts if config.may_restart else 1):
+        once, place = seed_of(config, k), _home_of(home, k)
+        network = train_pre_classifier(workplace, once, place)
+        if config.weighting_name is not None and config.p_a == "cross-fitted":
+            _p_a(workplace, once, network, place)
 
 
 def train_run(workplace: Workplace, config: Config, folder: RunFolder, pre_classifier: RunFolder | None = None) -> None:
@@ -171,14 +174,26 @@ def train_run(workplace: Workplace, config: Config, folder: RunFolder, pre_class
     if config.fine_tunes:
         _fine_tune(workplace, config, folder, pre_classifier)
         return
+    home = pre_classifier or RunFolder(folder.path / "pre-classifier", writes=folder.writes)
+    if config.may_restart and config.restarts > 1:
+        restarted(
+            workplace, config, folder, lambda place, once, part, k: train_run(place, once, part, _home_of(home, k))
+        )
+        return
     needs_p_a = config.weighting_name is not None
     if config.from_scratch and not needs_p_a:
         _train(workplace, config, folder, stage="train" if config.method == "source-only" else "adapt")
         return
-    home = pre_classifier or RunFolder(folder.path / "pre-classifier", writes=folder.writes)
     network = train_pre_classifier(workplace, config, home)
     p_a = _p_a(workplace, config, network, home) if needs_p_a else None
     _train(workplace, config, folder, stage="adapt", start=network, p_a=p_a)
+
+
+def _home_of(pre_classifier: RunFolder, restart: int) -> RunFolder:
+    """Where the pre-classifier of a restart lives: the first has the run's own."""
+    if restart == 0:
+        return pre_classifier
+    return RunFolder(pre_classifier.path / f"restart-{restart}", writes=pre_classifier.writes)
 
 
 def _features_folder(folder: RunFolder) -> RunFolder:

@@ -71,7 +71,8 @@ def _seconds(
     stages = [(lasting, lasting.total_steps)]
     if not config.from_scratch or config.weighting_name is not None:
         stages.append((lasting.replace(method="source-only"), lasting.pre_steps))
-    return features + sum(steps * _one(_step(of, network(of), shape, classes)) for of, steps in stages)
+    starts = config.restarts if config.may_restart else 1
+    return features + starts * sum(steps * _one(_step(of, network(of), shape, classes)) for of, steps in stages)
 
 
 def _step(config: Config, network: Network, shape: tuple[int, ...], classes: int) -> Callable[[], object]:

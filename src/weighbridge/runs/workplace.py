@@ -64,6 +64,10 @@ class Workplace:
     images: build_data.Data | None = None  # these images, where features stand in their place
     proposed: Mapping[str, Any] | None = None  # which settings were chosen by the images, and why, for run.json
 
+    def seen_by(self, watch: Watch) -> "Workplace":
+        """The same, with somebody else who looks on."""
+        return dataclasses.replace(self, watch=watch)
+
 
 def open_workplace(
     source: Sequence[Path],

@@ -87,7 +87,7 @@ def build_reading(config: Config) -> Reading:
     pixels = published_pixels(config)
     interpolation = pixels.interpolation if pixels else "bicubic"
     view = View(config.image_size, config.channels, config.fit, slack, interpolation)
-    return Reading(view, cache=config.cache, strict=config.strict)
+    return Reading(view, cache=config.cache, strict=config.strict, later=config.features_first)
 
 
 def preparation_of(config: Config) -> Preparation | AsTheyAre:

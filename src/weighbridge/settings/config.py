@@ -189,6 +189,15 @@ class _First:
         ),
     ] = 4
     """Number of augmented views of every image. Their features are computed once, with those of the plain image."""
+    restarts: Annotated[
+        int,
+        Setting(
+            stage="adaptation",
+            low=1,
+            readers=Readers("methods that see photos, in training on features", lambda config: config.may_restart),
+        ),
+    ] = 3
+    """Number of trainings from different random numbers. One is kept, by a score that needs no labels of photos."""
     pre_steps: Annotated[
         int,
         Setting(
@@ -600,6 +609,11 @@ class Config(  # dataclasses take the fields of the last base first
     def features_first(self) -> bool:
         """Whether a run on features is all, or the first stage."""
         return self.on_features or self.fine_tunes
+
+    @property
+    def may_restart(self) -> bool:
+        """Whether a run may be the best of several: where a training takes seconds, and photos can judge it."""
+        return self.features_first and "target" in self.entry.has
 
     def settled(self) -> dict[str, Any]:
         """Every setting as a run folder has it: what is left out, and the network, whatever the default is later."""

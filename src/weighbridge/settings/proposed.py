@@ -348,6 +348,8 @@ def _stages_line(
         stages = f"{lasting.total_steps:,} steps of {config.method}"
     else:
         stages = f"{lasting.pre_steps:,} steps of the pre-classifier, then {lasting.steps:,} of {config.method}"
+    if config.may_restart and config.restarts > 1:
+        stages += f", from {config.restarts} random starts"
     stages += ", then fine-tuning" if config.fine_tunes else ""
     if config.on_features or config.fine_tunes:
         looks = (source.images + target.images) * (1 + config.views)

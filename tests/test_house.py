@@ -15,7 +15,7 @@ PACKAGE = ROOT / "src" / "weighbridge"
 FLOORS = {  # from the ground up; what stands on a floor imports from floors below it, or from its own folder
     "words": "errors types version files watch stopping progress",
     "parts": "run_folder parts data",
-    "crafts": "methods patches inspection trust report labelling render",
+    "crafts": "methods patches inspection trust report labelling render influence",
     "engine": "engine",
     "settings": "settings",
     "runs": "runs",
@@ -151,6 +151,7 @@ def test_what_a_file_exports_exists_is_sorted_and_is_explained(name):
         "adapt",
         "compare",
         "demo",
+        "earned",
         "evaluate",
         "figure",
         "inspect",

@@ -37,6 +37,7 @@ class RunFolder:
         embedding.npz            some images of both domains in one plane, for the report
         target-labels.csv        labelled photos that it learned from, where there are some
         quarantine.csv, split.csv, weights.npz, weights.csv, report.html
+        influence.json, influence.csv, retrainings.jsonl, without-lowest-fifth.csv    what `earned` adds
 
     Args:
         path: the folder.

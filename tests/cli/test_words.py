@@ -14,16 +14,7 @@ from weighbridge.settings.described import sections
 
 PACKAGE = Path(__file__).parents[2] / "src" / "weighbridge"
 COMMANDS = (
-    "adapt",
-    "compare",
-    "demo",
-    "evaluate",
-    "figure",
-    "inspect",
-    "label",
-    "patches",
-    "predict",
-    "render",
+    *("adapt", "compare", "demo", "earned", "evaluate", "figure", "inspect", "label", "patches", "predict", "render"),
     "report",
 )
 MOST_WORDS = 35  # in a sentence

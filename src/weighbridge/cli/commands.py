@@ -23,6 +23,7 @@ from weighbridge.cli.terminal import (
     scan_path,
     show_command,
     show_proposal,
+    show_rows,
     show_tables,
     show_verdict,
 )
@@ -635,6 +636,28 @@ def _say_orientations(rows: Iterable[Mapping[str, str]], assets: Path | None) ->
     if assets is not None:
         for sentence in orientation_sentences((row for row in rows if "up_by" in row), assets):
             print(f"weighbridge: {sentence}", file=sys.stderr)
+
+
+@app.command
+def earned(
+    run: FinishedRun,
+    *,
+    seeds: Annotated[int, Parameter(help="Number of paired seeds for each retraining.")] = 3,
+    retrainings: Annotated[int, Parameter(help="Trainings at most, each with some renders left out.")] = 60,
+    evaluation: Annotated[
+        Path | None,
+        Parameter(help="Labelled photos to judge by as well. Default: those that the run was evaluated on, if any."),
+    ] = None,
+) -> None:
+    """Say which renders a finished run owes its result to, and what to render next."""
+    with progress_bars(lambda: same_command(run)) as bars:
+        RunFolder.open(run).metrics()  # before PyTorch is loaded
+        from weighbridge.runs.earned import earned as find_earned
+
+        found = find_earned(run, seeds=seeds, retrainings=retrainings, evaluation=evaluation, watch=bars)
+    show_rows(found.rows)
+    print("What to render next", *(f"  - {sentence}" for sentence in found.next), sep="\n")
+    print("\nfacts  {}\nvalues {}".format(*found.paths))
 
 
 @app.command

@@ -10,6 +10,7 @@ __all__ = [
     "scan_path",
     "show_command",
     "show_proposal",
+    "show_rows",
     "show_tables",
     "show_verdict",
 ]
@@ -18,7 +19,7 @@ import os
 import shlex
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,22 +173,33 @@ def show_tables(folder: Path | None) -> None:
     print(f"\ntables {folder / 'table.md'}\nreport {folder / 'report.html'}")
 
 
+def show_rows(rows: Sequence[Sequence[str]]) -> None:
+    """A small table, its header first."""
+    from rich.console import Console
+
+    _print_rows(Console(highlight=False), rows, wrapped=False)
+
+
 _WIDE = 100  # columns of a terminal in which a table fits
 _LEFT_OUT = ("class mean %", "to DANN", "source %")
 
 
 def _print_table(console: "Console", table: "Table") -> None:
-    from rich.table import Table as Columns
-
     from weighbridge.report.tables import table_cells
 
     header, *rows = table_cells(table)
     if console.width < _WIDE:  # what the verdict rests on; table.md has the rest
         kept = [place for place, name in enumerate(header) if name not in _LEFT_OUT]
         header, *rows = ([cells[place] for place in kept] for cells in (header, *rows))
+    _print_rows(console, [header, *rows], wrapped=console.width < _WIDE)
+
+
+def _print_rows(console: "Console", rows: Sequence[Sequence[str]], *, wrapped: bool) -> None:
+    from rich.table import Table as Columns
+
     columns = Columns(box=None, pad_edge=False, header_style="bold")
-    for place, name in enumerate(header):
-        columns.add_column(name, justify="right" if place else "left", no_wrap=place > 0 and console.width >= _WIDE)
-    for row in rows:
+    for place, name in enumerate(rows[0]):
+        columns.add_column(name, justify="right" if place else "left", no_wrap=place > 0 and not wrapped)
+    for row in rows[1:]:
         columns.add_row(*row)
     console.print(columns)

@@ -46,11 +46,16 @@ class Vectors:
             features[others] = self._augmented[rows[others], looks[others] - 1]
         return torch.from_numpy(features).float()  # NumPy takes ten times as long for this
 
-    def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of the plain looks, (F,) each."""
-        count, total, squares = len(self), 0.0, 0.0
+    def moments(self, rows: NDArray[np.integer] | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the plain looks, (F,) each.
+
+        Args:
+            rows: (n,) the images that count; all if not given.
+        """
+        count, total, squares = len(self) if rows is None else len(rows), 0.0, 0.0
         for start in range(0, count, 4096):
-            part = self._plain[start : start + 4096].astype(np.float64)
+            span = slice(start, start + 4096)
+            part = self._plain[span if rows is None else rows[span]].astype(np.float64)
             total, squares = total + part.sum(0), squares + (part**2).sum(0)
         mean = total / count
         deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))

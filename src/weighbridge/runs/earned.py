@@ -21,14 +21,13 @@ from weighbridge.influence.factors import read_factors
 from weighbridge.influence.renders import Left, Renders, group_name
 from weighbridge.influence.shapley import aligned, render_values
 from weighbridge.parts.networks import Network
-from weighbridge.run_folder import RunFolder
+from weighbridge.run_folder import RunFolder, found_again
 from weighbridge.runs.earned_tables import Earned, conclude
 from weighbridge.runs.frozen import features_of
 from weighbridge.runs.retrain import Judged, Retraining, Retrainings
 from weighbridge.runs.workplace import (
     Workplace,
     featured,
-    found_again,
     fresh_network,
     open_workplace,
     refuse_other_images,

@@ -1,11 +1,10 @@
-"""A case that must not pass: one class swallows photos of all others, surely, and nobody says so.
+"""Clean fonts against street photos: does a class swallow photos of all others, and does the verdict call it?
 
     ./run python experiments/trust/sink.py --fonts fonts.npz --photos street-labelled --out work/sink
 
-Ten letters, 24 clean fonts of each as renders, 100 street photos of each. Fonts this clean teach little of the street,
-so self-training makes a class of whatever it is surest of. The verdict is printed beside the truth, which it has not
-seen.
-`weighbridge render characters` makes other renders than --fonts. `--setting KEY=VALUE` changes a setting of the run.
+Ten letters, 24 clean fonts of each as renders, 100 street photos of each. Fonts this clean teach little of the street.
+The verdict is printed beside the truth, which it has not seen. `--setting KEY=VALUE` changes a setting of the run; not
+every setting makes a sink.
 """
 
 import argparse

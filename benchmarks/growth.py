@@ -8,7 +8,6 @@ of classes and photos, and a step of fine-tuning at each side. Minutes of whole 
 
 import argparse
 import json
-import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -160,9 +159,7 @@ def main() -> None:
             print(
                 f"{classes} classes, {photos:,} photos and renders: {1000 * took:.1f} ms a step on features", flush=True
             )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    found |= {"sides": sides, "steps": steps, "peak_gib": peak}
-    print(f"peak {peak:.2f} GiB")
+    found |= {"sides": sides, "steps": steps}
     print("minutes in all, as many renders as photos: features + heads, and what fine-tuning for 3 passes adds")
     for photos in PHOTOS:
         cells = []

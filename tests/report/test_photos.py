@@ -67,6 +67,20 @@ def test_evaluated_images_that_are_not_of_the_target_are_shown_too(run):
     assert sections[0].cards[0].picture.startswith("data:image/jpeg")
 
 
+def test_a_photo_of_the_target_that_was_evaluated_under_another_name_is_shown_once(run):
+    copy = run / "test" / "other name.png"
+    copy.parent.mkdir()
+    copy.write_bytes((run / "photos" / "5.png").read_bytes())
+    table(
+        run / "evaluation.csv", ("file", "label", "true label", "probability", "right"), [(copy, "jug", "cup", 0.95, 0)]
+    )
+    sections, count = shown_photos(
+        read_photos(run, CLASSES, None), OwnPictures([noted(run / "photos"), noted(run / "test")])
+    )
+    assert count == 6
+    assert [Path(card.file).name for card in sections[0].cards] == ["other name.png", "4.png"]
+
+
 def test_doubtful_is_what_the_verdict_says_or_else_a_tenth(run):
     assert read_photos(run, CLASSES, {"threshold": 0.75}).doubtful.tolist() == [False, False, True, True, False, False]
     assert read_photos(run, CLASSES, None).doubtful.tolist() == [False, False, False, True, False, False]

@@ -662,7 +662,7 @@ def earned(
 
 @app.command
 def report(folder: Annotated[Path, Parameter(help="Folder of a run, a comparison or a grid.")]) -> None:
-    """Write the HTML report of a run, a comparison or a grid again. A run may be unfinished."""
+    """Write the HTML report of a run, finished or not, of a comparison or of a grid again."""
     from weighbridge.runs.embedding import write_report_of
 
     print(write_report_of(folder))

@@ -223,9 +223,11 @@ def shown_photos(photos: Photos, pictures: OwnPictures, most: int = _MOST_PHOTOS
         data_url(found) if found else "" for found in pictures.thumbnails((names[row] for row in rows.tolist()), side)
     ]
     room = np.cumsum([len(url) for url in urls]) <= _MOST_BYTES
+    known = {url for row, url in zip(rows.tolist(), urls, strict=True) if url and photos.right[row] >= 0}
     cards: dict[int, list[Card]] = {}
     for row, url, fits in zip(rows.tolist(), urls, room.tolist(), strict=True):
-        if fits:
+        twice = url in known and photos.right[row] < 0  # the same picture under another name, with its label
+        if fits and not twice:
             cards.setdefault(int(photos.label[row]), []).append(_card(photos, row, names[row], url))
     sections = [_section(photos, key, tuple(of_class)) for key, of_class in cards.items()]
     sections.sort(key=lambda section: (-section.wrong, -section.doubtful, -section.photos))

@@ -142,7 +142,7 @@ def _gallery(photos: Photos, pictures: OwnPictures) -> dict[str, Any] | None:
     )
     flags = {flag for section in sections for card in section.cards for flag in card.flags.split()}
     return {
-        "said": f"{whole} {order} {doubtful}",
+        "said": f"{whole} {order} {doubtful}{' A photo that is in both sets is shown once.' if photos.others else ''}",
         "missing": _missing(pictures),
         "sections": sections,
         "true": sorted({printable(name) for name in photos.true.values() if name}),

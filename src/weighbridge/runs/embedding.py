@@ -28,7 +28,7 @@ from weighbridge.run_folder import RunFolder, found_again
 from weighbridge.runs.finished import Run
 from weighbridge.settings import build_data
 
-_MOST = 600  # images of each domain
+_LEAST, _MOST = 96, 600  # images of each domain
 _SECONDS = 5.0  # that looking at them may take; fewer are shown where that is not enough
 _LOOK = 32  # images of each domain between two glances at the clock
 _TOO_MANY = 200_000  # images of a run; looking for so many files anew is not done for a picture
@@ -88,11 +88,14 @@ def _drawn(count: int) -> Tensor:
 def _looked(
     network: Network, domains: list[Images], orders: list[Tensor], preparation: Preparation
 ) -> list[tuple[list[Tensor], list[Tensor]]]:
-    """Of each domain features (b, F) and predicted classes (b,), batch by batch, until all are seen or time is over."""
+    """Of each domain features (b, F) and predicted classes (b,), batch by batch.
+
+    It ends when all are seen or, once there are enough for a picture, when the time is over.
+    """
     weights = next(network.parameters())
     found: list[tuple[list[Tensor], list[Tensor]]] = [([], []), ([], [])]
     started = time.monotonic()
-    for parts in itertools.zip_longest(*(torch.split(order, _LOOK) for order in orders)):
+    for done, parts in enumerate(itertools.zip_longest(*(torch.split(order, _LOOK) for order in orders)), start=1):
         for k, rows in enumerate(parts):
             if rows is not None:
                 prepared = preparation.plain(domains[k].fetch(rows).to(weights.device))
@@ -100,7 +103,7 @@ def _looked(
                     features = network.features(prepared.contiguous(memory_format=layout_of(weights)))
                     found[k][1].append(network.label_head(features).argmax(dim=1).cpu())
                 found[k][0].append(features.flatten(1).float().cpu())
-        if time.monotonic() - started > _SECONDS:
+        if done * _LOOK >= _LEAST and time.monotonic() - started > _SECONDS:
             break
     return found
 

@@ -165,13 +165,24 @@ def stored_likelihood(network: Network, source: LabelledDomain, preparation: Pre
 
 
 def evaluate(
-    network: Network, labelled: LabelledDomain, preparation: Preparation | AsTheyAre, progress: Progress | None = None
+    network: Network,
+    labelled: LabelledDomain,
+    preparation: Preparation | AsTheyAre,
+    progress: Progress | None = None,
+    *,
+    temperature: float = 1.0,
 ) -> Evaluation:
-    """Compare predictions with labels. Nothing is chosen by what comes out."""
-    return evaluation_of(label_logits(network, labelled.images, preparation, progress), labelled)
+    """Compare predictions with labels. Nothing is chosen by what comes out.
+
+    Args:
+        temperature: that logits are divided by, see `trust.calibration`.
+    """
+    return evaluation_of(label_logits(network, labelled.images, preparation, progress), labelled, temperature)
 
 
-def evaluation_of(batches: Iterable[tuple[Tensor, Tensor]], labelled: LabelledDomain) -> Evaluation:
+def evaluation_of(
+    batches: Iterable[tuple[Tensor, Tensor]], labelled: LabelledDomain, temperature: float = 1.0
+) -> Evaluation:
     """The same from rows (batch,) and label logits (batch, K) that are known."""
     kinds = range(len(labelled.classes))
     counts = np.zeros((len(kinds), len(kinds)), dtype=np.int64)
@@ -179,7 +190,7 @@ def evaluation_of(batches: Iterable[tuple[Tensor, Tensor]], labelled: LabelledDo
     predicted, probability = np.zeros(len(labelled), dtype=np.int32), np.zeros(len(labelled), dtype=np.float32)
     for rows, logits in batches:
         labels, place = labelled.labels[rows].numpy(), rows.numpy()
-        sure, told = (best.numpy() for best in logits.softmax(dim=1).max(dim=1))
+        sure, told = (best.numpy() for best in (logits / temperature).softmax(dim=1).max(dim=1))
         counts += confusion_matrix(labels, told, labels=kinds)
         right[place], predicted[place], probability[place] = labels == told, told, sure
     confusion = tuple(tuple(int(cell) for cell in row) for row in counts)

@@ -45,6 +45,7 @@ from weighbridge.trust.neighbours import NEAR, Likeness
 from weighbridge.watch import Progress
 
 NONE_OF_THESE = "none of these"
+_CERTAIN = 1e4  # above all other logits, and still a number
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ class Run:
             return self.evaluate_on(domain, str(labelled), progress)
         outputs = outputs_of(self.network(), domain.images, build_data.build_preparation(self.config), progress)
         strange = torch.from_numpy(unlikeness(outputs, likeness) > likeness.threshold)  # (N,)
-        evaluation = evaluation_of(_with_none(outputs.batches(), strange), domain)
+        evaluation = evaluation_of(_with_none(outputs.batches(), strange), domain, self.temperature)
         self.note(evaluation, str(labelled), domain)
         return evaluation
 
@@ -227,7 +228,10 @@ class Run:
         if self.config.on_features:
             return {name: self._test_on_features(labelled, progress) for name, labelled in domains.items()}
         network, preparation = self.network(), build_data.build_preparation(self.config)
-        return {name: evaluate(network, labelled, preparation, progress) for name, labelled in domains.items()}
+        return {
+            name: evaluate(network, labelled, preparation, progress, temperature=self.temperature)
+            for name, labelled in domains.items()
+        }
 
     def _test_on_features(self, labelled: LabelledDomain, progress: Progress | None) -> Evaluation:
         """Features of these images are computed once for all runs that have the backbone."""
@@ -244,7 +248,8 @@ class Run:
             progress=progress,
         )
         exchanged = dataclasses.replace(labelled, images=features)
-        return evaluate(self._head(device), exchanged, build_data.preparation_of(self.config))
+        preparation = build_data.preparation_of(self.config)
+        return evaluate(self._head(device), exchanged, preparation, temperature=self.temperature)
 
     def note(self, evaluation: Evaluation, name: str, labelled: LabelledDomain) -> None:
         """Make this evaluation the one that the run's metrics, its evaluation.csv and its report tell of."""
@@ -308,7 +313,7 @@ class Run:
 def _with_none(batches: Iterable[tuple[Tensor, Tensor]], strange: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Logits with one class more, "none of these", which the strange images are told as. strange: (N,) bool."""
     for rows, logits in batches:
-        none = torch.where(strange[rows], torch.inf, -torch.inf)
+        none = torch.where(strange[rows], logits.max(dim=1).values + _CERTAIN, -torch.inf)
         yield rows, torch.cat([logits, none[:, None]], dim=1)
 
 

@@ -174,7 +174,7 @@ def _write_trusted(
     """
     files, classes = workplace.data.target.files, workplace.data.classes
     rows, (held_out, target) = found.target.row.whole(), found.outputs
-    if held_out is None:
+    if held_out is None or len(target) < 2:
         write_predictions(folder.path / "predictions.csv", files, rows, found.target.probability.whole(), classes)
         return None
     both = (before.outputs[0], before.outputs[1]) if before is not None and before.outputs[0] is not None else None

@@ -9,6 +9,7 @@ from weighbridge.files import printable
 from weighbridge.report.photos import Photos
 from weighbridge.report.uncertainty import wilson_interval
 
+_REASONS = 3  # that are told beside alarms; the rest is behind a click
 _TONES = {"adapted": "good", "renders-only": "bad", "inconclusive": "warn"}
 _GROUPS = {
     "group": "photos of a group count together",
@@ -18,23 +19,31 @@ _GROUPS = {
 
 
 def verdict_of(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Tone, headline, reasons and next steps: of the run's own verdict, or a neutral summary where it has none."""
+    """Tone, headline, reasons and next steps: of the run's own verdict, or a neutral summary where it has none.
+
+    What speaks for the verdict comes first, then alarms, then all else as `others`.
+    """
     trust = metrics.get("trust")
     if not trust:
         return {"tone": "neutral", "headline": _neutral_headline(metrics), **_summary(metrics)}
-    reasons = [
-        {
-            "sentence": printable(entry["sentence"]),
-            "mark": "alarm" if entry.get("alarm") else "calm",
-            "source": printable(entry.get("source") or ""),
-        }
-        for entry in sorted(trust.get("evidence", []), key=lambda entry: not entry.get("alarm"))
-    ]
+    pieces = trust.get("evidence", [])
+    speaking = [piece for piece in pieces if piece.get("favours") == trust["verdict"]][:_REASONS]
+    alarms = [piece for piece in pieces if piece.get("alarm") and piece not in speaking]
+    first = speaking + alarms or pieces[:_REASONS]
     return {
         "tone": _TONES.get(trust["verdict"], "neutral"),
         "headline": printable(trust["headline"]),
-        "reasons": reasons,
+        "reasons": [_reason(piece) for piece in first],
+        "others": [_reason(piece) for piece in pieces if piece not in first],
         "next": [printable(step) for step in trust.get("next", [])],
+    }
+
+
+def _reason(piece: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "sentence": printable(piece["sentence"]),
+        "mark": "alarm" if piece.get("alarm") else "calm",
+        "source": printable(piece.get("source") or ""),
     }
 
 
@@ -98,7 +107,8 @@ def tiles(metrics: Mapping[str, Any], photos: Photos | None) -> list[dict[str, s
     if unlike := trust.get("unlike"):
         found.append(_tile("unlike all renders", f"{100 * unlike['share']:.1f} %", "may be none of the classes"))
     target_facts = metrics["target"]
-    found.append(_tile("mean probability", f"{target_facts['mean_confidence']:.2f}", "on the photos"))
+    if not trust:  # else the calibrated estimate says it better
+        found.append(_tile("mean probability", f"{target_facts['mean_confidence']:.2f}", "on the photos"))
     if held_out := metrics.get("source_held_out"):
         found.append(
             _tile("accuracy on held-out renders", f"{100 * held_out['accuracy']:.1f} %", f"of {held_out['images']:,}")

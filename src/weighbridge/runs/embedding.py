@@ -19,8 +19,9 @@ from torch import Tensor
 
 from weighbridge.data.images import Images
 from weighbridge.data.transforms import Preparation
+from weighbridge.data.vectors import AsTheyAre
 from weighbridge.engine.evaluate import layout_of
-from weighbridge.errors import WeighbridgeError
+from weighbridge.errors import RunFolderError, WeighbridgeError
 from weighbridge.files import whole_file
 from weighbridge.parts.networks import Network
 from weighbridge.report.page import write_report
@@ -55,15 +56,19 @@ def embed(run: Run) -> None:
     Raises:
         WeighbridgeError: if the images or the network of the run cannot be read.
     """
-    facts, config = run.folder.facts(), run.config.replace(cache="off")
+    facts, config = run.folder.facts(), run.config if run.config.on_features else run.config.replace(cache="off")
     sizes = facts["data"]
     if sum(part["images"] for part in sizes["source"]) + sizes["target"]["images"] > _TOO_MANY:
         return
     source, _ = build_data.open_source([found_again(path) for path in facts["paths"]["source"]], config)
     target = build_data.open_target(found_again(facts["paths"]["target"]), config)
-    network, preparation = run.network(), build_data.build_preparation(config)
+    try:
+        parts = [run.as_trained(domain.images, cached=True) for domain in (source, target)]
+    except RunFolderError:  # looking at some images is quicker than computing the features of all
+        parts = [(run.network(), domain.images, build_data.build_preparation(config)) for domain in (source, target)]
+    (network, renders, preparation), (_, photos, _) = parts
     orders = [_drawn(len(domain)) for domain in (source, target)]
-    seen = _looked(network, [source.images, target.images], orders, preparation)
+    seen = _looked(network, [renders, photos], orders, preparation)
     features, predicted = (torch.cat([torch.cat(parts[k]) for parts in seen]).numpy() for k in (0, 1))
     rows = [order[: sum(map(len, parts[1]))].tolist() for order, parts in zip(orders, seen, strict=True)]
     label = np.concatenate([source.labels.whole()[rows[0]], predicted[len(rows[0]) :]]).astype(np.int32)
@@ -86,7 +91,7 @@ def _drawn(count: int) -> Tensor:
 
 
 def _looked(
-    network: Network, domains: list[Images], orders: list[Tensor], preparation: Preparation
+    network: Network, domains: list[Images], orders: list[Tensor], preparation: Preparation | AsTheyAre
 ) -> list[tuple[list[Tensor], list[Tensor]]]:
     """Of each domain features (b, F) and predicted classes (b,), batch by batch.
 

@@ -16,8 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from weighbridge.data.domains import LabelledDomain
+from weighbridge.data.images import Images
 from weighbridge.data.index import Rejected, scan
 from weighbridge.data.reading import left_out_sentence, rejected_files
+from weighbridge.data.transforms import Preparation
+from weighbridge.data.vectors import AsTheyAre
 from weighbridge.engine.checkpoint import load_network
 from weighbridge.engine.evaluate import Evaluation, evaluate, evaluation_of
 from weighbridge.engine.machine import Machine, Precision
@@ -225,21 +228,33 @@ class Run:
 
     def test(self, domains: Mapping[str, LabelledDomain], progress: Progress | None = None) -> dict[str, Evaluation]:
         """What the network says about several domains; nothing is noted."""
-        if self.config.on_features:
-            return {name: self._test_on_features(labelled, progress) for name, labelled in domains.items()}
-        network, preparation = self.network(), build_data.build_preparation(self.config)
-        return {
-            name: evaluate(network, labelled, preparation, progress, temperature=self.temperature)
-            for name, labelled in domains.items()
-        }
+        return {name: self._tested(labelled, progress) for name, labelled in domains.items()}
 
-    def _test_on_features(self, labelled: LabelledDomain, progress: Progress | None) -> Evaluation:
-        """Features of these images are computed once for all runs that have the backbone."""
+    def _tested(self, labelled: LabelledDomain, progress: Progress | None) -> Evaluation:
+        network, images, preparation = self.as_trained(labelled.images, progress)
+        exchanged = dataclasses.replace(labelled, images=images)
+        return evaluate(network, exchanged, preparation, progress, temperature=self.temperature)
+
+    def as_trained(
+        self, images: Images, progress: Progress | None = None, *, cached: bool = False
+    ) -> tuple[Network, Images, Preparation | AsTheyAre]:
+        """The layers that were trained, what they see of these images, and how that is prepared.
+
+        Where the backbone is frozen that is features, which are computed once for all runs that have the backbone.
+
+        Args:
+            cached: compute no features.
+
+        Raises:
+            RunFolderError: if features would have to be computed, and must not be.
+        """
+        if not self.config.on_features:
+            return self.network(), images, build_data.build_preparation(self.config)
         precision = self.folder.facts()["machine"]["precision"]
         machine, device = self._machine(precision)
         features = features_of(
-            labelled.images,
-            lambda: self._backbone(machine, device),
+            images,
+            _nothing_computed if cached else lambda: self._backbone(machine, device),
             self.config,
             digest=self._features_facts()["backbone"],
             precision=precision,
@@ -247,9 +262,7 @@ class Run:
             views=0,
             progress=progress,
         )
-        exchanged = dataclasses.replace(labelled, images=features)
-        preparation = build_data.preparation_of(self.config)
-        return evaluate(self._head(device), exchanged, preparation, temperature=self.temperature)
+        return self._head(device), features, build_data.preparation_of(self.config)
 
     def note(self, evaluation: Evaluation, name: str, labelled: LabelledDomain) -> None:
         """Make this evaluation the one that the run's metrics, its evaluation.csv and its report tell of."""
@@ -308,6 +321,10 @@ class Run:
                 f"it, or it held out {NEAR} renders or fewer. Train again, with a higher --held-out"
             )
         return likeness
+
+
+def _nothing_computed() -> nn.Module:
+    raise RunFolderError("expected the features of these images in the cache, and they are not there")
 
 
 def _with_none(batches: Iterable[tuple[Tensor, Tensor]], strange: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from weighbridge.data.images import Images
@@ -29,7 +30,7 @@ from weighbridge.run_folder import RunFolder, found_again
 from weighbridge.runs.finished import Run
 from weighbridge.settings import build_data
 
-_LEAST, _MOST = 96, 600  # images of each domain
+_LEAST, _MOST = 96, 300  # images of each domain
 _SECONDS = 5.0  # that looking at them may take; fewer are shown where that is not enough
 _LOOK = 32  # images of each domain between two glances at the clock
 _TOO_MANY = 200_000  # images of a run; looking for so many files anew is not done for a picture
@@ -127,5 +128,6 @@ def in_a_plane(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], str]
         flat[:, : min(2, spread.shape[1])] = spread[:, :2]
         return flat, "the first two principal components of its features"
     perplexity = min(_PERPLEXITY, (len(features) - 1) / 3)
-    places = TSNE(init="pca", perplexity=perplexity, random_state=0).fit_transform(spread)
+    with threadpool_limits(1):  # so few points gain nothing by threads, and lose much beside other work
+        places = TSNE(init="pca", perplexity=perplexity, random_state=0).fit_transform(spread)
     return places.astype(np.float32), f"t-SNE of the first {spread.shape[1]} principal components of its features"

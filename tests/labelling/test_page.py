@@ -144,8 +144,8 @@ def test_the_file_counts_as_python_does_and_saves_what_python_reads(browser, mad
         assert (theirs["settled"], theirs["keep"]) == (ours["settled"], ours["keep"])
         assert theirs["evidence"] == pytest.approx(ours["evidence"], rel=1e-9)
         assert (theirs["low"], theirs["high"]) == pytest.approx((ours["low"], ours["high"]))
-    page.run("location.reload()")
-    page.wait("typeof state !== 'undefined' && state.place === 11 && ready")  # kept by the browser
+    page.run("window.old = true, location.reload()")
+    page.wait("typeof old === 'undefined' && typeof state !== 'undefined' && state.place === 11 && ready")  # kept by it
     (tmp_path / "labels.csv").write_text(page.run("csv()"))
     assert {a.file: a.label for a in read_answers(tmp_path / "labels.csv")} == labels
     assert {a.asked for a in read_answers(tmp_path / "labels.csv")} == {asked}

@@ -14,6 +14,7 @@ from conftest import small_config
 from weighbridge.data.columns import Column
 from weighbridge.engine.checkpoint import load_network
 from weighbridge.engine.evaluate import Evaluation, Predictions, TargetSummary, prepared_batches, stored_likelihood
+from weighbridge.engine.outputs import Outputs
 from weighbridge.engine.signals import Interrupted
 from weighbridge.errors import ConfigError
 from weighbridge.grids.compare import compare
@@ -136,7 +137,8 @@ def outcome(mutual_information, right):
     columns = Column.filled(10, 0, np.int32), Column.filled(10, 0, np.float32)
     rights = np.arange(100) < right
     held_out = Evaluation(("a", "b"), ((right, 100 - right), (0, 0)), rights) if right is not None else None
-    return Outcome(held_out, Predictions(*columns, summary))
+    outputs = Outputs(Column.filled(20, 0, np.float32), Column.filled(10, 0, np.float32), (2, 1))
+    return Outcome(held_out, Predictions(*columns, summary), (None, outputs), (np.arange(0), np.arange(0)))
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ def _summary(metrics: Mapping[str, Any]) -> dict[str, Any]:
     )
     return {
         "reasons": [{"sentence": sentence, "mark": "", "source": ""} for sentence in said],
+        "others": [],
         "next": []
         if evaluation
         else ["Look at the photos below, the least sure first.", "Label some, and run weighbridge evaluate."],

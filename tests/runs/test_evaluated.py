@@ -152,6 +152,7 @@ def test_an_evaluation_of_other_images_takes_the_old_lines_away(run, tmp_path):
 def test_probabilities_of_an_evaluation_are_those_of_predict(run):
     finished = Run(run)
     assert finished.temperature != 1.0
+    finished.evaluate(finished.metrics["evaluation"]["data"])
     told = {row["file"]: float(row["probability"]) for row in rows_of(run)}
     for prediction in finished.predict(finished.metrics["evaluation"]["data"]):
         assert told[prediction.file] == pytest.approx(prediction.probability, abs=1e-3)

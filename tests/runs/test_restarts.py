@@ -13,6 +13,7 @@ from weighbridge.engine import loop
 from weighbridge.errors import DivergenceError
 from weighbridge.grids.compare import compare
 from weighbridge.run_folder import RunFolder
+from weighbridge.runs import tuned
 from weighbridge.runs.adapt import adapt, resume
 from weighbridge.runs.finished import Run
 from weighbridge.runs.restarts import best_of, seed_of
@@ -158,3 +159,14 @@ def test_who_restarts():
     assert not config_of(method="source-only").may_restart  # no photo judges it
     assert not small_config(restarts=3).may_restart
     assert caution(config_of()) == caution(config_of(restarts=1))
+
+
+def test_fine_tuning_goes_on_with_the_pre_classifier_of_the_restart_that_was_kept(
+    renders, photos, tmp_path, monkeypatch
+):
+    homes = []
+    monkeypatch.setattr("weighbridge.runs.restarts.best_of", lambda metrics: 1)
+    real = tuned.renders_only
+    monkeypatch.setattr(tuned, "renders_only", lambda *where: homes.append(where[-1].path.name) or real(*where))
+    adapt([renders], photos, config_of(training="fine-tune", restarts=2, tune_steps=1), tmp_path / "run")
+    assert homes == ["restart-1"]

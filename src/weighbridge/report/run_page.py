@@ -119,6 +119,7 @@ def _unfinished(folder: Path, facts: Mapping[str, Any], stage: Path) -> dict[str
         "tone": "neutral",
         "headline": "This run is not finished",
         "reasons": [{"sentence": reason, "mark": "", "source": ""} for reason in reasons],
+        "others": [],
         "next": [f"Go on where it stopped: {called_as()} adapt --resume {printable(str(folder))}"],
     }
 

@@ -228,13 +228,15 @@ def _fine_tune(workplace: Workplace, config: Config, folder: RunFolder, pre_clas
     if not features.complete:
         train_run(workplace, first_stage, features, home)
     workplace.fabric.barrier()
+    chosen = features.metrics().get("restarts", {}).get("chosen", 0)
+    once, home = seed_of(first_stage, chosen), _home_of(home, chosen)  # what the restart that was kept started from
     p_a = None
     if config.weighting_name is not None:  # the same P_a as on features: how sure was the network before adaptation?
-        network = train_pre_classifier(workplace, first_stage, home)
+        network = train_pre_classifier(workplace, once, home)
         if config.p_a == "per-step":
             p_a = per_step(pre_classifier_on_images(workplace, network))
         else:
-            p_a = _p_a(workplace, first_stage, network, home)
+            p_a = _p_a(workplace, once, network, home)
     fine_tune(workplace, config, folder, features, home, p_a)
 
 

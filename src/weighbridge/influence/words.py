@@ -52,14 +52,20 @@ def _factor_sentence(alike: Sequence[GroupValue], effects: Mapping[tuple[str, st
     ranges = [entry.group.range for entry in alike]
     listed = ", ".join(ranges[:_RANGES]) + (f" and {len(ranges) - _RANGES} more" if len(ranges) > _RANGES else "")
     whose = f"of class {group.label} " if group.label is not None else ""
-    advice = "Mend or render fewer" if first.worse else "Render more"
-    text = f"{advice} {whose}with {group.name} {listed}: {_percent(lowest / images)} of them are among the lowest fifth"
+    effect = effects.get((group.name, group.range, group.label))
+    text = f"{_advice(first.worse, effect)} {whose}with {group.name} {listed}: {_percent(lowest / images)} of them are among the lowest fifth"
     if peers > images:
         others = _percent((of_peers - lowest) / (peers - images))
         text += f", against {others} of the others{' of the class' if group.label is not None else ''}"
     text += "."
-    effect = effects.get((group.name, group.range, group.label))
     return text + (f" Those with {group.range} earned {bounds_in_words(effect)} nats." if effect else "")
+
+
+def _advice(worse: bool, effect: Bounds | None) -> str:
+    """Only as much as the training without a group bears out: a value proposes, a training tests."""
+    if worse:
+        return "Mend or render fewer" if effect is not None and effect.high < 0 else "Look at the renders"
+    return "Render more" if effect is not None and effect.low > 0 else "Perhaps render more"
 
 
 def dropping_sentence(lowest: Bounds, random: Bounds, accuracy: Bounds | None) -> str:

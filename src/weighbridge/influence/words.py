@@ -53,7 +53,8 @@ def _factor_sentence(alike: Sequence[GroupValue], effects: Mapping[tuple[str, st
     listed = ", ".join(ranges[:_RANGES]) + (f" and {len(ranges) - _RANGES} more" if len(ranges) > _RANGES else "")
     whose = f"of class {group.label} " if group.label is not None else ""
     effect = effects.get((group.name, group.range, group.label))
-    text = f"{_advice(first.worse, effect)} {whose}with {group.name} {listed}: {_percent(lowest / images)} of them are among the lowest fifth"
+    advice = _advice(first.worse, effect)
+    text = f"{advice} {whose}with {group.name} {listed}: {_percent(lowest / images)} of them are among the lowest fifth"
     if peers > images:
         others = _percent((of_peers - lowest) / (peers - images))
         text += f", against {others} of the others{' of the class' if group.label is not None else ''}"

@@ -11,6 +11,7 @@ which makes a sink. No image and no label of a real photo is used.
 import argparse
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,7 @@ def outcome(row: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worlds", type=int, default=200)
-    parser.add_argument("--out", help="JSON file for all rows")
+    parser.add_argument("--out", type=Path, help="JSON file for all rows")
     options = parser.parse_args()
     rows = [row_of(seed) for seed in range(options.worlds)]
     print("| worlds | number | right | wrong | inconclusive | accuracy, error | in range | ECE before | after |")
@@ -146,8 +147,7 @@ def main() -> None:
         cells = [name, len(some), *counts, f"{error:.3f}", f"{100 * inside:.0f} %", *(f"{value:.3f}" for value in ece)]
         print("| " + " | ".join(map(str, cells)) + " |")
     if options.out:
-        with open(options.out, "w", encoding="utf-8") as file:  # noqa: PTH123 (a path of the shell)
-            json.dump(rows, file, indent=1)
+        options.out.write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

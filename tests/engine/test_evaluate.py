@@ -32,9 +32,10 @@ def test_predictions_by_hand_whatever_the_batches_are(monkeypatch, at_once):
     monkeypatch.setattr(evaluate, "_AT_ONCE", at_once)
     network = Table([[math.log(3.0), 0.0], [0.0, math.log(9.0)]])  # probabilities (3/4, 1/4) and (1/10, 9/10)
     told = []
-    found = evaluate.predict(
-        network, pixels(1, 0, 1), ("a", "b"), Preparation(), lambda done, total: told.append((done, total))
+    batches = evaluate.label_logits(
+        network, pixels(1, 0, 1), Preparation(), lambda done, total: told.append((done, total))
     )
+    found = evaluate.predictions_of(batches, 3, ("a", "b"))
     assert found.row[:].tolist() == [1, 0, 1]
     assert found.probability[:].tolist() == pytest.approx([0.9, 0.75, 0.9])
     summary = found.summary
@@ -56,5 +57,5 @@ def test_no_batch_is_kept_beyond_its_turn(monkeypatch):
 def test_the_mode_of_every_part_is_put_back():
     network = nn.Sequential(Table([[0.0, 1.0]]), nn.Dropout(0.5)).train()
     network[1].eval()
-    evaluate.predict(network, pixels(0), ("a", "b"), Preparation())
+    evaluate.predictions_of(evaluate.label_logits(network, pixels(0), Preparation()), 1, ("a", "b"))
     assert (network.training, network[0].training, network[1].training) == (True, True, False)

@@ -7,7 +7,7 @@ from torch import nn
 
 from weighbridge.data.images import ArrayImages, View
 from weighbridge.data.transforms import Augmentation, Preparation
-from weighbridge.engine.evaluate import label_logits, predict, predictions_of
+from weighbridge.engine.evaluate import label_logits, predictions_of
 from weighbridge.engine.outputs import outputs_of, second_look, shortened
 from weighbridge.parts.networks import Network, build_network
 
@@ -37,7 +37,7 @@ def test_outputs_are_what_the_network_says_in_order(network, images):
 
 def test_predictions_of_kept_outputs_are_those_of_the_network(network, images):
     found = outputs_of(network, images, Preparation())
-    one = predict(network, images, "abc", Preparation())
+    one = predictions_of(label_logits(network, images, Preparation()), len(images), "abc")
     other = predictions_of(found.batches(), 300, "abc")
     assert np.array_equal(one.row.whole(), other.row.whole())
     assert one.summary.class_shares == other.summary.class_shares

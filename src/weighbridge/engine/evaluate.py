@@ -8,7 +8,6 @@ __all__ = [
     "evaluation_of",
     "label_logits",
     "layout_of",
-    "predict",
     "predictions_of",
     "prepared_batches",
     "stored_likelihood",
@@ -117,23 +116,8 @@ class Predictions:
     summary: TargetSummary
 
 
-def predict(
-    network: Network,
-    images: Images,
-    classes: Sequence[str],
-    preparation: Preparation | AsTheyAre,
-    progress: Progress | None = None,
-) -> Predictions:
-    """Look at every image in order. Classes are the network's K.
-
-    Args:
-        progress: called with (images done, images in all).
-    """
-    return predictions_of(label_logits(network, images, preparation, progress), len(images), classes)
-
-
 def predictions_of(batches: Iterable[tuple[Tensor, Tensor]], count: int, classes: Sequence[str]) -> Predictions:
-    """The same from rows (batch,) and label logits (batch, K) that are known, of `count` images in order."""
+    """What images are taken for, from rows (batch,) and label logits (batch, K) of `count` images in order."""
     predicted, confidence = Column.filled(count, 0, np.int32), Column.filled(count, 0, np.float32)
     probability_sum, confidence_sum, entropy_sum = torch.zeros(len(classes), dtype=torch.float64), 0.0, 0.0
     counts = np.zeros(len(classes), dtype=np.int64)

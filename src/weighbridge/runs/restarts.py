@@ -14,9 +14,9 @@ from weighbridge.runs.stage import renders_only, write_outcome
 from weighbridge.runs.tables import read_predicted
 from weighbridge.runs.workplace import Workplace, begin_run, fresh_network, refuse_other_images
 from weighbridge.settings.config import Config
+from weighbridge.trust.evidence import FORGOTTEN
 from weighbridge.watch import Nth
 
-LOST = 0.02  # of held-out accuracy on the source, below which a restart is not chosen
 _APART = 1000  # from the seed of a restart to that of the next
 
 
@@ -92,7 +92,7 @@ def best_of(metrics: dict[int, dict[str, Any]]) -> int:
         metrics: what came of each, by its number; not empty.
     """
     held_out = {k: _held_out(of) or 0.0 for k, of in metrics.items()}
-    sound = [k for k, accuracy in held_out.items() if accuracy >= max(held_out.values()) - LOST]
+    sound = [k for k, accuracy in held_out.items() if accuracy >= max(held_out.values()) - FORGOTTEN]
     return max(sound, key=lambda k: (_score(metrics[k]), -k))
 
 

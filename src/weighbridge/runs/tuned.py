@@ -18,8 +18,7 @@ from weighbridge.runs.workplace import Workplace, fresh_network, on_images
 from weighbridge.settings import build_method
 from weighbridge.settings.config import Config
 from weighbridge.settings.tuning import features_stage, tuning_of
-
-_LOST = 0.02  # of held-out accuracy on the source, which fine-tuning may cost
+from weighbridge.trust.evidence import FORGOTTEN
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Check:
         if self.after is None or _score(self.after) <= _score(self.before):
             return False
         before, after = _held_out(self.before), _held_out(self.after)
-        return before is None or after is None or after >= before - _LOST
+        return before is None or after is None or after >= before - FORGOTTEN
 
     @property
     def sentence(self) -> str:

@@ -4,6 +4,7 @@ N photos, M held-out renders, K classes. Everywhere "before" is the renders-only
 """
 
 __all__ = [
+    "FORGOTTEN",
     "Answers",
     "Evidence",
     "changed_photos",
@@ -40,7 +41,7 @@ Labels = NDArray[np.integer[Any]]
 Side = Literal["adapted", "renders-only"]
 
 _CLEAR = 2.0  # standard errors
-_FORGOTTEN = 0.02  # of held-out accuracy, which adapting may cost
+FORGOTTEN = 0.02  # of held-out accuracy on the source, which adapting or fine-tuning may cost
 _TOLD_APART = 1.6  # proxy A-distance: 9 of 10 images told right
 _GRAVE = 0.1  # share of the photos that vanished classes should have
 
@@ -226,11 +227,11 @@ def forgotten_renders(before: Answers, after: Answers, labels: Labels) -> Eviden
     """What adapting cost on held-out renders; an alarm above 2 points and two standard errors."""
     gains = (after.held_out.argmax(axis=1) == labels).astype(float) - (before.held_out.argmax(axis=1) == labels)
     gain, error = float(gains.mean()), float(gains.std() / np.sqrt(len(gains)))
-    alarm = gain < -_FORGOTTEN and _side(gain, error) == "renders-only"
+    alarm = gain < -FORGOTTEN and _side(gain, error) == "renders-only"
     return Evidence(
         "held-out renders",
         gain,
-        (-_FORGOTTEN, 1.0),
+        (-FORGOTTEN, 1.0),
         alarm,
         "renders-only" if alarm else None,
         f"Adapting {'cost' if gain < 0 else 'gained'} {100 * abs(gain):.1f} points on held-out renders.",
